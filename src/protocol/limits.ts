@@ -1,0 +1,92 @@
+/**
+ * Every fixed limit of the product, by name. What an operator may change is in config.ts, whose defaults point here.
+ * A limit that is crossed is a refusal that names it; nothing is clamped silently (PROTOCOL sections 1 and 3).
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+export const LIMITS = {
+  // HTTP bodies and parameters
+  bodyBytes: 256 * KIB,
+  /** How long a request body may take to arrive (→ 408). */
+  bodyArrivalMs: 30 * SECOND_MS,
+  /** Nesting of a JSON body or frame. */
+  jsonDepth: 64,
+  metadataPairs: 16,
+  metadataKeyChars: 64,
+  metadataValueChars: 512,
+  laneChars: 64,
+  typeChars: 64,
+  roomChars: 128,
+  idempotencyKeyChars: 255,
+  correlationIdChars: 128,
+  tokenChars: 8 * KIB,
+  waitMs: 60 * SECOND_MS,
+  eventsPage: 1000,
+  eventsPageDefault: 500,
+  jobsPage: 200,
+  jobsPageDefault: 50,
+  sseCommentMs: 15 * SECOND_MS,
+
+  // Jobs
+  timeoutMs: DAY_MS,
+  timeoutDefaultMs: 10 * MINUTE_MS,
+  maxAttempts: 25,
+  maxAttemptsDefault: 3,
+  priorityDefault: 5,
+  priorityMost: 9,
+  orphanDefaultMs: 30 * SECOND_MS,
+  attempts: 65_535,
+  /** Entries of one log: the sequence number's share of a packed row id (sqlite driver). */
+  jobEvents: 4_000_000,
+  deltaBytes: 64 * KIB,
+  jobBytes: 64 * MIB,
+  cancelGraceMs: 10 * SECOND_MS,
+  leaseMs: 30 * SECOND_MS,
+  leaseRenewMs: 10 * SECOND_MS,
+  maxLostLeases: 5,
+  retryBaseMs: SECOND_MS,
+  retryMostMs: MINUTE_MS,
+  /** Waits before the run after the n-th lost lease; the last entry repeats. */
+  lostLeaseDelaysMs: [0, 0, 1000, 2000, 4000, 5000],
+
+  // Sockets
+  frameBytes: 64 * KIB,
+  eventBytes: MIB,
+  queueBytes: MIB,
+  foldedBytes: 64 * KIB,
+  rooms: 64,
+  attachments: 256,
+  welcomeJobs: 100,
+  /** Frames that may wait while an earlier one of the same socket is being answered. */
+  inboxFrames: 512,
+  malformedPerMinute: 10,
+  stalledMs: 30 * SECOND_MS,
+  replayPageEvents: 512,
+  replayPageBytes: 256 * KIB,
+
+  // Time
+  pingMs: 25 * SECOND_MS,
+  pingTimeoutMs: 10 * SECOND_MS,
+  resumeMs: 5 * MINUTE_MS,
+  sessionTokenMs: 15 * MINUTE_MS,
+  drainMs: 30 * SECOND_MS,
+
+  // Per user and per node
+  userSessions: 20,
+  userJobs: 1000,
+  queueJobs: 100_000,
+  ratePerMinute: 6000,
+  framesPerMinute: 600,
+  concurrency: 1000,
+
+  // Retention
+  eventsRetentionMs: DAY_MS,
+  jobsRetentionMs: 7 * DAY_MS,
+  idempotencyRetentionMs: DAY_MS,
+} as const;
