@@ -1,0 +1,242 @@
+/**
+ * What each command does, once for every driver: loads records, lets transitions.ts decide, saves and logs.
+ *
+ * A driver gives the tables (`JobTables`: plain reads and writes inside one open transaction) and calls `execute` for
+ * each command of a batch. Synchronous on purpose: nothing else may come between the statements of a transaction.
+ */
+import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
+import { isTerminalStatus } from "../protocol/jobs.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { summarize, type Change, type Instant, type JobRecord, type StoredEvent } from "./job.ts";
+import type { ClaimedJob, IdempotencyKey, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
+import * as transitions from "./transitions.ts";
+
+/** The tables inside one transaction. Records given out are copies; only `save` makes a change last. */
+export interface JobTables {
+  load(id: JobId): JobRecord | null;
+  /** `due`: it may run at once. */
+  insert(job: JobRecord, input: string, due: boolean): void;
+  /** `output`: only what appending changes (head, bytes, progress); `state`: everything that can change. */
+  save(job: JobRecord, what: "output" | "state"): void;
+  log(job: JobRecord, events: readonly StoredEvent[]): void;
+  input(job: JobRecord): string;
+  checkpoint(job: JobRecord): string | null;
+  setCheckpoint(job: JobRecord, value: string): void;
+  /** Jobs of the user that have not ended; jobs of all that are queued or retrying. */
+  unfinished(userId: UserId): number;
+  queued(): number;
+  inLane(sessionId: SessionId, lane: string): JobId | null;
+  /** Jobs of the type that may run at this moment, best first. */
+  ready(type: string, steadyMs: number, limit: number): readonly JobId[];
+  /** Jobs whose time is over: `start` not started in time, `cancel` not stopped in time, `lease` ran out (not of `owner`). */
+  overdue(
+    steadyMs: number,
+    owner: string,
+    limit: number,
+  ): readonly { id: JobId; why: "start" | "cancel" | "lease" }[];
+  nextReady(steadyMs: number): number | null;
+  /** Running jobs held by processes of this installation other than `owner`. */
+  heldByOthers(owner: string, limit: number): readonly JobId[];
+  renew(owner: string, leaseBy: number): number;
+  findKey(key: IdempotencyKey): { id: JobId; fingerprint: string } | null;
+  putKey(key: IdempotencyKey, fingerprint: string, id: JobId, at: number): void;
+  /** Deletes input and checkpoint; the log goes with `trimSome`. */
+  dropPayload(job: JobRecord): void;
+  /** Deletes at most `limit` entries from the front of what retention no longer keeps; returns how many. */
+  trimSome(eventsBefore: number, limit: number): number;
+  /** Deletes at most `limit` jobs, whole, that ended before; returns how many rows went. */
+  forgetSome(jobsBefore: number, limit: number): number;
+  dropKeys(before: number, limit: number): number;
+}
+
+/** What a transaction did: the answer to the caller, and what is to be announced after the commit. */
+export interface Executed<Op extends JobOp> {
+  readonly outcome: JobOutcome<Op>;
+  readonly changes: readonly Change[];
+}
+
+type Executor<Op extends JobOp> = (
+  tables: JobTables,
+  command: { readonly at: Instant } & JobCommands[Op]["in"],
+  changes: Change[],
+) => JobOutcome<Op>;
+
+function commit(
+  tables: JobTables,
+  changes: Change[],
+  job: JobRecord,
+  events: readonly StoredEvent[],
+  what: "output" | "state" = "state",
+): void {
+  if (events.length === 0) return;
+  tables.save(job, what);
+  tables.log(job, events);
+  changes.push({ job: summarize(job), first: job.head - events.length + 1, events });
+}
+
+const submit: Executor<"submit"> = (tables, command, changes) => {
+  const { spec, idempotency } = command;
+  if (idempotency !== null) {
+    const known = tables.findKey(idempotency);
+    if (known !== null)
+      return known.fingerprint === idempotency.fingerprint
+        ? { kind: "replayed", id: known.id }
+        : { kind: "reused" };
+  }
+  if (tables.unfinished(spec.userId) >= command.userJobs) return { kind: "too_many_jobs" };
+  const queued = tables.queued();
+  if (queued >= command.queueJobs) return { kind: "queue_full" };
+  if (spec.lane !== null && spec.sessionId !== null) {
+    const id = tables.inLane(spec.sessionId, spec.lane);
+    const before = id === null ? null : tables.load(id);
+    if (before !== null)
+      commit(tables, changes, before, transitions.cancel(before, command.at, "lane", LIMITS.cancelGraceMs));
+  }
+  const { job, events } = transitions.accept(spec, command.at, queued + 1);
+  tables.insert(job, command.input, job.readyBy <= command.at.steadyMs);
+  tables.log(job, events);
+  if (idempotency !== null) tables.putKey(idempotency, idempotency.fingerprint, job.id, command.at.wallMs);
+  changes.push({ job: summarize(job), first: 1, events });
+  return { kind: "accepted", job };
+};
+
+const claim: Executor<"claim"> = (tables, command, changes) => {
+  const claimed: ClaimedJob[] = [];
+  const { at, owner, leaseMs, worker } = command;
+  for (const { type, most } of command.types) {
+    const room = Math.min(most, command.most - claimed.length);
+    if (room <= 0) continue;
+    for (const id of tables.ready(type, at.steadyMs, room)) {
+      const job = tables.load(id);
+      if (job === null) continue;
+      if (job.startBy !== null && job.startBy <= at.steadyMs) {
+        commit(tables, changes, job, transitions.expire(job, at));
+        continue;
+      }
+      const token = `${command.secret}-${claimed.length}` as LeaseToken;
+      const lease = { token, owner, leaseMs, ...(worker === undefined ? {} : { worker }) };
+      commit(tables, changes, job, transitions.start(job, at, lease));
+      claimed.push({
+        job: { ...job, leaseToken: token },
+        input: tables.input(job),
+        checkpoint: tables.checkpoint(job),
+      });
+    }
+  }
+  return { jobs: claimed, nextReadyMs: tables.nextReady(at.steadyMs) };
+};
+
+const append: Executor<"append"> = (tables, command, changes) => {
+  const job = tables.load(command.id);
+  if (job === null) return "lease_lost";
+  const events = transitions.append(job, command.at, command.lease, command.items, command);
+  if (typeof events === "string") return events;
+  commit(tables, changes, job, events, "output");
+  return "ok";
+};
+
+const checkpoint: Executor<"checkpoint"> = (tables, command) => {
+  const job = tables.load(command.id);
+  if (job === null || !transitions.holdsLease(job, command.lease)) return "lease_lost";
+  tables.setCheckpoint(job, command.value);
+  return "ok";
+};
+
+const end: Executor<"end"> = (tables, command, changes) => {
+  const job = tables.load(command.id);
+  if (job === null) return "lease_lost";
+  const events = transitions.end(job, command.at, command.lease, command.how);
+  if (events === "lease_lost") return events;
+  commit(tables, changes, job, events);
+  return job.status;
+};
+
+const cancel: Executor<"cancel"> = (tables, command, changes) => {
+  const job = tables.load(command.id);
+  if (job === null) return null;
+  commit(tables, changes, job, transitions.cancel(job, command.at, command.reason, command.graceMs));
+  return job.status;
+};
+
+const sweep: Executor<"sweep"> = (tables, command, changes) => {
+  const overdue = tables.overdue(command.at.steadyMs, command.owner, command.most);
+  for (const { id, why } of overdue) {
+    const job = tables.load(id);
+    if (job === null) continue;
+    const events =
+      why === "start"
+        ? transitions.expire(job, command.at)
+        : why === "cancel"
+          ? transitions.enforceCancel(job, command.at)
+          : transitions.lose(job, command.at, "worker_lost", command.maxLostLeases);
+    commit(tables, changes, job, events);
+  }
+  return { busy: overdue.length >= command.most };
+};
+
+const recover: Executor<"recover"> = (tables, command, changes) => {
+  const held = tables.heldByOthers(command.owner, command.most);
+  for (const id of held) {
+    const job = tables.load(id);
+    if (job !== null)
+      commit(tables, changes, job, transitions.lose(job, command.at, "restart", command.maxLostLeases));
+  }
+  return { recovered: held.length, busy: held.length >= command.most };
+};
+
+const acknowledge: Executor<"acknowledge"> = (tables, command) => {
+  const job = tables.load(command.id);
+  if (job === null || !isTerminalStatus(job.status) || command.seq < job.head) return false;
+  job.deliveredAt ??= command.at.wallMs;
+  job.acknowledged ||= job.sessionId === command.sessionId;
+  tables.save(job, "state");
+  return true;
+};
+
+const purge: Executor<"purge"> = (tables, command) => {
+  const job = tables.load(command.id);
+  if (job === null) return "unknown";
+  if (!isTerminalStatus(job.status)) return "not_terminal";
+  job.purgedAt ??= command.at.wallMs;
+  tables.save(job, "state");
+  tables.dropPayload(job);
+  return "purged";
+};
+
+const retain: Executor<"retain"> = (tables, command) => {
+  let deleted = tables.trimSome(command.eventsBefore, command.most);
+  if (deleted < command.most) deleted += tables.forgetSome(command.jobsBefore, command.most - deleted);
+  if (deleted < command.most) deleted += tables.dropKeys(command.keysBefore, command.most - deleted);
+  return deleted;
+};
+
+const renew: Executor<"renew"> = (tables, command) =>
+  tables.renew(command.owner, command.at.steadyMs + command.leaseMs);
+
+const executors: { readonly [Op in JobOp]: Executor<Op> } = {
+  submit,
+  claim,
+  append,
+  checkpoint,
+  end,
+  cancel,
+  renew,
+  sweep,
+  recover,
+  acknowledge,
+  purge,
+  retain,
+};
+
+/** Carries out one command inside the driver's open transaction. Refusals come back as outcomes; a throw is a defect or a storage error. */
+export function execute<Op extends JobOp>(tables: JobTables, command: JobCommand<Op>): Executed<Op> {
+  const changes: Change[] = [];
+  // The table above pairs every op with its own command; TypeScript cannot follow that through the index.
+  const executor = executors[command.op] as unknown as (
+    tables: JobTables,
+    command: JobCommand<Op>,
+    changes: Change[],
+  ) => JobOutcome<Op>;
+  const outcome = executor(tables, command, changes);
+  return { outcome, changes };
+}

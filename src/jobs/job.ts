@@ -1,0 +1,136 @@
+/** What a job is, inside: the record every store keeps, the entries of its log, and what others are told of a change. */
+import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
+import type { CancelReason, ErrorOrigin, EventKind, ResetReason } from "../protocol/events.ts";
+import type { JobStatus } from "../protocol/jobs.ts";
+
+/** The two readings of lib/clock.ts at one moment: wall time is shown, steady time is compared. */
+export interface Instant {
+  readonly wallMs: number;
+  readonly steadyMs: number;
+}
+
+/** Fixed when the job is accepted. Fields ending in `At` are wall time in ms, those ending in `By` steady time in ms. */
+export interface JobSpec {
+  readonly id: JobId;
+  readonly userId: UserId;
+  readonly sessionId: SessionId | null;
+  readonly type: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly priority: number;
+  readonly lane: string | null;
+  readonly startWithinMs: number | null;
+  readonly timeoutMs: number;
+  readonly firstOutputMs: number | null;
+  readonly idleMs: number | null;
+  readonly maxAttempts: number;
+  readonly retryAfterOutput: boolean;
+  readonly cancelOnDisconnect: boolean;
+  readonly orphanMs: number;
+  readonly traceparent: string;
+  readonly tracestate: string | null;
+  readonly correlationId: string | null;
+  readonly retryOf: JobId | null;
+}
+
+/** A job as a store keeps it, without its bulky parts (input, result, checkpoint). Changed only by transitions.ts. */
+export interface JobRecord extends JobSpec {
+  readonly createdAt: number;
+  status: JobStatus;
+  /** Runs so far; the number of the current one. */
+  attempt: number;
+  /** Runs that ended in an error. */
+  errors: number;
+  /** Runs whose lease was lost. */
+  lostLeases: number;
+  /** Seq of the newest entry. */
+  head: number;
+  /** First seq that can still be read; head + 1 never occurs: the terminal entry stays as long as the job. */
+  oldest: number;
+  /** Bytes of all output entries ever logged. */
+  logBytes: number;
+  /** The present output starts after this seq (that of the last `output.reset`, else 0). */
+  outputAfter: number;
+  /** Output stands after `outputAfter`. */
+  hasOutput: boolean;
+  /** Why the next run has to void the output of the one before; null when there is none to void. */
+  resetReason: ResetReason | null;
+  startedAt: number | null;
+  finishedAt: number | null;
+  /** Not run before (steady); meaningful while queued or retrying. */
+  readyBy: number;
+  /** Expires if not started by (steady). */
+  startBy: number | null;
+  leaseToken: LeaseToken | null;
+  /** Who holds it: `boot:<boot id>` for a process of this installation, `worker:<name>` for a remote one. */
+  leaseOwner: string | null;
+  leaseBy: number | null;
+  cancelReason: CancelReason | null;
+  /** A cancel that was asked for is enforced by (steady). */
+  cancelBy: number | null;
+  /** JSON text of the last progress. */
+  progress: string | null;
+  /** JSON text of a JobErrorBody. */
+  error: string | null;
+  deliveredAt: number | null;
+  /** Its own session acknowledged the terminal event. */
+  acknowledged: boolean;
+  purgedAt: number | null;
+}
+
+/** One entry of a log. `data` is JSON text, or raw bytes for the two kinds that travel as binary frames. */
+export interface StoredEvent {
+  readonly seq: number;
+  readonly attempt: number;
+  readonly at: number;
+  readonly kind: EventKind;
+  readonly data: string | Uint8Array;
+}
+
+/** One thing a run wants to have logged; `seq` is given in the transaction and nowhere else. */
+export interface Item {
+  readonly kind: EventKind;
+  readonly data: string | Uint8Array;
+}
+
+/** What everybody who watches needs to know of a job. */
+export interface JobSummary {
+  readonly id: JobId;
+  readonly userId: UserId;
+  readonly sessionId: SessionId | null;
+  readonly type: string;
+  readonly status: JobStatus;
+  readonly attempt: number;
+  readonly head: number;
+}
+
+/** A committed change of one job: its new state and the entries that were logged, first…head without gap. */
+export interface Change {
+  readonly job: JobSummary;
+  readonly first: number;
+  readonly events: readonly StoredEvent[];
+}
+
+/** How a run ended badly; `message` is for the user. */
+export interface RunError {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly origin: ErrorOrigin;
+}
+
+export function summarize(job: JobRecord): JobSummary {
+  return {
+    id: job.id,
+    userId: job.userId,
+    sessionId: job.sessionId,
+    type: job.type,
+    status: job.status,
+    attempt: job.attempt,
+    head: job.head,
+  };
+}
+
+/** Bytes an item counts with against the log's bound. */
+export function sizeOf(data: string | Uint8Array): number {
+  return typeof data === "string" ? Buffer.byteLength(data) : data.byteLength;
+}

@@ -1,0 +1,251 @@
+/**
+ * The reference driver of `JobStore`: plain maps, nothing survives the process. Slow where slowness is simpler; it is
+ * what the other drivers are held against, and what the simulation runs on.
+ */
+import { createGroup } from "../lib/group.ts";
+import type { JobId } from "../lib/ids.ts";
+import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
+import { execute, type JobTables } from "./execute.ts";
+import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
+import { createQueueBook } from "./queue-book.ts";
+import { resultOf } from "./result.ts";
+import type { IdempotencyKey, JobCommand, JobOutcome, JobStore, JobWithResult } from "./store.ts";
+
+interface Row {
+  job: JobRecord;
+  input: string | null;
+  checkpoint: string | null;
+  readonly turn: number;
+  readonly num: number;
+  events: StoredEvent[];
+}
+
+interface KeyRow {
+  readonly id: JobId;
+  readonly fingerprint: string;
+  readonly at: number;
+}
+
+const keyName = (key: IdempotencyKey): string => JSON.stringify([key.userId, key.route, key.key]);
+
+const waiting = (status: JobStatus): boolean => status === "queued" || status === "retrying";
+
+function createTables(rows: Map<JobId, Row>, keys: Map<string, KeyRow>): JobTables {
+  const book = createQueueBook();
+  let count = 0;
+  const row = (job: JobRecord): Row => {
+    const found = rows.get(job.id);
+    if (found === undefined) throw new Error(`no row for job ${job.id}`);
+    return found;
+  };
+  const all = (): Row[] => [...rows.values()];
+
+  return {
+    load(id) {
+      const found = rows.get(id);
+      return found === undefined ? null : { ...found.job };
+    },
+    insert(job, input) {
+      const turn = book.nextTurn(job.userId, job.priority);
+      count += 1;
+      rows.set(job.id, { job: { ...job }, input, checkpoint: null, turn, num: count, events: [] });
+      book.moved({ userId: job.userId, priority: job.priority, turn }, null, job.status);
+    },
+    save(job) {
+      const target = row(job);
+      book.moved(
+        { userId: job.userId, priority: job.priority, turn: target.turn },
+        target.job.status,
+        job.status,
+      );
+      target.job = { ...job };
+    },
+    log(job, events) {
+      row(job).events.push(...events);
+    },
+    input: (job) => row(job).input ?? "null",
+    checkpoint: (job) => row(job).checkpoint,
+    setCheckpoint(job, value) {
+      row(job).checkpoint = value;
+    },
+    unfinished: (userId) => book.unfinished(userId),
+    queued: () => book.queued,
+    inLane(sessionId, lane) {
+      const found = all().find(
+        ({ job }) => job.sessionId === sessionId && job.lane === lane && !isTerminalStatus(job.status),
+      );
+      return found?.job.id ?? null;
+    },
+    ready: (type, steadyMs, limit) =>
+      all()
+        .filter(({ job }) => job.type === type && waiting(job.status) && job.readyBy <= steadyMs)
+        .toSorted((a, b) => b.job.priority - a.job.priority || a.turn - b.turn || a.num - b.num)
+        .slice(0, limit)
+        .map(({ job }) => job.id),
+    overdue(steadyMs, owner, limit) {
+      const found: { id: JobId; why: "start" | "cancel" | "lease" }[] = [];
+      for (const { job } of rows.values()) {
+        if (job.startBy !== null && job.startBy <= steadyMs) found.push({ id: job.id, why: "start" });
+        else if (job.cancelBy !== null && job.cancelBy <= steadyMs) found.push({ id: job.id, why: "cancel" });
+        else if (job.leaseBy !== null && job.leaseBy <= steadyMs && job.leaseOwner !== owner)
+          found.push({ id: job.id, why: "lease" });
+      }
+      return found.slice(0, limit);
+    },
+    nextReady(steadyMs) {
+      const times = all()
+        .filter(({ job }) => waiting(job.status) && job.readyBy > steadyMs)
+        .map(({ job }) => job.readyBy);
+      return times.length === 0 ? null : Math.min(...times);
+    },
+    heldByOthers: (owner, limit) =>
+      all()
+        .filter(({ job }) => job.leaseOwner?.startsWith("boot:") === true && job.leaseOwner !== owner)
+        .slice(0, limit)
+        .map(({ job }) => job.id),
+    renew(owner, leaseBy) {
+      const held = all().filter(({ job }) => job.leaseOwner === owner);
+      for (const { job } of held) job.leaseBy = leaseBy;
+      return held.length;
+    },
+    findKey: (key) => keys.get(keyName(key)) ?? null,
+    putKey(key, fingerprint, id, at) {
+      keys.set(keyName(key), { id, fingerprint, at });
+    },
+    dropPayload(job) {
+      const target = row(job);
+      target.input = null;
+      target.checkpoint = null;
+    },
+    trimSome(eventsBefore, limit) {
+      let deleted = 0;
+      for (const target of rows.values()) {
+        const { job } = target;
+        if (job.purgedAt === null && (job.finishedAt === null || job.finishedAt >= eventsBefore)) continue;
+        // The terminal entry stays as long as the job, unless its user deleted it.
+        const removable = job.purgedAt === null ? target.events.length - 1 : target.events.length;
+        const some = Math.min(removable, limit - deleted);
+        if (some <= 0) continue;
+        target.events.splice(0, some);
+        job.oldest += some;
+        deleted += some;
+      }
+      return deleted;
+    },
+    forgetSome(jobsBefore, limit) {
+      const old = all().filter(({ job }) => job.finishedAt !== null && job.finishedAt < jobsBefore);
+      for (const { job } of old.slice(0, limit)) rows.delete(job.id);
+      return Math.min(old.length, limit);
+    },
+    dropKeys(before, limit) {
+      const old = [...keys].filter(([, key]) => key.at < before).slice(0, limit);
+      for (const [name] of old) keys.delete(name);
+      return old.length;
+    },
+  };
+}
+
+/** Counted no further than this: an estimate need not be exact, and counting must not be slow. */
+const POSITION_MOST = 1000;
+
+function createReads(
+  rows: Map<JobId, Row>,
+  keys: Map<string, KeyRow>,
+): Omit<JobStore, "execute" | "onCommitted"> {
+  const withResult = (row: Row): JobWithResult => ({
+    job: { ...row.job },
+    result: resultOf(row.job, row.events.at(-1)),
+  });
+  const newestFirst = (a: Row, b: Row): number => b.num - a.num;
+
+  return {
+    find: async (id) => {
+      const row = rows.get(id);
+      return row === undefined ? null : { ...row.job };
+    },
+    findWithResult: async (id) => {
+      const row = rows.get(id);
+      return row === undefined ? null : withResult(row);
+    },
+    input: async (id) => rows.get(id)?.input ?? null,
+    findByKey: async (key) => keys.get(keyName(key)) ?? null,
+    events: async (id, { after, limit, bytes }) => {
+      const page: StoredEvent[] = [];
+      let size = 0;
+      for (const event of rows.get(id)?.events ?? []) {
+        if (event.seq <= after) continue;
+        if (page.length >= limit || size >= bytes) break;
+        page.push(event);
+        size += sizeOf(event.data);
+      }
+      return page;
+    },
+    audioChunks: async (id, after) =>
+      (rows.get(id)?.events ?? [])
+        .filter((event) => event.kind === "output.audio" && event.seq > after)
+        .map((event) => ({ seq: event.seq, bytes: sizeOf(event.data) })),
+    list: async (query) =>
+      [...rows.values()]
+        .filter(
+          ({ job }) =>
+            job.userId === query.userId &&
+            job.purgedAt === null &&
+            (query.status === null || job.status === query.status) &&
+            (query.type === null || job.type === query.type) &&
+            (query.before === null || job.id < query.before),
+        )
+        .toSorted((a, b) => (a.job.id < b.job.id ? 1 : -1))
+        .slice(0, query.limit)
+        .map(withResult),
+    openJobs: async (sessionId, limit) =>
+      [...rows.values()]
+        .filter(({ job }) => job.sessionId === sessionId && !job.acknowledged && job.purgedAt === null)
+        .toSorted(newestFirst)
+        .slice(0, limit)
+        .map(({ job }) => summarize(job)),
+    cancelable: async (limit) =>
+      [...rows.values()]
+        .filter(({ job }) => job.cancelOnDisconnect && !isTerminalStatus(job.status))
+        .flatMap(({ job }) =>
+          job.sessionId === null ? [] : [{ id: job.id, sessionId: job.sessionId, orphanMs: job.orphanMs }],
+        )
+        .slice(0, limit),
+    position: async (id) => {
+      const own = rows.get(id);
+      if (own === undefined) return 1;
+      const ahead = [...rows.values()].filter(
+        ({ job, turn, num }) =>
+          waiting(job.status) &&
+          job.type === own.job.type &&
+          (job.priority > own.job.priority ||
+            (job.priority === own.job.priority && (turn < own.turn || (turn === own.turn && num < own.num)))),
+      );
+      return Math.min(ahead.length, POSITION_MOST) + 1;
+    },
+  };
+}
+
+/** A store that lives as long as the process. */
+export function createMemoryJobStore(): JobStore {
+  const rows = new Map<JobId, Row>();
+  const keys = new Map<string, KeyRow>();
+  const tables = createTables(rows, keys);
+  const listeners: ((changes: readonly Change[]) => void)[] = [];
+  const group = createGroup<JobCommand, JobOutcome<JobCommand["op"]>>({
+    most: 1000,
+    commit: async (commands) => {
+      const executed = commands.map((command) => execute(tables, command));
+      const changes = executed.flatMap((one) => one.changes);
+      for (const listener of listeners) listener(changes);
+      return executed.map((one) => one.outcome);
+    },
+  });
+
+  return {
+    ...createReads(rows, keys),
+    execute: async (command) => (await group.add(command)) as never,
+    onCommitted(listener) {
+      listeners.push(listener);
+    },
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * The queue by heart: how much waits, for whom, and whose turn is next. Kept in memory by a driver so that accepting a
+ * job never counts rows; rebuilt from the store at start and after a rollback.
+ *
+ * Users take turns (start-time fair queueing): each queued job of a priority has a turn number; a user's next job comes
+ * one turn after the user's last one that still waits, but never before the turn that is being served. So 100,000 jobs
+ * of one user put one job of another behind at most one of them. Turns only order the claims; they promise nothing.
+ */
+import type { JobStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus } from "../protocol/jobs.ts";
+
+export interface QueueEntry {
+  readonly userId: string;
+  readonly priority: number;
+  readonly turn: number;
+}
+
+export interface QueueBook {
+  /** Jobs that are queued or retrying. */
+  readonly queued: number;
+  /** Jobs of the user that have not ended. */
+  unfinished(userId: string): number;
+  /** The turn a job of this user gets if it is accepted now. */
+  nextTurn(userId: string, priority: number): number;
+  /** A job appeared (`before` null) or changed its status. */
+  moved(entry: QueueEntry, before: JobStatus | null, after: JobStatus): void;
+  clear(): void;
+}
+
+function waits(status: JobStatus | null): boolean {
+  return status === "queued" || status === "retrying";
+}
+
+export function createQueueBook(): QueueBook {
+  let queued = 0;
+  const unfinished = new Map<string, number>();
+  /** Per priority: the turn being served. */
+  const served = new Map<number, number>();
+  /** Per user and priority: how many wait, and the last one's turn. */
+  const lines = new Map<string, { waiting: number; lastTurn: number }>();
+
+  const lineOf = (userId: string, priority: number): string => `${priority}/${userId}`;
+
+  const arrive = (entry: QueueEntry): void => {
+    queued += 1;
+    const name = lineOf(entry.userId, entry.priority);
+    const line = lines.get(name);
+    if (line === undefined) lines.set(name, { waiting: 1, lastTurn: entry.turn });
+    else {
+      line.waiting += 1;
+      line.lastTurn = Math.max(line.lastTurn, entry.turn);
+    }
+  };
+
+  const leave = (entry: QueueEntry, toRun: boolean): void => {
+    queued -= 1;
+    const name = lineOf(entry.userId, entry.priority);
+    const line = lines.get(name);
+    if (line !== undefined) {
+      line.waiting -= 1;
+      if (line.waiting === 0) lines.delete(name);
+    }
+    if (toRun) served.set(entry.priority, Math.max(served.get(entry.priority) ?? 0, entry.turn));
+  };
+
+  const count = (userId: string, step: number): void => {
+    const now = (unfinished.get(userId) ?? 0) + step;
+    if (now > 0) unfinished.set(userId, now);
+    else unfinished.delete(userId);
+  };
+
+  return {
+    get queued() {
+      return queued;
+    },
+    unfinished: (userId) => unfinished.get(userId) ?? 0,
+    nextTurn(userId, priority) {
+      const line = lines.get(lineOf(userId, priority));
+      const present = served.get(priority) ?? 0;
+      return line === undefined ? present : Math.max(present, line.lastTurn + 1);
+    },
+    moved(entry, before, after) {
+      if (waits(after) && !waits(before)) arrive(entry);
+      if (waits(before) && !waits(after)) leave(entry, after === "running");
+      const open = before !== null && !isTerminalStatus(before);
+      if (!open && !isTerminalStatus(after)) count(entry.userId, 1);
+      if (open && isTerminalStatus(after)) count(entry.userId, -1);
+    },
+    clear() {
+      queued = 0;
+      unfinished.clear();
+      served.clear();
+      lines.clear();
+    },
+  };
+}

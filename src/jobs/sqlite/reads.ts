@@ -1,0 +1,208 @@
+/** The reading half of the SQLite driver, on a connection of its own: prepared, paged, and never across an await. */
+import { and, asc, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
+import type { SqliteConnection } from "../../sqlite/database.ts";
+import type { JobId } from "../../lib/ids.ts";
+import { sizeOf, type JobRecord, type StoredEvent } from "../job.ts";
+import { resultOf } from "../result.ts";
+import type { JobStore, JobWithResult } from "../store.ts";
+import { eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs, seqOfRow } from "./schema.ts";
+import { RECORD_COLUMNS } from "./tables.ts";
+
+const p = sql.placeholder;
+
+/** Counted no further than this: an estimate need not be exact, and counting must not be slow. */
+const POSITION_MOST = 1000;
+
+type EventRow = typeof jobEvents.$inferSelect;
+
+function toEvent({ id, ...rest }: EventRow): StoredEvent {
+  return { seq: seqOfRow(id), ...rest };
+}
+
+function prepare(orm: SqliteConnection["orm"]) {
+  const summary = {
+    id: jobs.id,
+    userId: jobs.userId,
+    sessionId: jobs.sessionId,
+    type: jobs.type,
+    status: jobs.status,
+    attempt: jobs.attempt,
+    head: jobs.head,
+  };
+  return {
+    row: orm
+      .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
+      .from(jobs)
+      .where(eq(jobs.id, p("id")))
+      .prepare(),
+    num: orm
+      .select({ num: jobs.num })
+      .from(jobs)
+      .where(eq(jobs.id, p("id")))
+      .prepare(),
+    event: orm
+      .select()
+      .from(jobEvents)
+      .where(eq(jobEvents.id, p("row")))
+      .prepare(),
+    events: orm
+      .select()
+      .from(jobEvents)
+      .where(and(gt(jobEvents.id, p("after")), lt(jobEvents.id, p("before"))))
+      .orderBy(asc(jobEvents.id))
+      .limit(p("limit"))
+      .prepare(),
+    audioChunks: orm
+      .select({ id: jobEvents.id, bytes: sql<number>`length(${jobEvents.data})` })
+      .from(jobEvents)
+      .where(
+        and(gt(jobEvents.id, p("after")), lt(jobEvents.id, p("before")), eq(jobEvents.kind, "output.audio")),
+      )
+      .orderBy(asc(jobEvents.id))
+      .prepare(),
+    input: orm
+      .select({ input: jobPayloads.input })
+      .from(jobPayloads)
+      .innerJoin(jobs, eq(jobs.num, jobPayloads.num))
+      .where(eq(jobs.id, p("id")))
+      .prepare(),
+    key: orm
+      .select({ id: idempotencyKeys.jobId, fingerprint: idempotencyKeys.fingerprint })
+      .from(idempotencyKeys)
+      .where(
+        and(
+          eq(idempotencyKeys.userId, p("userId")),
+          eq(idempotencyKeys.route, p("route")),
+          eq(idempotencyKeys.key, p("key")),
+        ),
+      )
+      .prepare(),
+    openJobs: orm
+      .select(summary)
+      .from(jobs)
+      .where(and(eq(jobs.sessionId, p("sessionId")), sql`acknowledged = 0`, isNull(jobs.purgedAt)))
+      .orderBy(desc(jobs.num))
+      .limit(p("limit"))
+      .prepare(),
+    cancelable: orm
+      .select({ id: jobs.id, sessionId: jobs.sessionId, orphanMs: jobs.orphanMs })
+      .from(jobs)
+      .where(and(sql`cancel_on_disconnect = 1`, isNull(jobs.finishedAt)))
+      .limit(p("limit"))
+      .prepare(),
+  };
+}
+
+export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
+
+export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
+  const statements = prepare(orm);
+
+  const withResult = ({
+    num,
+    turn: _turn,
+    ...job
+  }: JobRecord & { num: number; turn: number }): JobWithResult => {
+    if (job.status !== "succeeded" || job.purgedAt !== null) return { job, result: null };
+    const last = statements.event.get({ row: eventRow(num, job.head) });
+    return { job, result: resultOf(job, last === undefined ? undefined : toEvent(last)) };
+  };
+
+  const readEvents: JobStore["events"] = async (id, { after, limit, bytes }) => {
+    const num = statements.num.get({ id })?.num;
+    if (num === undefined) return [];
+    const before = eventRow(num + 1, 0);
+    const page: StoredEvent[] = [];
+    let size = 0;
+    let from = eventRow(num, after);
+    // Entries are read in small steps, so that a page of large ones does not read far past its size.
+    while (page.length < limit && size < bytes) {
+      const step = Math.min(READ_STEP, limit - page.length);
+      const rows = statements.events.all({ after: from, before, limit: step });
+      for (const row of rows) {
+        if (size >= bytes) break;
+        page.push(toEvent(row));
+        size += sizeOf(row.data);
+        from = row.id;
+      }
+      if (rows.length < step) break;
+    }
+    return page;
+  };
+
+  return {
+    find: async (id) => {
+      const row = statements.row.get({ id });
+      if (row === undefined) return null;
+      const { num: _num, turn: _turn, ...job } = row;
+      return job;
+    },
+    findWithResult: async (id) => {
+      const row = statements.row.get({ id });
+      return row === undefined ? null : withResult(row);
+    },
+    input: async (id) => statements.input.get({ id })?.input ?? null,
+    findByKey: async ({ userId, route, key }) => statements.key.get({ userId, route, key }) ?? null,
+    events: readEvents,
+    audioChunks: async (id, after) => {
+      const num = statements.num.get({ id })?.num;
+      if (num === undefined) return [];
+      const rows = statements.audioChunks.all({ after: eventRow(num, after), before: eventRow(num + 1, 0) });
+      return rows.map((row) => ({ seq: seqOfRow(row.id), bytes: row.bytes }));
+    },
+    list: async ({ userId, status, type, before, limit }) =>
+      orm
+        .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
+        .from(jobs)
+        .where(
+          and(
+            eq(jobs.userId, userId),
+            isNull(jobs.purgedAt),
+            status === null ? undefined : eq(jobs.status, status),
+            type === null ? undefined : eq(jobs.type, type),
+            before === null ? undefined : lt(jobs.id, before),
+          ),
+        )
+        .orderBy(desc(jobs.id))
+        .limit(limit)
+        .all()
+        .map(withResult),
+    openJobs: async (sessionId, limit) => statements.openJobs.all({ sessionId, limit }),
+    cancelable: async (limit) =>
+      statements.cancelable
+        .all({ limit })
+        .flatMap(({ id, sessionId, orphanMs }) => (sessionId === null ? [] : [{ id, sessionId, orphanMs }])),
+    position: async (id) => {
+      const own = statements.row.get({ id });
+      return own === undefined ? 1 : countAhead(orm, own) + 1;
+    },
+  };
+}
+
+/** Rows of one read step of a page. */
+const READ_STEP = 64;
+
+/** Jobs of the same type that would be claimed before this one, counted up to a bound. */
+function countAhead(
+  orm: SqliteConnection["orm"],
+  own: { id: JobId; type: string; priority: number; turn: number; num: number },
+): number {
+  const ahead = orm
+    .select({ num: jobs.num })
+    .from(jobs)
+    .where(
+      and(
+        sql`due = 1`,
+        eq(jobs.type, own.type),
+        sql`(-${jobs.priority}, ${jobs.turn}, ${jobs.num}) < (${-own.priority}, ${own.turn}, ${own.num})`,
+      ),
+    )
+    .limit(POSITION_MOST)
+    .as("ahead");
+  return (
+    orm
+      .select({ count: sql<number>`count(*)` })
+      .from(ahead)
+      .get()?.count ?? 0
+  );
+}

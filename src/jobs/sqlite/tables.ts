@@ -1,0 +1,289 @@
+/** `JobTables` on SQLite: the writer's side, every statement prepared once. Runs inside a transaction it does not see. */
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  like,
+  lte,
+  ne,
+  sql,
+} from "drizzle-orm";
+import type { SqliteConnection } from "../../sqlite/database.ts";
+import type { JobStatus } from "../../protocol/jobs.ts";
+import type { JobTables } from "../execute.ts";
+import type { JobRecord } from "../job.ts";
+import { createQueueBook, type QueueBook } from "../queue-book.ts";
+import { createRetention } from "./retention.ts";
+import { eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
+
+const { num: _num, due: _due, turn: _turn, trimmed: _trimmed, ...recordColumns } = getTableColumns(jobs);
+
+/** The columns of a JobRecord: all but those that only this driver needs. */
+export const RECORD_COLUMNS = recordColumns;
+
+type Orm = SqliteConnection["orm"];
+const p = sql.placeholder;
+
+function waits(status: JobStatus): boolean {
+  return status === "queued" || status === "retrying";
+}
+
+/** What belongs to a record that was loaded or inserted, beside what the domain sees of it. */
+interface Known {
+  readonly num: number;
+  readonly turn: number;
+  readonly status: JobStatus;
+}
+
+function prepareWrites(orm: Orm) {
+  const placeholders = <Name extends string>(names: readonly Name[]): Record<Name, ReturnType<typeof p>> =>
+    Object.fromEntries(names.map((name) => [name, p(name)] as const)) as unknown as Record<
+      Name,
+      ReturnType<typeof p>
+    >;
+  const { num: _row, ...insertable } = getTableColumns(jobs);
+  const state = placeholders([
+    "status", "attempt", "errors", "lostLeases", "head", "oldest", "logBytes", "outputAfter", "hasOutput", "resetReason",
+    "startedAt", "finishedAt", "readyBy", "due", "startBy", "leaseToken", "leaseOwner", "leaseBy", "cancelReason",
+    "cancelBy", "progress", "error", "deliveredAt", "acknowledged", "purgedAt",
+  ] as const); // prettier-ignore
+  const output = placeholders(["head", "logBytes", "hasOutput", "progress"] as const);
+
+  // drizzle types `set` and `values` for values, not for placeholders.
+  const asValues = <Row>(row: Record<string, unknown>): Row => row as Row;
+  type Update = Partial<typeof jobs.$inferInsert>;
+
+  return {
+    load: orm
+      .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
+      .from(jobs)
+      .where(eq(jobs.id, p("id")))
+      .prepare(),
+    insert: orm
+      .insert(jobs)
+      .values(asValues<typeof jobs.$inferInsert>(placeholders(Object.keys(insertable))))
+      .returning({ num: jobs.num })
+      .prepare(),
+    saveState: orm
+      .update(jobs)
+      .set(asValues<Update>(state))
+      .where(eq(jobs.num, p("num")))
+      .prepare(),
+    saveOutput: orm
+      .update(jobs)
+      .set(asValues<Update>(output))
+      .where(eq(jobs.num, p("num")))
+      .prepare(),
+    log: orm
+      .insert(jobEvents)
+      .values(asValues<typeof jobEvents.$inferInsert>(placeholders(["id", "attempt", "at", "kind", "data"])))
+      .prepare(),
+    putPayload: orm
+      .insert(jobPayloads)
+      .values(asValues<typeof jobPayloads.$inferInsert>(placeholders(["num", "input"])))
+      .prepare(),
+    payload: orm
+      .select()
+      .from(jobPayloads)
+      .where(eq(jobPayloads.num, p("num")))
+      .prepare(),
+    setCheckpoint: orm
+      .update(jobPayloads)
+      .set(asValues<Partial<typeof jobPayloads.$inferInsert>>(placeholders(["checkpoint"])))
+      .where(eq(jobPayloads.num, p("num")))
+      .prepare(),
+    dropPayload: orm
+      .delete(jobPayloads)
+      .where(eq(jobPayloads.num, p("num")))
+      .prepare(),
+    renew: orm
+      .update(jobs)
+      .set(asValues<Update>(placeholders(["leaseBy"])))
+      .where(and(isNotNull(jobs.leaseBy), eq(jobs.leaseOwner, p("owner"))))
+      .returning({ num: jobs.num })
+      .prepare(),
+    putKey: orm
+      .insert(idempotencyKeys)
+      .values(
+        asValues<typeof idempotencyKeys.$inferInsert>(
+          placeholders(["userId", "route", "key", "fingerprint", "jobId", "createdAt"]),
+        ),
+      )
+      .prepare(),
+  };
+}
+
+function prepareSearches(orm: Orm) {
+  return {
+    key: orm
+      .select({ id: idempotencyKeys.jobId, fingerprint: idempotencyKeys.fingerprint })
+      .from(idempotencyKeys)
+      .where(
+        and(
+          eq(idempotencyKeys.userId, p("userId")),
+          eq(idempotencyKeys.route, p("route")),
+          eq(idempotencyKeys.key, p("key")),
+        ),
+      )
+      .prepare(),
+    inLane: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(eq(jobs.sessionId, p("sessionId")), eq(jobs.lane, p("lane")), isNull(jobs.finishedAt)))
+      .limit(1)
+      .prepare(),
+    promote: orm
+      .update(jobs)
+      .set({ due: 1 })
+      .where(and(sql`due = 0`, lte(jobs.readyBy, p("steadyMs"))))
+      .prepare(),
+    // The literal makes the partial index usable: a bound parameter would not.
+    ready: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(sql`due = 1`, eq(jobs.type, p("type"))))
+      .orderBy(desc(jobs.priority), asc(jobs.turn), asc(jobs.num))
+      .limit(p("limit"))
+      .prepare(),
+    nextReady: orm
+      .select({ readyBy: jobs.readyBy })
+      .from(jobs)
+      .where(and(sql`due = 0`, gt(jobs.readyBy, p("steadyMs"))))
+      .orderBy(asc(jobs.readyBy))
+      .limit(1)
+      .prepare(),
+    late: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(lte(jobs.startBy, p("steadyMs")))
+      .limit(p("limit"))
+      .prepare(),
+    unstopped: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(lte(jobs.cancelBy, p("steadyMs")))
+      .limit(p("limit"))
+      .prepare(),
+    lost: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(lte(jobs.leaseBy, p("steadyMs")), ne(jobs.leaseOwner, p("owner"))))
+      .limit(p("limit"))
+      .prepare(),
+    heldByOthers: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(isNotNull(jobs.leaseBy), like(jobs.leaseOwner, "boot:%"), ne(jobs.leaseOwner, p("owner"))))
+      .limit(p("limit"))
+      .prepare(),
+  };
+}
+
+function fillBook(orm: Orm, book: QueueBook): void {
+  book.clear();
+  const open = orm
+    .select({ userId: jobs.userId, priority: jobs.priority, turn: jobs.turn, status: jobs.status })
+    .from(jobs)
+    .where(inArray(jobs.status, ["queued", "retrying", "running", "canceling"]))
+    .orderBy(asc(jobs.turn))
+    .all();
+  for (const { status, ...entry } of open) book.moved(entry, null, status);
+}
+
+export interface SqliteJobTables extends JobTables {
+  /** Forgets what it remembered: the transaction was rolled back. */
+  rolledBack(): void;
+}
+
+export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTables {
+  const writes = prepareWrites(orm);
+  const searches = prepareSearches(orm);
+  const book = createQueueBook();
+  fillBook(orm, book);
+  const known = new WeakMap<JobRecord, Known>();
+  const knownOf = (job: JobRecord): Known => {
+    const found = known.get(job);
+    if (found === undefined) throw new Error(`job ${job.id} was neither loaded nor inserted here`);
+    return found;
+  };
+
+  return {
+    load(id) {
+      const row = writes.load.get({ id });
+      if (row === undefined) return null;
+      const { num, turn, ...job } = row;
+      known.set(job, { num, turn, status: job.status });
+      return job;
+    },
+    insert(job, input, due) {
+      const turn = book.nextTurn(job.userId, job.priority);
+      const { num } = writes.insert.get({ ...job, turn, due: due ? 1 : 0, trimmed: false });
+      writes.putPayload.run({ num, input });
+      known.set(job, { num, turn, status: job.status });
+      book.moved({ userId: job.userId, priority: job.priority, turn }, null, job.status);
+    },
+    save(job, what) {
+      const { num, turn, status } = knownOf(job);
+      if (what === "output") {
+        writes.saveOutput.run({
+          num,
+          head: job.head,
+          logBytes: job.logBytes,
+          hasOutput: job.hasOutput,
+          progress: job.progress,
+        });
+        return;
+      }
+      writes.saveState.run({ ...job, num, due: waits(job.status) ? 0 : null });
+      book.moved({ userId: job.userId, priority: job.priority, turn }, status, job.status);
+      known.set(job, { num, turn, status: job.status });
+    },
+    log(job, events) {
+      const { num } = knownOf(job);
+      for (const { seq, attempt, at, kind, data } of events) {
+        writes.log.run({ id: eventRow(num, seq), attempt, at, kind, data });
+      }
+    },
+    input: (job) => writes.payload.get({ num: knownOf(job).num })?.input ?? "null",
+    checkpoint: (job) => writes.payload.get({ num: knownOf(job).num })?.checkpoint ?? null,
+    setCheckpoint(job, value) {
+      writes.setCheckpoint.run({ num: knownOf(job).num, checkpoint: value });
+    },
+    unfinished: (userId) => book.unfinished(userId),
+    queued: () => book.queued,
+    inLane: (sessionId, lane) => searches.inLane.get({ sessionId, lane })?.id ?? null,
+    ready(type, steadyMs, limit) {
+      searches.promote.run({ steadyMs });
+      return searches.ready.all({ type, limit }).map(({ id }) => id);
+    },
+    overdue(steadyMs, owner, limit) {
+      const of = (why: "start" | "cancel" | "lease", rows: readonly { id: JobRecord["id"] }[]) =>
+        rows.map(({ id }) => ({ id, why }));
+      return [
+        ...of("start", searches.late.all({ steadyMs, limit })),
+        ...of("cancel", searches.unstopped.all({ steadyMs, limit })),
+        ...of("lease", searches.lost.all({ steadyMs, owner, limit })),
+      ].slice(0, limit);
+    },
+    nextReady: (steadyMs) => searches.nextReady.get({ steadyMs })?.readyBy ?? null,
+    heldByOthers: (owner, limit) => searches.heldByOthers.all({ owner, limit }).map(({ id }) => id),
+    renew: (owner, leaseBy) => writes.renew.all({ owner, leaseBy }).length,
+    findKey: ({ userId, route, key }) => searches.key.get({ userId, route, key }) ?? null,
+    putKey({ userId, route, key }, fingerprint, id, at) {
+      writes.putKey.run({ userId, route, key, fingerprint, jobId: id, createdAt: at });
+    },
+    dropPayload(job) {
+      writes.dropPayload.run({ num: knownOf(job).num });
+    },
+    ...createRetention(orm),
+    rolledBack() {
+      fillBook(orm, book);
+    },
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * The `JobStore` contract: jobs, their logs, leases, idempotency and retention behind one interface.
+ *
+ * Guarantees every driver gives (held by test/conformance/job-store.ts)
+ * - A command is atomic and isolated; commands of one process that touch one job take effect in the order they were
+ *   given. Commands that arrive while a commit is under way share the next one (group commit).
+ * - `execute` resolves after the commit, as durable as the store was configured. When it rejects with
+ *   `storage_unavailable` the outcome is UNKNOWN: it may or may not be found later; nothing was announced.
+ * - `seq` is given inside the transaction: per job 1, 2, 3 … without gap or repeat, and an entry never changes.
+ * - Listeners hear every committed change of this process once, in commit order and before `execute` resolves. They
+ *   must not throw and must not wait.
+ * - A read sees everything that was committed before it began. Reads and commits may run on different threads: a page
+ *   that came back short proves nothing about the head.
+ * - Which command may do what is decided by transitions.ts, in every driver the same.
+ */
+import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
+import type { CancelReason } from "../protocol/events.ts";
+import type { JobStatus } from "../protocol/jobs.ts";
+import type { Change, Instant, Item, JobRecord, JobSpec, JobSummary, StoredEvent } from "./job.ts";
+import type { RunEnd } from "./transitions.ts";
+
+/** Where an Idempotency-Key is looked up; one user's keys mean nothing to another. */
+export interface IdempotencyKey {
+  readonly userId: UserId;
+  /** `POST /v1/jobs`, or the retry route with its job. */
+  readonly route: string;
+  readonly key: string;
+}
+
+export interface Submission {
+  readonly spec: JobSpec;
+  /** JSON text as it was validated. */
+  readonly input: string;
+  readonly idempotency: (IdempotencyKey & { readonly fingerprint: string }) | null;
+  /** Most unfinished jobs of this user and most queued jobs of all; Infinity = no limit. */
+  readonly userJobs: number;
+  readonly queueJobs: number;
+}
+
+export type SubmitOutcome =
+  | { readonly kind: "accepted"; readonly job: JobRecord }
+  /** The key was used before with the same body: that job. */
+  | { readonly kind: "replayed"; readonly id: JobId }
+  /** The key was used before with another body. */
+  | { readonly kind: "reused" }
+  | { readonly kind: "too_many_jobs" }
+  | { readonly kind: "queue_full" };
+
+export interface ClaimRequest {
+  /** How many more runs of each type the claimer can take. */
+  readonly types: readonly { readonly type: string; readonly most: number }[];
+  /** Most runs of this claim. */
+  readonly most: number;
+  /** A fresh secret; each claimed run's lease token is made from it. */
+  readonly secret: string;
+  readonly owner: string;
+  readonly leaseMs: number;
+  readonly worker?: string;
+}
+
+export interface ClaimedJob {
+  readonly job: JobRecord & { readonly leaseToken: LeaseToken };
+  readonly input: string;
+  /** JSON text an earlier run left, or null. */
+  readonly checkpoint: string | null;
+}
+
+export interface ClaimOutcome {
+  readonly jobs: readonly ClaimedJob[];
+  /** Steady time at which the next job that waits for its back-off may run; null when none does. */
+  readonly nextReadyMs: number | null;
+}
+
+/** Every command with what goes in and what comes out. All of them carry the moment they were given as `at`. */
+export interface JobCommands {
+  submit: { in: Submission; out: SubmitOutcome };
+  /** Takes ready jobs: highest priority first, within one priority the users in turn, oldest first. */
+  claim: { in: ClaimRequest; out: ClaimOutcome };
+  append: {
+    in: {
+      readonly id: JobId;
+      readonly lease: LeaseToken;
+      readonly items: readonly Item[];
+      readonly jobBytes: number;
+    };
+    out: "ok" | "lease_lost" | "output_too_large";
+  };
+  checkpoint: {
+    in: { readonly id: JobId; readonly lease: LeaseToken; readonly value: string };
+    out: "ok" | "lease_lost";
+  };
+  end: {
+    in: { readonly id: JobId; readonly lease: LeaseToken; readonly how: RunEnd };
+    out: JobStatus | "lease_lost";
+  };
+  /** null: no such job. The status after it. */
+  cancel: {
+    in: { readonly id: JobId; readonly reason: CancelReason; readonly graceMs: number };
+    out: JobStatus | null;
+  };
+  /** Gives every lease of this owner its full time again. */
+  renew: { in: { readonly owner: string; readonly leaseMs: number }; out: number };
+  /**
+   * One bounded step of what time brings: late starts expire, unheard cancels are enforced, leases of others that ran
+   * out are lost. `busy`: there was more than one step's worth, call again.
+   */
+  sweep: {
+    in: { readonly owner: string; readonly maxLostLeases: number; readonly most: number };
+    out: { readonly busy: boolean };
+  };
+  /** At start: runs of earlier processes of this installation are lost, whatever time their leases had left. */
+  recover: {
+    in: { readonly owner: string; readonly maxLostLeases: number; readonly most: number };
+    out: { readonly recovered: number; readonly busy: boolean };
+  };
+  /** Receipt for a terminal event by a session of the job's user. */
+  acknowledge: {
+    in: { readonly id: JobId; readonly sessionId: SessionId; readonly seq: number };
+    out: boolean;
+  };
+  /** Log, input and result of a terminal job are gone from here on; its row stays as `purged` until retention. */
+  purge: { in: { readonly id: JobId }; out: "purged" | "not_terminal" | "unknown" };
+  /** One bounded step of retention; `before…` are wall times. Returns the rows it deleted: 0 = nothing left to do. */
+  retain: {
+    in: {
+      readonly eventsBefore: number;
+      readonly jobsBefore: number;
+      readonly keysBefore: number;
+      readonly most: number;
+    };
+    out: number;
+  };
+}
+
+export type JobOp = keyof JobCommands;
+export type JobCommand<Op extends JobOp = JobOp> = Op extends JobOp
+  ? { readonly op: Op; readonly at: Instant } & JobCommands[Op]["in"]
+  : never;
+export type JobOutcome<Op extends JobOp> = JobCommands[Op]["out"];
+
+export interface EventsQuery {
+  /** Entries with a greater seq. */
+  readonly after: number;
+  readonly limit: number;
+  /** The page ends once it holds this much (at least one entry is returned). */
+  readonly bytes: number;
+}
+
+export interface JobQuery {
+  readonly userId: UserId;
+  readonly status: JobStatus | null;
+  readonly type: string | null;
+  /** Jobs older than this id. */
+  readonly before: JobId | null;
+  readonly limit: number;
+}
+
+/** A job with its result (JSON text), for answers. */
+export interface JobWithResult {
+  readonly job: JobRecord;
+  readonly result: string | null;
+}
+
+export interface JobStore {
+  execute<Op extends JobOp>(command: JobCommand<Op>): Promise<JobOutcome<Op>>;
+  onCommitted(listener: (changes: readonly Change[]) => void): void;
+
+  find(id: JobId): Promise<JobRecord | null>;
+  findWithResult(id: JobId): Promise<JobWithResult | null>;
+  /** JSON text of what was submitted; null once purged. */
+  input(id: JobId): Promise<string | null>;
+  findByKey(key: IdempotencyKey): Promise<{ readonly id: JobId; readonly fingerprint: string } | null>;
+  events(id: JobId, query: EventsQuery): Promise<readonly StoredEvent[]>;
+  /** Size of each audio chunk after `after`, in order. */
+  audioChunks(id: JobId, after: number): Promise<readonly { readonly seq: number; readonly bytes: number }[]>;
+  /** Newest first. */
+  list(query: JobQuery): Promise<readonly JobWithResult[]>;
+  /** Jobs of the session that are unfinished, or finished and not acknowledged by it; newest first. */
+  openJobs(sessionId: SessionId, limit: number): Promise<readonly JobSummary[]>;
+  /** Unfinished jobs of the session, at most `limit`: those a log-out or a lost socket may cancel. */
+  cancelable(
+    limit: number,
+  ): Promise<readonly { readonly id: JobId; readonly sessionId: SessionId; readonly orphanMs: number }[]>;
+  /** 1-based estimate of the place in the queue, counted up to a bound. */
+  position(id: JobId): Promise<number>;
+}

@@ -1,0 +1,85 @@
+/** The reference driver of `SessionStore`: a map; nothing survives the process. */
+import type { SessionId } from "../lib/ids.ts";
+import type { SessionRecord } from "./session.ts";
+import type { SessionStore } from "./store.ts";
+
+export function createMemorySessionStore(): SessionStore {
+  const rows = new Map<SessionId, SessionRecord & { readonly forgetAt: number | null }>();
+  const living = (id: SessionId): (SessionRecord & { readonly forgetAt: number | null }) | null => {
+    const row = rows.get(id);
+    return row === undefined || row.endedAt !== null ? null : row;
+  };
+
+  return {
+    create: async (session) => void rows.set(session.id, { ...session, forgetAt: null }),
+    find: async (id) => rows.get(id) ?? null,
+    listOf: async (userId, limit) =>
+      [...rows.values()]
+        .filter((row) => row.userId === userId && row.endedAt === null)
+        .toSorted((a, b) => (a.id < b.id ? 1 : -1))
+        .slice(0, limit),
+    connected: async ({ id, nodeId, at, userTokenHash }) => {
+      const row = living(id);
+      if (row === null) return null;
+      const next = {
+        ...row,
+        nodeId,
+        connectedAt: at,
+        lastSeenAt: at,
+        presence: "online" as const,
+        userTokenHash: userTokenHash ?? row.userTokenHash,
+        awayBy: null,
+        expiresBy: null,
+      };
+      rows.set(id, next);
+      return next;
+    },
+    away: async ({ id, awayBy, expiresBy, at }) => {
+      const row = living(id);
+      if (row === null || row.connectedAt === null) return;
+      rows.set(id, { ...row, connectedAt: null, lastSeenAt: at, presence: "away", awayBy, expiresBy });
+    },
+    touch: async (touches) => {
+      for (const { id, at, expiresBy } of touches) {
+        const row = living(id);
+        if (row === null) continue;
+        rows.set(id, { ...row, lastSeenAt: at, expiresBy: row.expiresBy === null ? null : expiresBy });
+      }
+    },
+    update: async (id, change) => {
+      const row = living(id);
+      if (row !== null) rows.set(id, { ...row, ...change });
+    },
+    end: async (id, at, forgetAt) => {
+      const row = living(id);
+      if (row === null) return false;
+      rows.set(id, {
+        ...row,
+        endedAt: at,
+        forgetAt,
+        connectedAt: null,
+        presence: "offline",
+        expiresBy: null,
+      });
+      return true;
+    },
+    sweep: async (steadyMs, wallMs, limit) => {
+      const over = [...rows.values()]
+        .filter(
+          (row) =>
+            (row.expiresBy !== null && row.expiresBy <= steadyMs) ||
+            (row.forgetAt !== null && row.forgetAt <= wallMs),
+        )
+        .slice(0, limit);
+      for (const { id } of over) rows.delete(id);
+      return over.map(({ id }) => id);
+    },
+    recover: async (nodeId, awayBy, expiresBy) => {
+      for (const row of rows.values()) {
+        if (row.nodeId !== nodeId || row.endedAt !== null) continue;
+        const presence = row.connectedAt === null ? row.presence : ("away" as const);
+        rows.set(row.id, { ...row, connectedAt: null, presence, awayBy, expiresBy });
+      }
+    },
+  };
+}

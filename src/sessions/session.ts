@@ -1,0 +1,39 @@
+/** What a session is, inside. Metadata only: its socket lives in the hub of one node. */
+import type { SessionId, UserId } from "../lib/ids.ts";
+import type { Presence, SessionObject } from "../protocol/sessions.ts";
+
+/** Fields ending in `At` are wall time in ms, those ending in `By` steady time in ms (lib/clock.ts). */
+export interface SessionRecord {
+  readonly id: SessionId;
+  readonly userId: UserId;
+  /** Node that holds, or last held, its socket. */
+  readonly nodeId: string;
+  readonly createdAt: number;
+  /** When the present socket was opened; null without one. */
+  readonly connectedAt: number | null;
+  readonly lastSeenAt: number;
+  readonly presence: Presence;
+  readonly rooms: readonly string[];
+  /** base64url SHA-256 of the user token it was opened with; null in open mode. */
+  readonly userTokenHash: string | null;
+  /** When its last socket closed; null while one is open. */
+  readonly awayBy: number | null;
+  /** It can be resumed until then; null while a socket is open. */
+  readonly expiresBy: number | null;
+  /** Logged out or revoked: its tokens are dead. */
+  readonly endedAt: number | null;
+}
+
+/** The session as routes show it. */
+export function toSessionObject(session: SessionRecord): SessionObject {
+  return {
+    id: session.id,
+    userId: session.userId,
+    nodeId: session.nodeId,
+    createdAt: new Date(session.createdAt).toISOString(),
+    ...(session.connectedAt === null ? {} : { connectedAt: new Date(session.connectedAt).toISOString() }),
+    lastSeenAt: new Date(session.lastSeenAt).toISOString(),
+    presence: session.presence,
+    rooms: session.rooms,
+  };
+}

@@ -1,0 +1,161 @@
+/** The SQLite driver of `SessionStore`: one table; writes go through the database's one writer. */
+import { and, desc, eq, getTableColumns, isNotNull, isNull, lte, or, sql } from "drizzle-orm";
+import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { SessionId, UserId } from "../lib/ids.ts";
+import type { Presence } from "../protocol/sessions.ts";
+import type { SqliteConnection } from "../sqlite/database.ts";
+import type { Participant, Writer } from "../sqlite/writer.ts";
+import type { SessionStore } from "./store.ts";
+
+/** Name of this room's commands at the writer. */
+export const SESSIONS = "sessions";
+
+export const sessions = sqliteTable("sessions", {
+  id: text("id").$type<SessionId>().primaryKey(),
+  userId: text("user_id").$type<UserId>().notNull(),
+  nodeId: text("node_id").notNull(),
+  createdAt: integer("created_at").notNull(),
+  connectedAt: integer("connected_at"),
+  lastSeenAt: integer("last_seen_at").notNull(),
+  presence: text("presence").$type<Presence>().notNull(),
+  rooms: text("rooms", { mode: "json" }).$type<readonly string[]>().notNull(),
+  userTokenHash: text("user_token_hash"),
+  awayBy: real("away_by"),
+  expiresBy: real("expires_by"),
+  endedAt: integer("ended_at"),
+  forgetAt: integer("forget_at"),
+});
+
+const { forgetAt: _forgetAt, ...recordColumns } = getTableColumns(sessions);
+
+type Writes = Pick<
+  SessionStore,
+  "create" | "connected" | "away" | "touch" | "update" | "end" | "sweep" | "recover"
+>;
+type Executors = {
+  readonly [Name in keyof Writes]: (...given: Parameters<Writes[Name]>) => Awaited<ReturnType<Writes[Name]>>;
+};
+
+interface SessionCommand {
+  readonly call: keyof Writes;
+  readonly given: readonly unknown[];
+}
+
+function createExecutors({ orm }: SqliteConnection): Executors {
+  const living = (id: SessionId) => and(eq(sessions.id, id), isNull(sessions.endedAt));
+  return {
+    create(session) {
+      orm.insert(sessions).values(session).run();
+    },
+    connected: ({ id, nodeId, at, userTokenHash }) =>
+      orm
+        .update(sessions)
+        .set({
+          nodeId,
+          connectedAt: at,
+          lastSeenAt: at,
+          presence: "online",
+          awayBy: null,
+          expiresBy: null,
+          ...(userTokenHash === null ? {} : { userTokenHash }),
+        })
+        .where(living(id))
+        .returning(recordColumns)
+        .get() ?? null,
+    away({ id, awayBy, expiresBy, at }) {
+      orm
+        .update(sessions)
+        .set({ connectedAt: null, lastSeenAt: at, presence: "away", awayBy, expiresBy })
+        .where(and(living(id), isNotNull(sessions.connectedAt)))
+        .run();
+    },
+    touch(touches) {
+      for (const { id, at, expiresBy } of touches) {
+        orm
+          .update(sessions)
+          .set({
+            lastSeenAt: at,
+            expiresBy: sql`CASE WHEN ${sessions.expiresBy} IS NULL THEN NULL ELSE ${expiresBy} END`,
+          })
+          .where(living(id))
+          .run();
+      }
+    },
+    update(id, change) {
+      orm.update(sessions).set(change).where(living(id)).run();
+    },
+    end: (id, at, forgetAt) =>
+      orm
+        .update(sessions)
+        .set({ endedAt: at, forgetAt, connectedAt: null, presence: "offline", expiresBy: null })
+        .where(living(id))
+        .returning({ id: sessions.id })
+        .get() !== undefined,
+    sweep(steadyMs, wallMs, limit) {
+      const over = orm
+        .select({ id: sessions.id })
+        .from(sessions)
+        .where(or(lte(sessions.expiresBy, steadyMs), lte(sessions.forgetAt, wallMs)))
+        .limit(limit)
+        .all();
+      for (const { id } of over) orm.delete(sessions).where(eq(sessions.id, id)).run();
+      return over.map(({ id }) => id);
+    },
+    recover(nodeId, awayBy, expiresBy) {
+      orm
+        .update(sessions)
+        .set({
+          presence: sql`CASE WHEN ${sessions.connectedAt} IS NULL THEN ${sessions.presence} ELSE 'away' END`,
+          connectedAt: null,
+          awayBy,
+          expiresBy,
+        })
+        .where(and(eq(sessions.nodeId, nodeId), isNull(sessions.endedAt)))
+        .run();
+    },
+  };
+}
+
+/** The writer's side: runs where the writer runs. */
+export function createSessionParticipant(connection: SqliteConnection): Participant {
+  const executors = createExecutors(connection);
+  return {
+    execute(command) {
+      const { call, given } = command as SessionCommand;
+      return (executors[call] as (...args: readonly unknown[]) => unknown)(...given);
+    },
+    rolledBack: () => {},
+  };
+}
+
+export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnection): SessionStore {
+  const byId = orm
+    .select(recordColumns)
+    .from(sessions)
+    .where(eq(sessions.id, sql.placeholder("id")))
+    .prepare();
+  // Every writing method is the same errand: carry the call to the writer and its answer back.
+  const send = <Name extends keyof Writes>(call: Name): Writes[Name] =>
+    ((...given: readonly unknown[]) =>
+      writer.write(SESSIONS, { call, given } satisfies SessionCommand)) as Writes[Name];
+
+  return {
+    create: send("create"),
+    connected: send("connected"),
+    away: send("away"),
+    touch: send("touch"),
+    update: send("update"),
+    end: send("end"),
+    sweep: send("sweep"),
+    recover: send("recover"),
+    find: async (id) => byId.get({ id }) ?? null,
+    listOf: async (userId, limit) =>
+      orm
+        .select(recordColumns)
+        .from(sessions)
+        .where(and(eq(sessions.userId, userId), isNull(sessions.endedAt)))
+        .orderBy(desc(sessions.id))
+        .limit(limit)
+        .all(),
+  };
+}

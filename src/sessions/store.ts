@@ -1,0 +1,59 @@
+/**
+ * The `SessionStore` contract: session metadata that any node can read.
+ *
+ * Guarantees every driver gives (held by test/conformance/session-store.ts)
+ * - Every call is atomic; it resolves when the change is as durable as the store was configured. A session that was
+ *   created survives a restart of the server.
+ * - A session that ended stays known as ended until `forgetAt`, so that its tokens are told apart from unknown ones;
+ *   an ended session never comes back.
+ * - Only `touch` may be lost in a crash.
+ */
+import type { SessionId, UserId } from "../lib/ids.ts";
+import type { Presence } from "../protocol/sessions.ts";
+import type { SessionRecord } from "./session.ts";
+
+export interface Connected {
+  readonly id: SessionId;
+  readonly nodeId: string;
+  readonly at: number;
+  readonly userTokenHash: string | null;
+}
+
+export interface Away {
+  readonly id: SessionId;
+  /** Steady time now and steady time of expiry. */
+  readonly awayBy: number;
+  readonly expiresBy: number;
+  readonly at: number;
+}
+
+export interface Touch {
+  readonly id: SessionId;
+  /** Wall time of the use. */
+  readonly at: number;
+  /** New expiry of a session without a socket (steady). */
+  readonly expiresBy: number;
+}
+
+export interface SessionStore {
+  create(session: SessionRecord): Promise<void>;
+  find(id: SessionId): Promise<SessionRecord | null>;
+  /** Living sessions of the user, newest first, at most `limit`. */
+  listOf(userId: UserId, limit: number): Promise<readonly SessionRecord[]>;
+  /** A socket was opened: online on this node. null when the session is unknown or ended. */
+  connected(connected: Connected): Promise<SessionRecord | null>;
+  /** Its last socket closed. Nothing happens when it is unknown, ended, or held by another connection meanwhile. */
+  away(away: Away): Promise<void>;
+  /** Uses since the last call, in one write. */
+  touch(touches: readonly Touch[]): Promise<void>;
+  update(
+    id: SessionId,
+    change: { readonly presence?: Presence; readonly rooms?: readonly string[] },
+  ): Promise<void>;
+  /** Logs it out; true when it lived until now. */
+  end(id: SessionId, at: number, forgetAt: number): Promise<boolean>;
+  /** Removes at most `limit` sessions that expired, and ended ones that may be forgotten. */
+  sweep(steadyMs: number, wallMs: number, limit: number): Promise<readonly SessionId[]>;
+  /** At start: this node's sockets of before are gone, and time while it was down does not count. */
+  recover(nodeId: string, awayBy: number, expiresBy: number): Promise<void>;
+}

@@ -1,0 +1,134 @@
+/**
+ * Session tokens: short-lived JWTs signed by this installation (PROTOCOL section 2). Issuing and reading only; whether
+ * the session they name still lives is another question (sessions.ts).
+ */
+import { compactVerify, decodeProtectedHeader, SignJWT } from "jose";
+import { z } from "zod";
+import type { Ids, SessionId, UserId } from "../lib/ids.ts";
+import type { Clock } from "../lib/clock.ts";
+import { createLru } from "../lib/lru.ts";
+import { Refusal } from "../protocol/error.ts";
+import type { SigningKeys } from "./keys.ts";
+
+export const SESSION_TOKEN_TYPE = "holdline-session+jwt";
+
+const claimsSchema = z.object({
+  iss: z.string(),
+  sub: z.string().min(1),
+  sid: z.string().min(1),
+  uth: z.string().optional(),
+  iat: z.number(),
+  exp: z.number(),
+  jti: z.string(),
+});
+
+export interface SessionClaims {
+  readonly userId: UserId;
+  readonly sessionId: SessionId;
+  /** base64url SHA-256 of the user token; null in open mode. */
+  readonly userTokenHash: string | null;
+  readonly issuedAt: number;
+  /** Wall time in ms; the caller judges it, with the grace that its use has. */
+  readonly expiresAt: number;
+  readonly tokenId: string;
+}
+
+export interface IssuedToken {
+  readonly token: string;
+  readonly expiresAt: number;
+}
+
+export interface SessionTokens {
+  issue(session: {
+    readonly id: SessionId;
+    readonly userId: UserId;
+    readonly userTokenHash: string | null;
+  }): Promise<IssuedToken>;
+  /** The claims of a genuine token, over or not. Rejects with Refusal `unauthenticated` for anything else. */
+  read(token: string): Promise<SessionClaims>;
+}
+
+export interface SessionTokensOptions {
+  readonly keys: SigningKeys;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly issuer: string;
+  readonly lifeMs: number;
+}
+
+/** Verified tokens are remembered by their hash, so that a request costs a look-up and not a signature check. */
+const REMEMBERED = 20_000;
+
+function unauthenticated(): Refusal {
+  return new Refusal("unauthenticated", "The token is not valid.");
+}
+
+/** Whether a token says of itself that it is a session token; nothing is verified. */
+export function looksLikeSessionToken(token: string): boolean {
+  try {
+    return decodeProtectedHeader(token).typ === SESSION_TOKEN_TYPE;
+  } catch {
+    return false;
+  }
+}
+
+export function createSessionTokens(options: SessionTokensOptions): SessionTokens {
+  const { keys, clock, ids, issuer, lifeMs } = options;
+  const remembered = createLru<string, SessionClaims>(REMEMBERED);
+
+  const verify = async (token: string): Promise<SessionClaims> => {
+    try {
+      const { payload, protectedHeader } = await compactVerify(
+        token,
+        (header) => {
+          const key = keys.publicKey(header.kid ?? "");
+          if (key === null) throw unauthenticated();
+          return key;
+        },
+        { algorithms: ["EdDSA"] },
+      );
+      if (protectedHeader.typ !== SESSION_TOKEN_TYPE) throw unauthenticated();
+      const claims = claimsSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
+      if (claims.iss !== issuer) throw unauthenticated();
+      return {
+        userId: claims.sub as UserId,
+        sessionId: claims.sid as SessionId,
+        userTokenHash: claims.uth ?? null,
+        issuedAt: claims.iat * 1000,
+        expiresAt: claims.exp * 1000,
+        tokenId: claims.jti,
+      };
+    } catch {
+      // Why it is bad is nobody's business: one answer for every bad token.
+      throw unauthenticated();
+    }
+  };
+
+  return {
+    async issue(session) {
+      const issuedAt = Math.floor(clock.wallMs() / 1000);
+      const expiresAt = issuedAt + Math.max(1, Math.floor(lifeMs / 1000));
+      const token = await new SignJWT({
+        sid: session.id,
+        ...(session.userTokenHash === null ? {} : { uth: session.userTokenHash }),
+      })
+        .setProtectedHeader({ alg: "EdDSA", typ: SESSION_TOKEN_TYPE, kid: keys.current.kid })
+        .setIssuer(issuer)
+        .setSubject(session.userId)
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(expiresAt)
+        .setJti(ids.any())
+        .sign(keys.current.privateKey);
+      return { token, expiresAt: expiresAt * 1000 };
+    },
+
+    async read(token) {
+      const hash = new Bun.CryptoHasher("sha256").update(token).digest("base64");
+      const known = remembered.get(hash);
+      if (known !== undefined) return known;
+      const claims = await verify(token);
+      remembered.set(hash, claims);
+      return claims;
+    },
+  };
+}
