@@ -36,7 +36,7 @@ interface Fold {
   last: StoredEvent;
   readonly index: number;
   text: string;
-  bytes: number;
+  units: number;
 }
 
 /**
@@ -45,17 +45,13 @@ interface Fold {
  */
 export function encodePage(job: JobId, events: readonly StoredEvent[]): LogFrame[] {
   const frames: LogFrame[] = [];
-  let fold: Fold | null = null;
+  let folds: Fold[] = []; // the open one, or none
   const close = (): void => {
-    if (fold === null) return;
-    const data = JSON.stringify({ delta: fold.text, index: fold.index });
-    frames.push({
-      first: fold.first,
-      last: fold.last.seq,
-      terminal: false,
-      encoded: frameText(job, fold.last, fold.first, data),
-    });
-    fold = null;
+    for (const { first, last, text, index } of folds) {
+      const data = JSON.stringify({ delta: text, index });
+      frames.push({ first, last: last.seq, terminal: false, encoded: frameText(job, last, first, data) });
+    }
+    folds = [];
   };
   for (const event of events) {
     if (event.kind !== "output.text" || typeof event.data !== "string") {
@@ -64,20 +60,17 @@ export function encodePage(job: JobId, events: readonly StoredEvent[]): LogFrame
       continue;
     }
     const { delta, index } = JSON.parse(event.data) as { delta: string; index: number };
-    const open: Fold | null = fold;
-    const bytes = event.data.length;
-    if (
-      open !== null &&
-      open.index === index &&
-      open.last.attempt === event.attempt &&
-      open.bytes + bytes <= FOLD_BYTES
-    ) {
+    const units = event.data.length;
+    const open = folds[0];
+    const joins =
+      open?.index === index && open.last.attempt === event.attempt && open.units + units <= FOLD_UNITS;
+    if (open !== undefined && joins) {
       open.text += delta;
-      open.bytes += bytes;
+      open.units += units;
       open.last = event;
     } else {
       close();
-      fold = { first: event.seq, last: event, index, text: delta, bytes };
+      folds = [{ first: event.seq, last: event, index, text: delta, units }];
     }
   }
   close();
@@ -85,7 +78,7 @@ export function encodePage(job: JobId, events: readonly StoredEvent[]): LogFrame
 }
 
 /** UTF-16 units of folded JSON that are sure to stay below the bound as UTF-8 with the envelope. */
-const FOLD_BYTES = Math.floor(LIMITS.foldedBytes / 3) - 512;
+const FOLD_UNITS = Math.floor(LIMITS.foldedBytes / 3) - 512;
 
 /** One entry as JSON, for HTTP: bytes become base64. */
 export function toEventText(job: JobId, event: StoredEvent): string {

@@ -4,10 +4,11 @@
  * A driver gives the tables (`JobTables`: plain reads and writes inside one open transaction) and calls `execute` for
  * each command of a batch. Synchronous on purpose: nothing else may come between the statements of a transaction.
  */
+import type { Instant } from "../lib/clock.ts";
 import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { summarize, type Change, type Instant, type JobRecord, type StoredEvent } from "./job.ts";
+import { summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import type { ClaimedJob, IdempotencyKey, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
 import * as transitions from "./transitions.ts";
 

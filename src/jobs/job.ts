@@ -3,12 +3,6 @@ import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
 import type { CancelReason, ErrorOrigin, EventKind, ResetReason } from "../protocol/events.ts";
 import type { JobStatus } from "../protocol/jobs.ts";
 
-/** The two readings of lib/clock.ts at one moment: wall time is shown, steady time is compared. */
-export interface Instant {
-  readonly wallMs: number;
-  readonly steadyMs: number;
-}
-
 /** Fixed when the job is accepted. Fields ending in `At` are wall time in ms, those ending in `By` steady time in ms. */
 export interface JobSpec {
   readonly id: JobId;

@@ -231,7 +231,7 @@ export function createMemoryJobStore(): JobStore {
   const keys = new Map<string, KeyRow>();
   const tables = createTables(rows, keys);
   const listeners: ((changes: readonly Change[]) => void)[] = [];
-  const group = createGroup<JobCommand, JobOutcome<JobCommand["op"]>>({
+  const group = createGroup<JobCommand, unknown>({
     most: 1000,
     commit: async (commands) => {
       const executed = commands.map((command) => execute(tables, command));
@@ -243,7 +243,7 @@ export function createMemoryJobStore(): JobStore {
 
   return {
     ...createReads(rows, keys),
-    execute: async (command) => (await group.add(command)) as never,
+    execute: async (command) => (await group.add(command)) as JobOutcome<typeof command.op>,
     onCommitted(listener) {
       listeners.push(listener);
     },

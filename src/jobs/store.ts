@@ -13,10 +13,11 @@
  *   that came back short proves nothing about the head.
  * - Which command may do what is decided by transitions.ts, in every driver the same.
  */
+import type { Instant } from "../lib/clock.ts";
 import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
 import type { CancelReason } from "../protocol/events.ts";
 import type { JobStatus } from "../protocol/jobs.ts";
-import type { Change, Instant, Item, JobRecord, JobSpec, JobSummary, StoredEvent } from "./job.ts";
+import type { Change, Item, JobRecord, JobSpec, JobSummary, StoredEvent } from "./job.ts";
 import type { RunEnd } from "./transitions.ts";
 
 /** Where an Idempotency-Key is looked up; one user's keys mean nothing to another. */

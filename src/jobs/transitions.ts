@@ -6,20 +6,13 @@
  * returns the entries; nothing here reads a clock, a random source or a store.
  */
 import { backoffMs } from "../lib/backoff.ts";
+import type { Instant } from "../lib/clock.ts";
 import type { LeaseToken } from "../lib/ids.ts";
 import type { CancelReason, EventKind, JobErrorBody, ResetReason, TerminalKind } from "../protocol/events.ts";
 import { isOutputKind } from "../protocol/events.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import {
-  sizeOf,
-  type Instant,
-  type Item,
-  type JobRecord,
-  type JobSpec,
-  type RunError,
-  type StoredEvent,
-} from "./job.ts";
+import { sizeOf, type Item, type JobRecord, type JobSpec, type RunError, type StoredEvent } from "./job.ts";
 import { succeededData } from "./result.ts";
 
 const RETRY_BACKOFF = { baseMs: LIMITS.retryBaseMs, mostMs: LIMITS.retryMostMs };

@@ -21,6 +21,17 @@ export interface Clock {
   every(intervalMs: number, run: () => void): Timer;
 }
 
+/** Both readings of one moment: wall time is shown, steady time is compared. */
+export interface Instant {
+  readonly wallMs: number;
+  readonly steadyMs: number;
+}
+
+/** This moment; wall time in whole milliseconds, as it is shown. */
+export function instant(clock: Clock): Instant {
+  return { wallMs: Math.round(clock.wallMs()), steadyMs: clock.steadyMs() };
+}
+
 /** setTimeout counts in 31 bits; a longer delay would fire at once. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 

@@ -1,0 +1,159 @@
+/**
+ * What a run writes, on its way to the log: gathered, ordered, one append in flight at a time.
+ *
+ * While one append is being committed everything that comes after it gathers for the next, so a fast handler costs one
+ * command a commit and not one an entry. Text gathers up to `rollupMs` before it becomes an entry; the first at once.
+ */
+import type { Item } from "../jobs/job.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
+import type { EventKind } from "../protocol/events.ts";
+import { LIMITS } from "../protocol/limits.ts";
+
+export type AppendOutcome = "ok" | "lease_lost" | "output_too_large";
+
+export interface OutputLogOptions {
+  readonly clock: Clock;
+  readonly rollupMs: number;
+  /** Appends the items in order; rejects when the storage is unavailable. */
+  readonly append: (items: readonly Item[]) => Promise<AppendOutcome>;
+  /** The log takes nothing more from this run. */
+  readonly onRefused: (why: Exclude<AppendOutcome, "ok">) => void;
+}
+
+export interface OutputLog {
+  /** Resolves when it is committed, rejects when it will never be. */
+  write(kind: EventKind, data: string | Uint8Array): Promise<void>;
+  text(delta: string, index: number): Promise<void>;
+  /** Resolves when all that was written is committed. */
+  settle(): Promise<void>;
+  /** Nothing more is written: what still gathers, and every later write, rejects with `reason`. */
+  close(reason: Error): void;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (reason: Error) => void;
+}
+
+interface Gathering {
+  readonly index: number;
+  text: string;
+  readonly waiters: Waiter[];
+}
+
+/** Gathered text is logged before it would pass the bound of one entry (UTF-8 needs up to 3 bytes a unit). */
+const GATHER_UNITS = Math.floor(LIMITS.deltaBytes / 3);
+
+/** Most entries and bytes of one append, so that one run cannot make everybody's commit long. */
+const APPEND_ITEMS = 256;
+const APPEND_BYTES = 1024 * 1024;
+
+export function createOutputLog(options: OutputLogOptions): OutputLog {
+  const { clock, rollupMs } = options;
+  const items: { readonly item: Item; readonly waiters: readonly Waiter[] }[] = [];
+  let gathering: Gathering | null = null;
+  let timer: Timer | null = null;
+  let wroteText = false;
+  let closed: Error | null = null;
+  let pumping: Promise<void> | null = null;
+
+  const refuse = (waiters: readonly Waiter[], reason: Error): void => {
+    for (const waiter of waiters) waiter.reject(reason);
+  };
+
+  const take = (): typeof items => {
+    let bytes = 0;
+    let count = 0;
+    for (const { item } of items) {
+      if (count > 0 && (count >= APPEND_ITEMS || bytes >= APPEND_BYTES)) break;
+      bytes += item.data.length;
+      count += 1;
+    }
+    return items.splice(0, count);
+  };
+
+  const pump = async (): Promise<void> => {
+    while (items.length > 0 && closed === null) {
+      const batch = take();
+      const waiters = batch.flatMap((entry) => entry.waiters);
+      try {
+        const outcome = await options.append(batch.map((entry) => entry.item));
+        if (outcome === "ok") for (const waiter of waiters) waiter.resolve();
+        else {
+          const reason = new Error(outcome);
+          refuse(waiters, reason);
+          options.onRefused(outcome);
+          close(closed ?? reason);
+        }
+      } catch (error) {
+        refuse(waiters, error as Error);
+        close(error as Error);
+      }
+    }
+  };
+
+  const start = (): void => {
+    pumping ??= pump().finally(() => {
+      pumping = null;
+      if (items.length > 0 && closed === null) start();
+    });
+  };
+
+  const enqueue = (item: Item, waiters: readonly Waiter[]): void => {
+    items.push({ item, waiters });
+    start();
+  };
+
+  const flushText = (): void => {
+    timer?.cancel();
+    timer = null;
+    if (gathering === null) return;
+    const { text, index, waiters } = gathering;
+    gathering = null;
+    wroteText = true;
+    enqueue({ kind: "output.text", data: JSON.stringify({ delta: text, index }) }, waiters);
+  };
+
+  const close = (reason: Error): void => {
+    closed ??= reason;
+    timer?.cancel();
+    if (gathering !== null) refuse(gathering.waiters, closed);
+    gathering = null;
+    for (const { waiters } of items.splice(0)) refuse(waiters, closed);
+  };
+
+  return {
+    write(kind, data) {
+      if (closed !== null) return Promise.reject(closed);
+      flushText();
+      return new Promise((resolve, reject) => {
+        enqueue({ kind, data }, [{ resolve, reject }]);
+      });
+    },
+
+    text(delta, index) {
+      if (closed !== null) return Promise.reject(closed);
+      if (
+        gathering !== null &&
+        (gathering.index !== index || gathering.text.length + delta.length > GATHER_UNITS)
+      ) {
+        flushText();
+      }
+      const committed = new Promise<void>((resolve, reject) => {
+        gathering ??= { index, text: "", waiters: [] };
+        gathering.text += delta;
+        gathering.waiters.push({ resolve, reject });
+      });
+      if (rollupMs === 0 || !wroteText) flushText();
+      else timer ??= clock.after(rollupMs, flushText);
+      return committed;
+    },
+
+    async settle() {
+      flushText();
+      while (pumping !== null) await pumping;
+    },
+
+    close,
+  };
+}

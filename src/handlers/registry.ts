@@ -1,0 +1,42 @@
+/** The job types this server knows, and what it tells of them. */
+import { z } from "zod";
+import type { Json } from "../protocol/events.ts";
+import type { TypeObject } from "../protocol/jobs.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { AnyHandler } from "./handler.ts";
+
+export interface Registry {
+  find(type: string): AnyHandler | null;
+  list(): readonly AnyHandler[];
+  /** As GET /v1/types shows them. */
+  describe(): readonly TypeObject[];
+}
+
+function describe(handler: AnyHandler): TypeObject {
+  const limits: Record<string, Json> = {
+    maxAttempts: handler.maxAttempts ?? LIMITS.maxAttemptsDefault,
+    timeoutMs: handler.timeoutMs ?? LIMITS.timeoutDefaultMs,
+  };
+  for (const name of ["firstOutputMs", "idleMs", "concurrency"] as const) {
+    const value = handler[name];
+    if (value !== undefined) limits[name] = value;
+  }
+  return {
+    type: handler.type,
+    input: z.toJSONSchema(handler.input, { io: "input" }) as Json,
+    output: handler.output,
+    limits,
+  };
+}
+
+/** Throws when two handlers have one name. */
+export function createRegistry(handlers: readonly AnyHandler[]): Registry {
+  const byType = new Map<string, AnyHandler>();
+  for (const handler of handlers) {
+    if (byType.has(handler.type)) throw new Error(`two handlers serve the type ${handler.type}`);
+    byType.set(handler.type, handler);
+  }
+  const list = [...byType.values()];
+  const described = list.map(describe);
+  return { find: (type) => byType.get(type) ?? null, list: () => list, describe: () => described };
+}

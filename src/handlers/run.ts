@@ -1,0 +1,304 @@
+/**
+ * One run of one job in this process: gives the handler its `job`, watches its time, and turns how it settles into the
+ * end of the run. The lease fences everything: a run that lost it writes nothing more.
+ */
+import type { ClaimedJob, JobStore } from "../jobs/store.ts";
+import type { RunEnd } from "../jobs/transitions.ts";
+import { instant, type Clock, type Timer } from "../lib/clock.ts";
+import { isUuid, type JobId, type UserId } from "../lib/ids.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { ErrorOrigin, Json } from "../protocol/events.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { JobError, type AnyHandler, type PreviousJob, type RunningJob } from "./handler.ts";
+import { createOutputLog, type OutputLog } from "./output-log.ts";
+
+export interface RunOptions {
+  readonly store: JobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly eventBytes: number;
+  readonly jobBytes: number;
+}
+
+/** Why a run was told to stop. `code` set: the run ends with that error; else whoever stopped it decides how it ends. */
+export class RunStopped extends Error {
+  override readonly name = "RunStopped";
+  readonly error: { readonly code: string; readonly message: string; readonly origin: ErrorOrigin } | null;
+  readonly released: boolean;
+  constructor(why: string, end: { error?: RunStopped["error"]; released?: boolean } = {}) {
+    super(why);
+    this.error = end.error ?? null;
+    this.released = end.released ?? false;
+  }
+}
+
+export interface Run {
+  readonly id: JobId;
+  readonly type: string;
+  /** Asks the handler to stop. */
+  stop(reason: RunStopped): void;
+  /** Resolves when the handler settled and the end of its run is written. */
+  readonly done: Promise<void>;
+}
+
+/** A finished, successful job of this user, for handlers that continue one. */
+export async function findPrevious(store: JobStore, userId: UserId, id: string): Promise<PreviousJob | null> {
+  if (!isUuid(id)) return null;
+  const found = await store.findWithResult(id as JobId);
+  if (found === null || found.job.userId !== userId || found.job.purgedAt !== null || found.result === null)
+    return null;
+  const input = await store.input(found.job.id);
+  if (input === null) return null;
+  return {
+    id: found.job.id,
+    type: found.job.type,
+    input: JSON.parse(input) as Json,
+    result: JSON.parse(found.result) as Json,
+  };
+}
+
+interface Watch {
+  heardOutput(): void;
+  cancel(): void;
+}
+
+/** The three time limits of a run; the first that passes stops it. */
+function watchTime({ job }: ClaimedJob, clock: Clock, stop: (reason: RunStopped) => void): Watch {
+  const timers = new Set<Timer>();
+  const limit = (delayMs: number, code: string, message: string): Timer => {
+    const timer = clock.after(delayMs, () =>
+      stop(new RunStopped(code, { error: { code, message, origin: "timeout" } })),
+    );
+    timers.add(timer);
+    return timer;
+  };
+  limit(job.timeoutMs, "timeout", `The run took longer than ${job.timeoutMs} ms.`);
+  let quiet: Timer | null =
+    job.firstOutputMs === null
+      ? null
+      : limit(job.firstOutputMs, "first_output_timeout", `No output within ${job.firstOutputMs} ms.`);
+  return {
+    heardOutput() {
+      quiet?.cancel();
+      quiet =
+        job.idleMs === null ? null : limit(job.idleMs, "idle_timeout", `No output for ${job.idleMs} ms.`);
+    },
+    cancel() {
+      for (const timer of timers) timer.cancel();
+    },
+  };
+}
+
+function tooLarge(message: string): JobError {
+  return new JobError("output_too_large", message, { retryable: false });
+}
+
+function invalidOutput(message: string): JobError {
+  return new JobError("invalid_output", message, { retryable: false });
+}
+
+function createRunningJob(
+  claimed: ClaimedJob,
+  options: RunOptions,
+  log: OutputLog,
+  heardOutput: () => void,
+  signal: AbortSignal,
+): RunningJob {
+  const { job } = claimed;
+  const { store, clock } = options;
+  const output = (write: Promise<void>): Promise<void> => {
+    heardOutput();
+    // A handler may choose not to await; the run itself learns of a refusal by other means.
+    write.catch(() => {});
+    return write;
+  };
+  const refuse = (error: JobError): Promise<never> => {
+    const rejected = Promise.reject<never>(error);
+    rejected.catch(() => {});
+    return rejected;
+  };
+  return {
+    id: job.id,
+    type: job.type,
+    attempt: job.attempt,
+    userId: job.userId,
+    sessionId: job.sessionId,
+    metadata: job.metadata,
+    traceparent: job.traceparent,
+    signal,
+    log: options.logger,
+    lastCheckpoint: claimed.checkpoint === null ? null : (JSON.parse(claimed.checkpoint) as Json),
+    text(delta, { index = 0 } = {}) {
+      if (!delta.isWellFormed()) return refuse(invalidOutput("A text was split inside a code point."));
+      if (Buffer.byteLength(delta) > LIMITS.deltaBytes)
+        return refuse(tooLarge(`A text is over ${LIMITS.deltaBytes} bytes.`));
+      return delta === "" ? Promise.resolve() : output(log.text(delta, index));
+    },
+    audioFormat: (format) => output(log.write("output.audio.format", JSON.stringify(format))),
+    audio(bytes) {
+      if (bytes.byteLength > LIMITS.deltaBytes)
+        return refuse(tooLarge(`An audio chunk is over ${LIMITS.deltaBytes} bytes.`));
+      return bytes.byteLength === 0 ? Promise.resolve() : output(log.write("output.audio", bytes.slice()));
+    },
+    data(value) {
+      if (value instanceof Uint8Array) {
+        if (value.byteLength > LIMITS.deltaBytes)
+          return refuse(tooLarge(`A data chunk is over ${LIMITS.deltaBytes} bytes.`));
+        return output(log.write("output.data", value.slice()));
+      }
+      const text = JSON.stringify(value);
+      if (Buffer.byteLength(text) > options.eventBytes)
+        return refuse(tooLarge(`A data entry is over ${options.eventBytes} bytes.`));
+      return output(log.write("output.data", text));
+    },
+    progress(ratio, message) {
+      const data = {
+        ...(ratio === null ? {} : { ratio: Math.min(1, Math.max(0, ratio)) }),
+        ...(message === undefined ? {} : { message }),
+      };
+      const write = log.write("job.progress", JSON.stringify(data));
+      write.catch(() => {});
+      return write;
+    },
+    async checkpoint(value) {
+      await log.settle();
+      const outcome = await store.execute({
+        op: "checkpoint",
+        at: instant(clock),
+        id: job.id,
+        lease: job.leaseToken,
+        value: JSON.stringify(value),
+      });
+      if (outcome !== "ok") throw new RunStopped(outcome);
+    },
+    previous: (id) => findPrevious(store, job.userId, id),
+  };
+}
+
+/** JSON text of what a handler returned. Throws when it is too large or no JSON. */
+function resultText(value: unknown, eventBytes: number): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value ?? null);
+  } catch (error) {
+    throw new JobError("invalid_output", "The result is not JSON.", { retryable: false, cause: error });
+  }
+  if (text === undefined) throw invalidOutput("The result is not JSON.");
+  if (Buffer.byteLength(text) > eventBytes) throw tooLarge(`The result is over ${eventBytes} bytes.`);
+  return text;
+}
+
+function endOf(error: unknown, random: number): RunEnd {
+  if (error instanceof RunStopped) {
+    if (error.error === null) return { kind: "released" };
+    return {
+      kind: "error",
+      error: { ...error.error, retryable: error.error.code !== "output_too_large" },
+      random,
+    };
+  }
+  if (error instanceof JobError) {
+    const { code, message, retryable, origin, retryAfterMs } = error;
+    return {
+      kind: "error",
+      error: { code, message, retryable, origin },
+      random,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
+  }
+  const message = "The handler failed; its operator can find the reason in the log.";
+  return {
+    kind: "error",
+    error: { code: "handler_error", message, retryable: true, origin: "handler" },
+    random,
+  };
+}
+
+/** Starts the handler. Never rejects: whatever happens becomes the end of the run. */
+export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunOptions): Run {
+  const { store, clock, logger } = options;
+  const { job } = claimed;
+  const controller = new AbortController();
+  let stopped: RunStopped | null = null;
+  let ended = false;
+
+  const stop = (reason: RunStopped): void => {
+    if (stopped !== null || ended) return;
+    stopped = reason;
+    log.close(reason);
+    controller.abort(reason);
+    // A time limit is kept though the handler may not care; its slot stays taken until it settles.
+    if (reason.error !== null) void finish(endOf(reason, options.random()));
+  };
+
+  const log: OutputLog = createOutputLog({
+    clock,
+    rollupMs: handler.rollupMs ?? DEFAULT_ROLLUP_MS,
+    append: (items) =>
+      store.execute({
+        op: "append",
+        at: instant(clock),
+        id: job.id,
+        lease: job.leaseToken,
+        items,
+        jobBytes: options.jobBytes,
+      }),
+    onRefused: (why) => {
+      const message = `The output grew past ${options.jobBytes} bytes.`;
+      stop(
+        new RunStopped(why, why === "lease_lost" ? {} : { error: { code: why, message, origin: "handler" } }),
+      );
+    },
+  });
+
+  const finish = async (how: RunEnd): Promise<void> => {
+    if (ended) return;
+    ended = true;
+    watch.cancel();
+    try {
+      await store.execute({ op: "end", at: instant(clock), id: job.id, lease: job.leaseToken, how });
+    } catch (error) {
+      // Unknown outcome: the process stops and recovers, or the lease runs out.
+      logger.error({ error, job: job.id }, "the end of a run could not be stored");
+    }
+  };
+
+  const watch = watchTime(claimed, clock, stop);
+  const running = createRunningJob(claimed, options, log, () => watch.heardOutput(), controller.signal);
+
+  const work = async (): Promise<void> => {
+    let how: RunEnd;
+    try {
+      const value = await handler.run(running, handler.input.parse(JSON.parse(claimed.input)));
+      await log.settle();
+      how =
+        stopped === null
+          ? { kind: "succeeded", result: resultText(value, options.eventBytes) }
+          : endOf(stopped, options.random());
+    } catch (error) {
+      // What it wrote before it failed stands in the log before its end.
+      await log.settle();
+      how = endOf(stopped ?? error, options.random());
+      if (stopped === null && !(error instanceof JobError)) {
+        logger.error(
+          {
+            error,
+            job: job.id,
+            type: job.type,
+            attempt: job.attempt,
+            traceId: job.traceparent.split("-")[1],
+          },
+          "a handler failed",
+        );
+      }
+    }
+    log.close(new RunStopped("the run is over"));
+    await finish(how);
+    if (!controller.signal.aborted) controller.abort(new RunStopped("the run is over"));
+  };
+
+  return { id: job.id, type: job.type, stop, done: work() };
+}
+
+const DEFAULT_ROLLUP_MS = 20;

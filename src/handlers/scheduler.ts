@@ -1,0 +1,191 @@
+/**
+ * Who runs what and when, in this process: claims ready jobs while there are free slots, keeps their leases, and lets
+ * time have its way (late starts, unheard cancels, lost leases). The store decides; this only asks at the right moment.
+ */
+import type { Change } from "../jobs/job.ts";
+import type { JobStore } from "../jobs/store.ts";
+import { instant, type Clock, type Timer } from "../lib/clock.ts";
+import type { Ids, JobId } from "../lib/ids.ts";
+import type { Logger } from "../lib/logger.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { Registry } from "./registry.ts";
+import { RunStopped, startRun, type Run, type RunOptions } from "./run.ts";
+
+export interface SchedulerOptions extends Pick<RunOptions, "random" | "eventBytes" | "jobBytes"> {
+  readonly store: JobStore;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  /** Names this process; a later one of the same installation knows by it that this one is gone. */
+  readonly bootId: string;
+  readonly concurrency: number;
+  readonly maxLostLeases: number;
+}
+
+export interface Scheduler {
+  /** Returns the runs of earlier processes, then begins to claim. */
+  start(): Promise<void>;
+  /** A job of this type may be ready, or a slot is free. */
+  wake(): void;
+  /** Watches for cancels of what runs here, and for retries. */
+  committed(changes: readonly Change[]): void;
+  /** Claims nothing more; runs may finish until `drainMs`, then they are released. */
+  stop(drainMs: number): Promise<void>;
+  readonly running: number;
+}
+
+const SWEEP_MS = 1000;
+const SWEEP_MOST = 200;
+/** Most jobs of one claim: their start is work for this thread. */
+const CLAIM_MOST = 64;
+/** How long a released run may take to notice, before the process goes on without it. */
+const RELEASE_GRACE_MS = 2000;
+
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  const { store, registry, clock, ids, logger } = options;
+  const owner = `boot:${options.bootId}`;
+  const runs = new Map<JobId, Run>();
+  const perType = new Map<string, number>();
+  let claiming = false;
+  let again = false;
+  let stopping = false;
+  let readyTimer: Timer | null = null;
+  const timers: Timer[] = [];
+
+  const freeSlots = (): { type: string; most: number }[] => {
+    const all = options.concurrency - runs.size;
+    if (all <= 0) return [];
+    return registry.list().flatMap(({ type, concurrency }) => {
+      const most = Math.min(all, (concurrency ?? options.concurrency) - (perType.get(type) ?? 0));
+      return most > 0 ? [{ type, most }] : [];
+    });
+  };
+
+  const started = (run: Run): void => {
+    runs.set(run.id, run);
+    perType.set(run.type, (perType.get(run.type) ?? 0) + 1);
+    void run.done.then(() => {
+      // A job can be back in a later run already; only its own slot is given back.
+      if (runs.get(run.id) === run) runs.delete(run.id);
+      perType.set(run.type, (perType.get(run.type) ?? 1) - 1);
+      wake();
+    });
+  };
+
+  const claim = async (): Promise<void> => {
+    const types = freeSlots();
+    if (types.length === 0) return;
+    const most = Math.min(CLAIM_MOST, options.concurrency - runs.size);
+    const claimed = await store.execute({
+      op: "claim",
+      at: instant(clock),
+      types,
+      most,
+      secret: ids.hex(16),
+      owner,
+      leaseMs: LIMITS.leaseMs,
+    });
+    for (const one of claimed.jobs) {
+      const handler = registry.find(one.job.type);
+      if (handler !== null)
+        started(startRun(handler, one, { ...options, logger: logger.child({ job: one.job.id }) }));
+    }
+    if (claimed.jobs.length === most) again = true;
+    readyTimer?.cancel();
+    const { nextReadyMs } = claimed;
+    readyTimer = nextReadyMs === null ? null : clock.after(nextReadyMs - clock.steadyMs(), wake);
+  };
+
+  const claimAll = async (): Promise<void> => {
+    claiming = true;
+    try {
+      do {
+        again = false;
+        await claim();
+      } while (again && !stopping);
+    } catch (error) {
+      logger.warn({ error }, "jobs could not be claimed");
+    } finally {
+      claiming = false;
+    }
+  };
+
+  const wake = (): void => {
+    again = true;
+    if (!claiming && !stopping) void claimAll();
+  };
+
+  const sweep = async (): Promise<void> => {
+    try {
+      const { maxLostLeases } = options;
+      const most = SWEEP_MOST;
+      while (
+        (await store.execute({ op: "sweep", at: instant(clock), owner, maxLostLeases, most })).busy &&
+        !stopping
+      );
+      wake();
+    } catch (error) {
+      logger.warn({ error }, "the sweep failed");
+    }
+  };
+
+  const renew = async (): Promise<void> => {
+    try {
+      if (runs.size > 0)
+        await store.execute({ op: "renew", at: instant(clock), owner, leaseMs: LIMITS.leaseMs });
+    } catch (error) {
+      logger.warn({ error }, "leases could not be renewed");
+    }
+  };
+
+  return {
+    async start() {
+      const { maxLostLeases } = options;
+      let recovered = 0;
+      for (let busy = true; busy;) {
+        const step = await store.execute({
+          op: "recover",
+          at: instant(clock),
+          owner,
+          maxLostLeases,
+          most: SWEEP_MOST,
+        });
+        recovered += step.recovered;
+        ({ busy } = step);
+      }
+      if (recovered > 0) logger.info({ jobs: recovered }, "runs of the process before are returned");
+      timers.push(
+        clock.every(SWEEP_MS, () => void sweep()),
+        clock.every(LIMITS.leaseRenewMs, () => void renew()),
+      );
+      wake();
+    },
+
+    wake,
+
+    committed(changes) {
+      for (const { job } of changes) {
+        if (job.status === "canceling") runs.get(job.id)?.stop(new RunStopped("canceled"));
+        else if (job.status === "canceled") runs.get(job.id)?.stop(new RunStopped("lease_lost"));
+        else if (job.status === "retrying") wake();
+      }
+    },
+
+    async stop(drainMs) {
+      stopping = true;
+      for (const timer of timers.splice(0)) timer.cancel();
+      readyTimer?.cancel();
+      const settled = (): Promise<unknown> => Promise.all([...runs.values()].map((run) => run.done));
+      const within = (delayMs: number): Promise<unknown> =>
+        Promise.race([settled(), new Promise<void>((resolve) => void clock.after(delayMs, resolve))]);
+      if (runs.size > 0) await within(drainMs);
+      for (const run of runs.values()) run.stop(new RunStopped("released", { released: true }));
+      if (runs.size > 0) await within(RELEASE_GRACE_MS);
+    },
+
+    get running() {
+      return runs.size;
+    },
+  };
+}

@@ -1,0 +1,235 @@
+/**
+ * One socket and what it is attached to: an outbox that never outgrows its bound, and one cursor for each job.
+ *
+ * Live and replay are the same thing here: "send what follows my cursor". A committed change is sent as it is when the
+ * cursor stands right before it and the socket takes more; otherwise it only moves the head, and the pump reads the log
+ * from the cursor as soon as the socket drained. So a slow reader costs a bounded queue, and nobody else notices.
+ */
+import type { JobStore } from "../jobs/store.ts";
+import type { JobId, SessionId, UserId } from "../lib/ids.ts";
+import { CLOSE_CODES, mayReconnect, type CloseName } from "../protocol/codes.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { encodePage, type LogFrame } from "./encode.ts";
+
+/** What the hub needs of a WebSocket; the server's native one has just this shape. */
+export interface Socket {
+  /** Bytes sent; -1: queued, wait for the drain; 0: dropped or closed. */
+  send(data: string | Uint8Array<ArrayBuffer>): number;
+  close(code: number, reason: string): void;
+  /** Writes of one call go out together. */
+  cork(run: () => void): void;
+  getBufferedAmount(): number;
+}
+
+/** One job followed by one connection. */
+export interface Attachment {
+  readonly job: JobId;
+  readonly connection: Connection;
+  /** Last seq handed to the socket; infinite while the attach is still being answered. */
+  cursor: number;
+  /** Last seq that waits in the outbox of the present flush; `cursor` otherwise. */
+  queued: number;
+  /** Newest committed seq that is known here. */
+  head: number;
+}
+
+export interface ConnectionOptions {
+  readonly socket: Socket;
+  readonly store: JobStore;
+  readonly queueBytes: number;
+  /** The connection no longer follows the job. */
+  readonly onDetached: (attachment: Attachment) => void;
+  /** The log was no longer whole behind the cursor: the attachment has to be answered anew. */
+  readonly onGap: (attachment: Attachment) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Outgoing {
+  readonly attachment: Attachment;
+  readonly frame: LogFrame;
+}
+
+export class Connection {
+  /** Known once the credential was judged. */
+  sessionId: SessionId | null = null;
+  userId: UserId | null = null;
+  readonly attachments = new Map<JobId, Attachment>();
+  closed = false;
+  /** The socket took no more; waits for its drain. */
+  paused = false;
+  /** Steady time since which a paused socket has not taken a byte, and what it had buffered then. */
+  stalledSinceMs = 0;
+  stalledBytes = 0;
+  lastHeardMs = 0;
+  nextPingMs = 0;
+  renewTokenMs = Number.POSITIVE_INFINITY;
+  /** Until the welcome was sent no log flows; jobs of the session that come meanwhile are followed already. */
+  opening = true;
+  /** Jobs that the welcome listed: they flow when the client asks for them. */
+  listed: ReadonlySet<JobId> = new Set();
+
+  readonly #options: ConnectionOptions;
+  #outbox: Outgoing[] = [];
+  #pumping = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  get socket(): Socket {
+    return this.#options.socket;
+  }
+
+  /** Sends a frame that is no part of a log. */
+  send(frame: ServerFrame): void {
+    this.#write(JSON.stringify(frame));
+  }
+
+  #write(data: string | Uint8Array<ArrayBuffer>): boolean {
+    if (this.closed) return false;
+    const sent = this.socket.send(data);
+    if (sent > 0) return true;
+    if (sent === -1) {
+      this.#pause();
+      return true;
+    }
+    // Dropped: what the client holds has a hole now. It has to come back and resume.
+    this.closed = true;
+    this.socket.close(CLOSE_CODES.slow_consumer, "slow_consumer");
+    return false;
+  }
+
+  #pause(): void {
+    if (this.paused) return;
+    this.paused = true;
+    this.stalledSinceMs = 0; // dated by the next look of the heartbeat
+    this.stalledBytes = this.socket.getBufferedAmount();
+  }
+
+  /** Says why, then closes. `reconnectAfterMs` is what the client is advised to wait. */
+  close(name: CloseName, reconnectAfterMs = 0): void {
+    if (this.closed) return;
+    const code = CLOSE_CODES[name];
+    this.send({ type: "goodbye", code, reason: name, reconnect: mayReconnect(code), reconnectAfterMs });
+    this.closed = true;
+    this.socket.close(code, name);
+  }
+
+  /** Starts to follow a job after `cursor`; an attachment it had begins anew. */
+  attach(job: JobId, cursor: number, head: number): Attachment {
+    const known = this.attachments.get(job);
+    if (known !== undefined) {
+      known.cursor = cursor;
+      known.queued = cursor;
+      known.head = Math.max(known.head, head);
+      return known;
+    }
+    const attachment: Attachment = { job, connection: this, cursor, queued: cursor, head };
+    this.attachments.set(job, attachment);
+    return attachment;
+  }
+
+  detach(attachment: Attachment): void {
+    if (this.attachments.get(attachment.job) !== attachment) return;
+    this.attachments.delete(attachment.job);
+    this.#options.onDetached(attachment);
+  }
+
+  /** Takes the frames of a change that follows the cursor; false when they do not, and the log has to be read. */
+  offer(attachment: Attachment, first: number, frames: () => readonly LogFrame[]): boolean {
+    if (this.opening || this.paused || this.closed || attachment.queued !== first - 1) return false;
+    for (const frame of frames()) {
+      this.#outbox.push({ attachment, frame });
+      attachment.queued = frame.last;
+    }
+    return true;
+  }
+
+  /** Hands what was offered to the socket, in one write. */
+  flush(): void {
+    const outbox = this.#outbox;
+    if (outbox.length === 0) return;
+    this.#outbox = [];
+    const deliver = (): void => {
+      for (const { attachment, frame } of outbox) this.#deliver(attachment, frame);
+    };
+    if (outbox.length === 1) deliver();
+    else this.socket.cork(deliver);
+    if (!this.closed && !this.paused && this.socket.getBufferedAmount() > 0) this.#pause();
+    // What a pause left behind is read from the log once the socket drained.
+    for (const { attachment } of outbox) attachment.queued = attachment.cursor;
+  }
+
+  #deliver(attachment: Attachment, frame: LogFrame): boolean {
+    if (this.paused || this.closed || attachment.cursor !== frame.first - 1) return false;
+    if (this.socket.getBufferedAmount() >= this.#options.queueBytes) {
+      this.#pause();
+      return false;
+    }
+    if (!this.#write(frame.encoded)) return false;
+    attachment.cursor = frame.last;
+    if (frame.terminal) this.detach(attachment);
+    return true;
+  }
+
+  /** The socket took everything: go on where it stopped. */
+  drained(): void {
+    this.paused = false;
+    this.wake();
+  }
+
+  /** Reads the logs of what is behind and sends it, as far as the socket takes it. */
+  wake(): void {
+    if (this.opening || this.#pumping || this.paused || this.closed || this.#nextBehind(null) === null)
+      return;
+    this.#pumping = true;
+    this.#pump()
+      .catch((error: unknown) => this.#options.onError(error))
+      .finally(() => {
+        this.#pumping = false;
+      });
+  }
+
+  /** The next attachment, in turn, whose head is ahead of its cursor. */
+  #nextBehind(previous: Attachment | null): Attachment | null {
+    let first: Attachment | null = null;
+    let passed = previous === null || this.attachments.get(previous.job) !== previous;
+    for (const attachment of this.attachments.values()) {
+      if (attachment.cursor < attachment.head) {
+        if (passed && attachment !== previous) return attachment;
+        first ??= attachment;
+      }
+      if (attachment === previous) passed = true;
+    }
+    return first;
+  }
+
+  async #pump(): Promise<void> {
+    let attachment: Attachment | null = null;
+    while (!this.paused && !this.closed) {
+      attachment = this.#nextBehind(attachment);
+      if (attachment === null) return;
+      const { cursor } = attachment;
+      const page = await this.#options.store.events(attachment.job, {
+        after: cursor,
+        limit: LIMITS.replayPageEvents,
+        bytes: LIMITS.replayPageBytes,
+      });
+      // A live change, a detach or a new attach came while the page was read.
+      if (attachment.cursor !== cursor || this.attachments.get(attachment.job) !== attachment) continue;
+      if (page[0]?.seq !== cursor + 1) {
+        this.detach(attachment);
+        this.#options.onGap(attachment);
+        continue;
+      }
+      const frames = encodePage(attachment.job, page);
+      const current = attachment;
+      this.socket.cork(() => {
+        for (const frame of frames) if (!this.#deliver(current, frame)) break;
+      });
+      current.queued = current.cursor;
+      if (!this.closed && !this.paused && this.socket.getBufferedAmount() > 0) this.#pause();
+    }
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * This node's connections: which session sits on which socket, who follows which job, and who has gone silent.
+ *
+ * Hears every committed change once (JobStore.onCommitted) and hands it to those who follow the job. Holds no truth: a
+ * connection that missed a change reads the log.
+ */
+import type { Change } from "../jobs/job.ts";
+import type { JobStore } from "../jobs/store.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
+import type { JobId, SessionId, UserId } from "../lib/ids.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { CloseName } from "../protocol/codes.ts";
+import type { TokenObject } from "../protocol/sessions.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { Connection, type Attachment, type Socket } from "./connection.ts";
+import { encodeEvent, type LogFrame } from "./encode.ts";
+
+export interface HubOptions {
+  readonly store: JobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly pingMs: number;
+  readonly pingTimeoutMs: number;
+  readonly queueBytes: number;
+  readonly attachments: number;
+  /** How long before its end a session token is replaced. */
+  readonly renewTokenMs: number;
+  /** A session's socket closed, and no other one took its place. */
+  readonly onLeft: (sessionId: SessionId) => void;
+  readonly issueToken: (sessionId: SessionId) => Promise<TokenObject | null>;
+  /** The log behind an attachment's cursor is gone: answer its attach anew. */
+  readonly onGap: (connection: Connection, job: JobId, cursor: number) => void;
+}
+
+export interface Hub {
+  /** A socket opened; it belongs to nobody yet. */
+  add(socket: Socket): Connection;
+  /** The session sits on this connection from now on; an older one is closed as replaced. */
+  seat(connection: Connection, session: { readonly id: SessionId; readonly userId: UserId }): void;
+  /** Follows a job; the caller answers the attach and sets the cursor. null: no place left. */
+  follow(connection: Connection, job: JobId): Attachment | null;
+  /** The welcome was sent: jobs of the session that came meanwhile and were not listed begin to flow. */
+  opened(connection: Connection, listed: ReadonlySet<JobId>): void;
+  /** The socket is gone. */
+  remove(connection: Connection): void;
+  heard(connection: Connection): void;
+  connectionOf(sessionId: SessionId): Connection | null;
+  closeSession(sessionId: SessionId, name: CloseName): void;
+  committed(changes: readonly Change[]): void;
+  readonly size: number;
+  start(): void;
+  /** Says goodbye to everybody, in slices; resolves when all sockets were told to close. */
+  stop(): Promise<void>;
+}
+
+/** Connections told to go in one turn of the loop, and the span their return is spread over. */
+const GOODBYE_SLICE = 200;
+const RECONNECT_SPREAD_MS = 2000;
+
+export function createHub(options: HubOptions): Hub {
+  const { store, clock, logger } = options;
+  const connections = new Set<Connection>();
+  const seats = new Map<SessionId, Connection>();
+  const watchers = new Map<JobId, Set<Attachment>>();
+  let timer: Timer | null = null;
+
+  const unwatch = (attachment: Attachment): void => {
+    const set = watchers.get(attachment.job);
+    set?.delete(attachment);
+    if (set?.size === 0) watchers.delete(attachment.job);
+  };
+
+  const watch = (attachment: Attachment): void => {
+    const set = watchers.get(attachment.job);
+    if (set === undefined) watchers.set(attachment.job, new Set([attachment]));
+    else set.add(attachment);
+  };
+
+  const follow = (connection: Connection, job: JobId, cursor: number): Attachment | null => {
+    if (!connection.attachments.has(job) && connection.attachments.size >= options.attachments) return null;
+    const attachment = connection.attach(job, cursor, 0);
+    watch(attachment);
+    return attachment;
+  };
+
+  /** A new job is followed by its session's connection from the first entry. */
+  const attachNew = (change: Change): void => {
+    const { id, sessionId, userId } = change.job;
+    const connection = sessionId === null ? undefined : seats.get(sessionId);
+    if (connection === undefined || connection.userId !== userId || connection.closed) return;
+    if (!connection.listed.has(id)) follow(connection, id, 0);
+  };
+
+  const look = (connection: Connection, nowMs: number): void => {
+    if (nowMs - connection.lastHeardMs > options.pingMs + options.pingTimeoutMs) {
+      connection.close("heartbeat_timeout");
+      return;
+    }
+    if (connection.paused) {
+      const buffered = connection.socket.getBufferedAmount();
+      if (connection.stalledSinceMs === 0 || buffered < connection.stalledBytes) {
+        connection.stalledSinceMs = nowMs;
+        connection.stalledBytes = buffered;
+      } else if (nowMs - connection.stalledSinceMs >= LIMITS.stalledMs) {
+        connection.close("slow_consumer");
+        return;
+      }
+    }
+    if (nowMs >= connection.nextPingMs) {
+      connection.nextPingMs = nowMs + options.pingMs;
+      connection.send({ type: "ping", at: Math.round(clock.wallMs()) });
+    }
+    if (nowMs >= connection.renewTokenMs) void renewToken(connection);
+  };
+
+  const renewToken = async (connection: Connection): Promise<void> => {
+    connection.renewTokenMs = clock.steadyMs() + options.renewTokenMs;
+    if (connection.sessionId === null) return;
+    try {
+      const token = await options.issueToken(connection.sessionId);
+      if (token !== null) connection.send({ type: "token", ...token });
+    } catch (error) {
+      logger.error({ error }, "a session token could not be renewed");
+    }
+  };
+
+  const deliver = (change: Change, touched: Set<Connection>): void => {
+    const set = watchers.get(change.job.id);
+    if (set === undefined) return;
+    let frames: readonly LogFrame[] | null = null;
+    const encoded = (): readonly LogFrame[] =>
+      (frames ??= change.events.map((event) => encodeEvent(change.job.id, event)));
+    for (const attachment of set) {
+      const { connection } = attachment;
+      if (connection.userId !== change.job.userId) continue;
+      attachment.head = Math.max(attachment.head, change.job.head);
+      if (connection.offer(attachment, change.first, encoded)) touched.add(connection);
+      else connection.wake();
+    }
+  };
+
+  return {
+    add(socket) {
+      const connection: Connection = new Connection({
+        socket,
+        store,
+        queueBytes: options.queueBytes,
+        onDetached: unwatch,
+        onGap: ({ job, cursor }) => options.onGap(connection, job, cursor),
+        onError: (error) => {
+          logger.error({ error }, "a log could not be read for a connection");
+          connection.close("internal");
+        },
+      });
+      const nowMs = clock.steadyMs();
+      connection.lastHeardMs = nowMs;
+      connection.nextPingMs = nowMs + options.pingMs;
+      connections.add(connection);
+      return connection;
+    },
+
+    seat(connection, session) {
+      connection.sessionId = session.id;
+      connection.userId = session.userId;
+      connection.renewTokenMs = clock.steadyMs() + options.renewTokenMs;
+      const older = seats.get(session.id);
+      seats.set(session.id, connection);
+      older?.close("replaced");
+    },
+
+    follow: (connection, job) => follow(connection, job, Number.POSITIVE_INFINITY),
+
+    opened(connection, listed) {
+      connection.opening = false;
+      connection.listed = listed;
+      // What the welcome lists flows when the client asks for it; what was accepted later flows by itself.
+      for (const attachment of connection.attachments.values()) {
+        if (listed.has(attachment.job)) connection.detach(attachment);
+      }
+      connection.wake();
+    },
+
+    remove(connection) {
+      connection.closed = true;
+      connections.delete(connection);
+      for (const attachment of connection.attachments.values()) unwatch(attachment);
+      connection.attachments.clear();
+      const { sessionId } = connection;
+      if (sessionId === null || seats.get(sessionId) !== connection) return;
+      seats.delete(sessionId);
+      options.onLeft(sessionId);
+    },
+
+    heard(connection) {
+      connection.lastHeardMs = clock.steadyMs();
+    },
+
+    connectionOf: (sessionId) => seats.get(sessionId) ?? null,
+
+    closeSession(sessionId, name) {
+      seats.get(sessionId)?.close(name);
+    },
+
+    committed(changes) {
+      const touched = new Set<Connection>();
+      for (const change of changes) {
+        if (change.first === 1) attachNew(change);
+        deliver(change, touched);
+      }
+      for (const connection of touched) connection.flush();
+    },
+
+    get size() {
+      return connections.size;
+    },
+
+    start() {
+      const tickMs = Math.max(10, Math.min(1000, Math.min(options.pingMs, options.pingTimeoutMs) / 4));
+      timer = clock.every(tickMs, () => {
+        const nowMs = clock.steadyMs();
+        for (const connection of connections) if (!connection.closed) look(connection, nowMs);
+      });
+    },
+
+    async stop() {
+      timer?.cancel();
+      timer = null;
+      let told = 0;
+      for (const connection of connections) {
+        // Spread over a span: all of them coming back at one moment would be the next outage.
+        connection.close(
+          "draining",
+          Math.round((told / Math.max(connections.size, 1)) * RECONNECT_SPREAD_MS),
+        );
+        told += 1;
+        if (told % GOODBYE_SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+  };
+}

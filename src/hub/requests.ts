@@ -1,0 +1,201 @@
+/** What a client asks for over its socket: frames parsed, bounded, and answered one after the other (PROTOCOL section 5). */
+import type { JobStore } from "../jobs/store.ts";
+import { instant } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
+import { isUuid, type JobId } from "../lib/ids.ts";
+import { parseJson } from "../lib/json.ts";
+import type { Logger } from "../lib/logger.ts";
+import { ERROR_CODES } from "../protocol/codes.ts";
+import { Refusal } from "../protocol/error.ts";
+import { clientFrameSchema, type ClientFrame, type ServerFrame } from "../protocol/frames.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { attach } from "./attach.ts";
+import type { Connection } from "./connection.ts";
+import type { Hub } from "./hub.ts";
+
+export interface RequestsOptions {
+  readonly hub: Hub;
+  readonly store: JobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** 0 = no limit. */
+  readonly framesPerMinute: number;
+}
+
+/** What is counted of one connection's frames, and those that wait for their turn. */
+export interface Inbox {
+  readonly waiting: ClientFrame[];
+  answering: boolean;
+  /** Steady times of malformed frames within the last minute. */
+  malformed: number[];
+  windowStartMs: number;
+  frames: number;
+}
+
+export interface Requests {
+  createInbox(): Inbox;
+  /** One message of the socket, whatever it holds. */
+  receive(connection: Connection, inbox: Inbox, message: string | Uint8Array): void;
+  /** Answers what waits; called when the welcome was sent. */
+  resume(connection: Connection, inbox: Inbox): void;
+}
+
+const MINUTE_MS = 60_000;
+
+function errorFrame(refusal: Refusal, re: string | undefined): ServerFrame {
+  return {
+    type: "error",
+    ...(re === undefined ? {} : { re }),
+    code: refusal.code,
+    detail: refusal.message,
+    retryable: refusal.retryable,
+  };
+}
+
+function parseFrame(
+  message: string | Uint8Array,
+): ClientFrame | { readonly malformed: string; readonly re?: string } {
+  if (typeof message !== "string") return { malformed: "binary frames are sent by the server only" };
+  const parsed = parseJson(message, { depth: LIMITS.jsonDepth });
+  if (!parsed.ok) return { malformed: `${parsed.fault.pointer || "the frame"} ${parsed.fault.detail}` };
+  const frame = clientFrameSchema.safeParse(parsed.value);
+  if (frame.success) return frame.data;
+  const id = (parsed.value as { id?: unknown } | null)?.id;
+  const issue = frame.error.issues[0];
+  const place = issue === undefined || issue.path.length === 0 ? "the frame" : `/${issue.path.join("/")}`;
+  return {
+    malformed: `${place}: ${issue?.message ?? "not valid"}`,
+    ...(typeof id === "string" ? { re: id } : {}),
+  };
+}
+
+export function createRequests(options: RequestsOptions): Requests {
+  const { hub, store, clock, logger } = options;
+
+  const malformed = (connection: Connection, inbox: Inbox, detail: string, re: string | undefined): void => {
+    const nowMs = clock.steadyMs();
+    inbox.malformed = inbox.malformed.filter((at) => at > nowMs - MINUTE_MS);
+    inbox.malformed.push(nowMs);
+    connection.send(errorFrame(new Refusal("invalid_request", detail), re));
+    if (inbox.malformed.length >= LIMITS.malformedPerMinute) connection.close("protocol_error");
+  };
+
+  /** Counts the frame; false when it is one too many. A flood that goes on after it was told is closed. */
+  const admit = (connection: Connection, inbox: Inbox, re: string | undefined): boolean => {
+    if (options.framesPerMinute === 0) return true;
+    const nowMs = clock.steadyMs();
+    if (nowMs - inbox.windowStartMs >= MINUTE_MS) {
+      inbox.windowStartMs = nowMs;
+      inbox.frames = 0;
+    }
+    inbox.frames += 1;
+    if (inbox.frames <= options.framesPerMinute) return true;
+    const detail = `At most ${options.framesPerMinute} frames a minute.`;
+    connection.send(errorFrame(new Refusal("rate_limited", detail), re));
+    if (inbox.frames > options.framesPerMinute * 2) connection.close("protocol_error");
+    return false;
+  };
+
+  const acknowledge = async (connection: Connection, job: string, seq: number): Promise<void> => {
+    const record = isUuid(job) ? await store.find(job as JobId) : null;
+    if (record === null || record.userId !== connection.userId)
+      throw new Refusal("not_found", "No such job.");
+    if (record.purgedAt !== null) throw new Refusal("job_purged", "The job was deleted.");
+    if (seq > record.head) throw new Refusal("invalid_request", `/seq: the log ends at ${record.head}`);
+    // Only the receipt of the terminal event is kept; earlier ones are what a later attach says anyway.
+    if (record.finishedAt === null || seq < record.head || connection.sessionId === null) return;
+    await store.execute({
+      op: "acknowledge",
+      at: instant(clock),
+      id: record.id,
+      sessionId: connection.sessionId,
+      seq,
+    });
+  };
+
+  /** Answers one frame; true when `ok` is still to be said. */
+  const answer = async (connection: Connection, frame: ClientFrame): Promise<boolean> => {
+    switch (frame.type) {
+      case "attach":
+        await attach(hub, store, connection, {
+          job: frame.job,
+          after: frame.after ?? 0,
+          ...(frame.id === undefined ? {} : { re: frame.id }),
+        });
+        return false;
+      case "detach": {
+        const attachment = connection.attachments.get(frame.job as JobId);
+        if (attachment !== undefined) connection.detach(attachment);
+        return true;
+      }
+      case "ack":
+        await acknowledge(connection, frame.job, frame.seq);
+        return true;
+      case "pong":
+        return false;
+      case "refresh":
+        throw new Refusal("unauthenticated", "This server is in open mode: there are no user tokens.");
+      case "join":
+      case "leave":
+      case "say":
+      case "presence":
+        throw new Refusal("forbidden", "Rooms are not served by this version.");
+    }
+  };
+
+  const drainInbox = async (connection: Connection, inbox: Inbox): Promise<void> => {
+    inbox.answering = true;
+    for (
+      let frame = inbox.waiting.shift();
+      frame !== undefined && !connection.closed;
+      frame = inbox.waiting.shift()
+    ) {
+      try {
+        const sayOk = await answer(connection, frame);
+        if (sayOk && frame.id !== undefined) connection.send({ type: "ok", re: frame.id });
+      } catch (error) {
+        if (!(error instanceof Refusal))
+          logger.error({ error, frame: frame.type }, "a frame could not be answered");
+        const refusal =
+          error instanceof Refusal
+            ? error
+            : new Refusal("internal", ERROR_CODES.internal.title, { cause: error });
+        connection.send(errorFrame(refusal, frame.id));
+      }
+    }
+    inbox.answering = false;
+  };
+
+  const resume = (connection: Connection, inbox: Inbox): void => {
+    if (!inbox.answering && !connection.opening) void drainInbox(connection, inbox);
+  };
+
+  return {
+    createInbox: () => ({
+      waiting: [],
+      answering: false,
+      malformed: [],
+      windowStartMs: clock.steadyMs(),
+      frames: 0,
+    }),
+
+    receive(connection, inbox, message) {
+      if (connection.closed) return;
+      hub.heard(connection);
+      const frame = parseFrame(message);
+      if ("malformed" in frame) {
+        malformed(connection, inbox, frame.malformed, frame.re);
+        return;
+      }
+      if (frame.type === "pong" || !admit(connection, inbox, frame.id)) return;
+      if (inbox.waiting.length >= LIMITS.inboxFrames) {
+        connection.close("overloaded");
+        return;
+      }
+      inbox.waiting.push(frame);
+      resume(connection, inbox);
+    },
+
+    resume,
+  };
+}

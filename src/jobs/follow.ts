@@ -1,0 +1,97 @@
+/** Following a log or waiting for its end, for callers that pull (HTTP): pages of the store, woken by the feed. */
+import type { Clock } from "../lib/clock.ts";
+import type { JobId } from "../lib/ids.ts";
+import { isTerminalKind } from "../protocol/events.ts";
+import { isTerminalStatus } from "../protocol/jobs.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { Feed } from "./feed.ts";
+import type { StoredEvent } from "./job.ts";
+import type { JobStore } from "./store.ts";
+
+export interface FollowOptions {
+  readonly store: JobStore;
+  readonly feed: Feed;
+  readonly clock: Clock;
+  readonly id: JobId;
+  /** Entries with a greater seq. */
+  readonly after: number;
+  readonly signal: AbortSignal;
+  /** After this much silence an empty page is yielded, so that the caller can show it is alive. */
+  readonly quietMs: number;
+}
+
+/** Pages of the log in order, the present ones and those to come; ends after the terminal entry, or on abort. */
+export async function* followLog(options: FollowOptions): AsyncGenerator<readonly StoredEvent[]> {
+  const { store, feed, clock, id, signal, quietMs } = options;
+  let { after } = options;
+  let news = false;
+  let wake: (() => void) | null = null;
+  const unsubscribe = feed.subscribe(id, () => {
+    news = true;
+    wake?.();
+  });
+  const quiet = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = clock.after(quietMs, () => wake?.());
+      wake = () => {
+        wake = null;
+        timer.cancel();
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      };
+      const onAbort = (): void => wake?.();
+      signal.addEventListener("abort", onAbort, { once: true });
+      if (news || signal.aborted) wake();
+    });
+  try {
+    while (!signal.aborted) {
+      news = false;
+      const page = await store.events(id, {
+        after,
+        limit: LIMITS.replayPageEvents,
+        bytes: LIMITS.replayPageBytes,
+      });
+      const last = page.at(-1);
+      if (last === undefined) {
+        await quiet();
+        if (!news && !signal.aborted) yield [];
+        continue;
+      }
+      after = last.seq;
+      yield page;
+      if (isTerminalKind(last.kind)) return;
+    }
+  } finally {
+    unsubscribe();
+  }
+}
+
+export interface WaitOptions {
+  readonly store: JobStore;
+  readonly feed: Feed;
+  readonly clock: Clock;
+  readonly id: JobId;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the job has ended, when `waitMs` went by, or on abort, whichever comes first; true for the first. */
+export async function waitForEnd({ store, feed, clock, id, waitMs, signal }: WaitOptions): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  // Subscribed before the look: an end that commits in between is heard.
+  const unsubscribe = feed.subscribe(id, ({ job }) => {
+    if (isTerminalStatus(job.status)) resolve(true);
+  });
+  const onAbort = (): void => resolve(false);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const timer = clock.after(waitMs, () => resolve(false));
+  try {
+    const job = await store.find(id);
+    if (job === null || isTerminalStatus(job.status)) return true;
+    return await promise;
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", onAbort);
+    unsubscribe();
+  }
+}
