@@ -112,9 +112,3 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_expiry ON sessions (expires_by) WHERE expires_by IS NOT NULL;
 CREATE INDEX sessions_forget ON sessions (forget_at) WHERE forget_at IS NOT NULL;
-
--- One row a fact about this installation: its node id, when its server was last alive.
-CREATE TABLE installation (
-  name TEXT PRIMARY KEY,
-  value TEXT NOT NULL
-) STRICT, WITHOUT ROWID;

@@ -114,7 +114,7 @@ function createRunningJob(
     return write;
   };
   const refuse = (error: JobError): Promise<never> => {
-    const rejected = Promise.reject<never>(error);
+    const rejected = Promise.reject(error);
     rejected.catch(() => {});
     return rejected;
   };

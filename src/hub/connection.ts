@@ -8,6 +8,7 @@
 import type { JobStore } from "../jobs/store.ts";
 import type { JobId, SessionId, UserId } from "../lib/ids.ts";
 import { CLOSE_CODES, mayReconnect, type CloseName } from "../protocol/codes.ts";
+import type { Refusal } from "../protocol/error.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { encodePage, type LogFrame } from "./encode.ts";
@@ -84,6 +85,12 @@ export class Connection {
   /** Sends a frame that is no part of a log. */
   send(frame: ServerFrame): void {
     this.#write(JSON.stringify(frame));
+  }
+
+  /** Tells the client what was refused; `re` names the frame that asked for it. */
+  refuse(refusal: Refusal, re?: string): void {
+    const { code, message, retryable } = refusal;
+    this.send({ type: "error", ...(re === undefined ? {} : { re }), code, detail: message, retryable });
   }
 
   #write(data: string | Uint8Array<ArrayBuffer>): boolean {

@@ -79,10 +79,3 @@ export function encodePage(job: JobId, events: readonly StoredEvent[]): LogFrame
 
 /** UTF-16 units of folded JSON that are sure to stay below the bound as UTF-8 with the envelope. */
 const FOLD_UNITS = Math.floor(LIMITS.foldedBytes / 3) - 512;
-
-/** One entry as JSON, for HTTP: bytes become base64. */
-export function toEventText(job: JobId, event: StoredEvent): string {
-  const data = typeof event.data === "string" ? event.data : `{"bytes":"${event.data.toBase64()}"}`;
-  const terminal = isTerminalKind(event.kind) ? ',"terminal":true' : "";
-  return `{"job":"${job}","seq":${event.seq},"attempt":${event.attempt},"at":${event.at},"kind":"${event.kind}","data":${data}${terminal}}`;
-}

@@ -7,7 +7,7 @@ import { parseJson } from "../lib/json.ts";
 import type { Logger } from "../lib/logger.ts";
 import { ERROR_CODES } from "../protocol/codes.ts";
 import { Refusal } from "../protocol/error.ts";
-import { clientFrameSchema, type ClientFrame, type ServerFrame } from "../protocol/frames.ts";
+import { clientFrameSchema, type ClientFrame } from "../protocol/frames.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { attach } from "./attach.ts";
 import type { Connection } from "./connection.ts";
@@ -42,16 +42,6 @@ export interface Requests {
 
 const MINUTE_MS = 60_000;
 
-function errorFrame(refusal: Refusal, re: string | undefined): ServerFrame {
-  return {
-    type: "error",
-    ...(re === undefined ? {} : { re }),
-    code: refusal.code,
-    detail: refusal.message,
-    retryable: refusal.retryable,
-  };
-}
-
 function parseFrame(
   message: string | Uint8Array,
 ): ClientFrame | { readonly malformed: string; readonly re?: string } {
@@ -76,7 +66,7 @@ export function createRequests(options: RequestsOptions): Requests {
     const nowMs = clock.steadyMs();
     inbox.malformed = inbox.malformed.filter((at) => at > nowMs - MINUTE_MS);
     inbox.malformed.push(nowMs);
-    connection.send(errorFrame(new Refusal("invalid_request", detail), re));
+    connection.refuse(new Refusal("invalid_request", detail), re);
     if (inbox.malformed.length >= LIMITS.malformedPerMinute) connection.close("protocol_error");
   };
 
@@ -91,7 +81,7 @@ export function createRequests(options: RequestsOptions): Requests {
     inbox.frames += 1;
     if (inbox.frames <= options.framesPerMinute) return true;
     const detail = `At most ${options.framesPerMinute} frames a minute.`;
-    connection.send(errorFrame(new Refusal("rate_limited", detail), re));
+    connection.refuse(new Refusal("rate_limited", detail), re);
     if (inbox.frames > options.framesPerMinute * 2) connection.close("protocol_error");
     return false;
   };
@@ -160,7 +150,7 @@ export function createRequests(options: RequestsOptions): Requests {
           error instanceof Refusal
             ? error
             : new Refusal("internal", ERROR_CODES.internal.title, { cause: error });
-        connection.send(errorFrame(refusal, frame.id));
+        connection.refuse(refusal, frame.id);
       }
     }
     inbox.answering = false;

@@ -98,7 +98,7 @@ const submit: Executor<"submit"> = (tables, command, changes) => {
   tables.log(job, events);
   if (idempotency !== null) tables.putKey(idempotency, idempotency.fingerprint, job.id, command.at.wallMs);
   changes.push({ job: summarize(job), first: 1, events });
-  return { kind: "accepted", job };
+  return { kind: "accepted", job, position: queued + 1 };
 };
 
 const claim: Executor<"claim"> = (tables, command, changes) => {

@@ -39,7 +39,8 @@ export interface Submission {
 }
 
 export type SubmitOutcome =
-  | { readonly kind: "accepted"; readonly job: JobRecord }
+  /** `position`: 1-based estimate of its place in the queue. */
+  | { readonly kind: "accepted"; readonly job: JobRecord; readonly position: number }
   /** The key was used before with the same body: that job. */
   | { readonly kind: "replayed"; readonly id: JobId }
   /** The key was used before with another body. */

@@ -33,8 +33,13 @@ export interface SessionsOptions {
 export interface Sessions {
   /** A new session of a new anonymous user, with or without a socket. Resolves when it is stored. */
   openAnonymous(how: { readonly connected: boolean }): Promise<SessionRecord>;
-  /** The session of a token that was read, now connected. Rejects: `session_gone`, `token_revoked`, `token_expired`. */
-  resume(claims: SessionClaims): Promise<SessionRecord>;
+  /**
+   * The session of a token that was read, if it may be resumed by it. Rejects: `session_gone`, `token_revoked`,
+   * `token_expired`.
+   */
+  resumable(claims: SessionClaims): Promise<SessionRecord>;
+  /** A socket was opened for it. Rejects with `session_gone` when it ended meanwhile. */
+  connected(id: SessionId): Promise<SessionRecord>;
   /** Verifies a bearer token of an HTTP call and marks its session used. Rejects with the 401 that fits. */
   authenticate(token: string | null): Promise<Principal>;
   /** The claims of a credential shown on connect. Rejects: `unauthenticated`. */
@@ -65,7 +70,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   let sweeping: Promise<void> = Promise.resolve();
 
   const used = (id: SessionId): void => {
-    touches.set(id, { id, at: clock.wallMs(), expiresBy: clock.steadyMs() + resumeMs });
+    touches.set(id, { id, at: Math.round(clock.wallMs()), expiresBy: clock.steadyMs() + resumeMs });
   };
 
   const isOver = (session: SessionRecord): boolean => {
@@ -87,7 +92,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       await flush();
       await store.sweep(clock.steadyMs(), clock.wallMs(), SWEEP_MOST);
     } catch (error) {
-      logger.warn({ error: String(error) }, "sessions could not be swept");
+      logger.warn({ error }, "sessions could not be swept");
     }
   };
 
@@ -110,7 +115,7 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   return {
     async openAnonymous({ connected }) {
-      const at = clock.wallMs();
+      const at = Math.round(clock.wallMs());
       const session: SessionRecord = {
         id: ids.session(),
         userId: ids.anonymousUser(),
@@ -129,12 +134,13 @@ export function createSessions(options: SessionsOptions): Sessions {
       return session;
     },
 
-    async resume(claims) {
-      await living(claims, resumeMs);
+    resumable: (claims) => living(claims, resumeMs),
+
+    async connected(id) {
       const session = await store.connected({
-        id: claims.sessionId,
+        id,
         nodeId,
-        at: clock.wallMs(),
+        at: Math.round(clock.wallMs()),
         userTokenHash: null,
       });
       if (session === null) throw new Refusal("session_gone", "The session is over.");
@@ -163,14 +169,14 @@ export function createSessions(options: SessionsOptions): Sessions {
     async left(id) {
       touches.delete(id);
       const awayBy = clock.steadyMs();
-      await store.away({ id, awayBy, expiresBy: awayBy + resumeMs, at: clock.wallMs() });
+      await store.away({ id, awayBy, expiresBy: awayBy + resumeMs, at: Math.round(clock.wallMs()) });
     },
 
     used,
 
     async end(id) {
       touches.delete(id);
-      const at = clock.wallMs();
+      const at = Math.round(clock.wallMs());
       const lived = await store.end(id, at, at + options.tokenLifeMs + resumeMs);
       if (lived) for (const listener of endedListeners) listener(id);
     },
@@ -191,9 +197,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       timer?.cancel();
       timer = null;
       await sweeping;
-      await flush().catch((error: unknown) =>
-        logger.warn({ error: String(error) }, "last uses were not written"),
-      );
+      await flush().catch((error: unknown) => logger.warn({ error }, "last uses were not written"));
     },
   };
 }

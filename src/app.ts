@@ -1,0 +1,291 @@
+/** The composition root: the whole wiring on one screen. Nothing else knows which driver or engine is behind a contract. */
+import type { Server } from "bun";
+import type { Config } from "./config.ts";
+import { createBuiltin } from "./handlers/builtin.ts";
+import type { AnyHandler } from "./handlers/handler.ts";
+import { createRegistry } from "./handlers/registry.ts";
+import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
+import { attach } from "./hub/attach.ts";
+import { createHub, type Hub } from "./hub/hub.ts";
+import { createRequests } from "./hub/requests.ts";
+import { createAssets } from "./http/assets.ts";
+import { createGuard } from "./http/guard.ts";
+import { createHttp, type HttpHandler } from "./http/http.ts";
+import { createSubmitter } from "./http/submit.ts";
+import { createFeed } from "./jobs/feed.ts";
+import { createOrphans } from "./jobs/orphans.ts";
+import { createRetention } from "./jobs/retention.ts";
+import { createSystemClock, type Clock } from "./lib/clock.ts";
+import { createIds, type Ids } from "./lib/ids.ts";
+import type { Logger } from "./lib/logger.ts";
+import { loadNodeId } from "./node-id.ts";
+import { loadPages } from "./pages.ts";
+import { Refusal } from "./protocol/error.ts";
+import type { PublishedLimits } from "./protocol/sessions.ts";
+import { createEphemeralKeys, loadSigningKeys } from "./sessions/keys.ts";
+import { createSessions, type Sessions } from "./sessions/sessions.ts";
+import { createSessionTokens } from "./sessions/tokens.ts";
+import { openStorage, type Storage } from "./storage.ts";
+import { createSockets, type SocketData } from "./ws/sockets.ts";
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Job types beside the built-in ones. */
+  readonly handlers?: readonly AnyHandler[];
+}
+
+export interface App {
+  /** Recovers, then listens. Rejects when the storage cannot be opened or the address is taken. */
+  start(): Promise<void>;
+  /** Drains and closes; may be called again. */
+  stop(): Promise<void>;
+  /** Where it listens, after `start`. */
+  readonly url: string;
+  /** Resolves when the server cannot go on and the process has to end. */
+  readonly failed: Promise<Error>;
+}
+
+/** Seconds without a byte after which the runtime closes an HTTP connection: longer than any answer may wait. */
+const HTTP_IDLE_SECONDS = 120;
+/** The runtime's own bound, whose answer is bare; the application refuses long before it. */
+const RUNTIME_BODY_BYTES = 1024 * 1024 * 1024;
+/** How long sockets may take to close after they were told to. */
+const CLOSE_GRACE_MS = 2000;
+
+export function createApp(options: AppOptions): App {
+  const { config, logger, clock = createSystemClock() } = options;
+  const ids = createIds();
+  const failure = Promise.withResolvers<Error>();
+  let running: Running | null = null;
+  let stopping: Promise<void> | null = null;
+
+  return {
+    failed: failure.promise,
+    get url() {
+      if (running === null) throw new Error("the server is not running");
+      return running.server.url.origin;
+    },
+    async start() {
+      running = await run({ config, logger, clock, ids, handlers: options.handlers ?? [] });
+      void running.storage.failed.then((error) => failure.resolve(error));
+    },
+    stop() {
+      stopping ??= running === null ? Promise.resolve() : running.stop();
+      return stopping;
+    },
+  };
+}
+
+interface Running {
+  readonly server: Server<SocketData>;
+  readonly storage: Storage;
+  stop(): Promise<void>;
+}
+
+interface Base {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+async function openSessions(
+  { config, logger, clock, ids }: Base,
+  storage: Storage,
+  nodeId: string,
+): Promise<Sessions> {
+  const inMemory = config.databaseUrl === "sqlite::memory:";
+  const keys = inMemory ? await createEphemeralKeys() : await loadSigningKeys(config.dataDir, clock.wallMs());
+  const issuer = config.publicUrl ?? "holdline";
+  const tokens = createSessionTokens({ keys, clock, ids, issuer, lifeMs: config.sessionTokenMs });
+  const { resumeMs, sessionTokenMs } = config;
+  return createSessions({
+    store: storage.sessions,
+    tokens,
+    clock,
+    ids,
+    logger,
+    nodeId,
+    resumeMs,
+    tokenLifeMs: sessionTokenMs,
+  });
+}
+
+function publishedLimits(config: Config): PublishedLimits {
+  return {
+    frameBytes: config.frameBytes,
+    eventBytes: config.eventBytes,
+    queueBytes: config.queueBytes,
+    rooms: config.roomsMax,
+    attachments: config.attachmentsMax,
+    resumeMs: config.resumeMs,
+  };
+}
+
+function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
+  const { config, clock, logger } = base;
+  const hub: Hub = createHub({
+    store: storage.jobs,
+    clock,
+    logger,
+    pingMs: config.pingMs,
+    pingTimeoutMs: config.pingTimeoutMs,
+    queueBytes: config.queueBytes,
+    attachments: config.attachmentsMax,
+    renewTokenMs: (config.sessionTokenMs * 2) / 3,
+    onLeft: (id) =>
+      void sessions.left(id).catch((error: unknown) => logger.warn({ error }, "a leave was not stored")),
+    issueToken: async (id) => {
+      const session = await sessions.find(id);
+      return session === null ? null : sessions.issueToken(session);
+    },
+    onGap(connection, job, cursor) {
+      attach(hub, storage.jobs, connection, { job, after: cursor }).catch((error: unknown) => {
+        if (error instanceof Refusal) connection.refuse(error);
+        else connection.close("internal");
+      });
+    },
+  });
+  return hub;
+}
+
+async function run(base: Base & { readonly handlers: readonly AnyHandler[] }): Promise<Running> {
+  const { config, logger, clock, ids } = base;
+  let draining = false;
+  const storage = await openStorage(config);
+  const nodeId =
+    config.databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(config.dataDir, ids);
+  const sessions = await openSessions(base, storage, nodeId);
+  const feed = createFeed();
+  const hub = createSeats(base, storage, sessions);
+  const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
+  const registry = createRegistry([...builtin.handlers, ...base.handlers]);
+  const store = storage.jobs;
+  const scheduler: Scheduler = createScheduler({
+    store,
+    registry,
+    clock,
+    ids,
+    logger,
+    random: Math.random,
+    bootId: ids.any(),
+    concurrency: config.concurrency,
+    maxLostLeases: config.maxLostLeases,
+    eventBytes: config.eventBytes,
+    jobBytes: config.jobBytes,
+  });
+  const orphans = createOrphans({
+    store,
+    clock,
+    logger,
+    absentMs: async (id) => absentMs(await sessions.find(id), clock),
+  });
+  const retention = createRetention({ store, clock, logger, ...config });
+  store.onCommitted((changes) => {
+    hub.committed(changes);
+    feed.committed(changes);
+    scheduler.committed(changes);
+  });
+  sessions.onEnded((id) => {
+    hub.closeSession(id, "revoked");
+    orphans
+      .loggedOut(id)
+      .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
+  });
+
+  await sessions.start();
+  await scheduler.start();
+  hub.start();
+  orphans.start();
+  retention.start();
+
+  const limits = publishedLimits(config);
+  const submitter = createSubmitter({
+    store,
+    registry,
+    clock,
+    ids,
+    userJobs: config.userJobs,
+    queueJobs: config.queueJobs,
+    onSubmit: () => scheduler.wake(),
+  });
+  const requests = createRequests({ hub, store, clock, logger, framesPerMinute: config.framesPerMinute });
+  const heartbeat = { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs };
+  const isDraining = (): boolean => draining;
+  const sockets = createSockets({
+    hub,
+    requests,
+    sessions,
+    store,
+    clock,
+    logger,
+    nodeId,
+    limits,
+    heartbeat,
+    draining: isDraining,
+  });
+  let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
+  const server = Bun.serve({
+    hostname: config.host,
+    port: config.port,
+    development: false,
+    idleTimeout: HTTP_IDLE_SECONDS,
+    maxRequestBodySize: RUNTIME_BODY_BYTES,
+    websocket: sockets.handlers,
+    fetch: (request) => answer(request),
+  });
+  const guard = createGuard({
+    ...config,
+    openAnywhere: config.auth === "open",
+    port: server.port ?? config.port,
+  });
+  answer = createHttp({
+    store,
+    feed,
+    sessions,
+    registry,
+    submitter,
+    clock,
+    ids,
+    logger,
+    limits,
+    guard,
+    bodyBytes: config.bodyBytes,
+    draining: isDraining,
+    asset: createAssets(loadPages),
+    upgrade: (request) => sockets.upgrade(request, server),
+  });
+
+  return {
+    server,
+    storage,
+    async stop() {
+      draining = true;
+      await scheduler.stop(config.drainMs);
+      orphans.stop();
+      await retention.stop();
+      const closed = server.stop();
+      await hub.stop();
+      // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
+      await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
+      await server.stop(true);
+      await sessions.stop();
+      await builtin.stop();
+      await storage.stop();
+    },
+  };
+}
+
+/** How long a session has been without a socket: 0 with one, for ever when it is over. */
+function absentMs(session: Awaited<ReturnType<Sessions["find"]>>, clock: Clock): number {
+  if (session === null || session.endedAt !== null) return Number.POSITIVE_INFINITY;
+  return session.awayBy === null ? 0 : Math.max(clock.steadyMs() - session.awayBy, 1);
+}
+
+/** As hard as a crash: what `tokens` in chaos mode is for. */
+function killProcess(): never {
+  process.kill(process.pid, "SIGKILL");
+  throw new Error("killed");
+}

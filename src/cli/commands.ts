@@ -1,0 +1,40 @@
+/** The list of commands. Each is loaded when it is called, so that `version` and `health` do not wait for the server. */
+import type { Command } from "./command.ts";
+
+interface Listed {
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const COMMANDS: Readonly<Record<string, Listed>> = {
+  serve: {
+    summary: "Start the server (npm start does this)",
+    load: async () => (await import("./serve.ts")).serve,
+  },
+  migrate: {
+    summary: "Bring the database to the schema of this version",
+    load: async () => (await import("./migrate.ts")).migrate,
+  },
+  config: {
+    summary: "Check, print or document the settings",
+    load: async () => (await import("./config.ts")).config,
+  },
+  health: {
+    summary: "Ask a running server whether it is ready",
+    load: async () => (await import("./health.ts")).health,
+  },
+  version: {
+    summary: "Print the version",
+    load: async () => (await import("./version.ts")).version,
+  },
+  help: {
+    summary: "Explain a command",
+    load: async () => (await import("./help.ts")).help,
+  },
+};
+
+/** The command of this name; only our own entries count, whatever Object.prototype has. */
+export function findCommand(name: string): Listed | null {
+  return Object.hasOwn(COMMANDS, name) ? (COMMANDS[name] ?? null) : null;
+}

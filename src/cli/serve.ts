@@ -1,0 +1,93 @@
+/** `holdline serve`: one server from its start to its orderly end. */
+import { loadConfig, processInputs } from "../config.ts";
+import { type Clock, createSystemClock, sleep } from "../lib/clock.ts";
+import { createLogger, type RootLogger } from "../lib/logger.ts";
+import type { Command, ExitCode, Host } from "./command.ts";
+import { settingsFlags } from "./settings-flags.ts";
+
+/** How much longer than the drain a stop may take before the process ends without waiting for it. */
+export const STOP_GRACE_MS = 15_000;
+
+/** The part of the application that this command lives with. */
+interface Running {
+  /** Resolves when it listens and is ready. */
+  start(): Promise<void>;
+  /** Where it listens; known after `start`. */
+  readonly url: string;
+  /** Drains and closes. */
+  stop(): Promise<void>;
+  /** Resolves with the reason when it cannot go on. */
+  readonly failed: Promise<Error>;
+}
+
+export interface Life {
+  readonly app: Running;
+  readonly logger: RootLogger;
+  readonly host: Host;
+  readonly drainMs: number;
+  readonly clock: Clock;
+}
+
+/** An end that nobody asked for: in full in the log, and as one sentence on stderr, also at level `silent`. */
+function tellFailure({ logger, host }: Pick<Life, "logger" | "host">, what: string, error: unknown): void {
+  logger.error({ error }, what);
+  host.err(`holdline: ${what}: ${error instanceof Error ? error.message : String(error)}\n`);
+}
+
+/** Rejects when the application cannot stop, or takes longer than it may. */
+async function stopInTime(
+  app: Running,
+  { clock, limitMs }: { clock: Clock; limitMs: number },
+): Promise<void> {
+  const late = sleep(clock, limitMs).then(() => {
+    throw new Error(`not done after ${limitMs} ms`);
+  });
+  await Promise.race([app.stop(), late]);
+}
+
+/** Starts, waits for a signal or a failure, stops in time. Resolves with 1 when the application failed or hung. */
+export async function live(life: Life): Promise<ExitCode> {
+  const { app, logger, host, drainMs, clock } = life;
+  const signaled = host.untilSignal();
+  try {
+    await app.start();
+  } catch (error) {
+    tellFailure(life, "cannot start", error);
+    return 1;
+  }
+  logger.announce({ url: app.url }, "listening");
+  const end = await Promise.race([signaled, app.failed]);
+  if (end instanceof Error) {
+    tellFailure(life, "cannot go on", end);
+    return 1;
+  }
+  logger.info({ signal: end, drainMs }, "stopping");
+  try {
+    await stopInTime(app, { clock, limitMs: drainMs + STOP_GRACE_MS });
+  } catch (error) {
+    tellFailure(life, "cannot stop", error);
+    return 1;
+  }
+  logger.info({}, "stopped");
+  return 0;
+}
+
+export const serve: Command = {
+  usage: "serve",
+  about: `Starts the server. One line on stdout says where it listens, as soon as it is ready.
+SIGTERM and SIGINT let it finish what it can and end; a second one ends it at once.
+Logs are JSON lines, readable text on a terminal (--json: JSON there too).`,
+  flags: settingsFlags(),
+  async run({ flags, json }, host) {
+    const { config, warnings } = loadConfig(processInputs(flags));
+    const logger = createLogger({ level: config.log, pretty: host.isTerminal && !json });
+    host.onEnd({
+      report: (error) => tellFailure({ logger, host }, "crashed", error),
+      flush: () => logger.flush(),
+    });
+    for (const warning of warnings) logger.warn({ setting: warning }, "a setting has no effect");
+    const { createApp } = await import("../app.ts");
+    const app = createApp({ config, logger });
+    return live({ app, logger, host, drainMs: config.drainMs, clock: createSystemClock() });
+  },
+};

@@ -1,0 +1,15 @@
+/** How long to wait before trying again, so that a thousand clients cut at once do not come back at once. */
+
+const BASE_MS = 500;
+const MOST_MS = 30_000;
+
+/** A uniform draw from 0 to min(30 s, 500 ms × 2^failures): exponential back-off with full jitter, in ms. */
+export function backoffMs(failures: number, random: () => number): number {
+  return random() * Math.min(MOST_MS, BASE_MS * 2 ** Math.min(failures, 16));
+}
+
+/** The wait a server asked for, and up to a fifth (at most 1 s) more, in ms. Never less than asked. */
+export function askedDelayMs(askedMs: number, random: () => number): number {
+  const asked = Math.max(0, askedMs);
+  return asked + random() * Math.min(1000, asked / 5);
+}

@@ -1,0 +1,224 @@
+/**
+ * Keeps one session connected: opens the socket, proves who it is, answers the heartbeat, and comes back after every
+ * close that allows it. What the frames mean is not its business.
+ */
+import { decodeBinaryFrame, type BinaryFrame } from "../protocol/binary.ts";
+import { CLOSE_CODES } from "../protocol/codes.ts";
+import type { ClientFrame, ServerFrame, SUBPROTOCOL, WelcomeFrame } from "../protocol/frames.ts";
+import { askedDelayMs, backoffMs } from "./backoff.ts";
+import type { ClientClock, ClientTimer } from "./clock.ts";
+import type { Memory } from "./memory.ts";
+import { openWire, type SocketClass, type Wire } from "./socket.ts";
+import { closeName, verdictOf, type Offer } from "./verdict.ts";
+
+/** Named here once more, since the module that defines it brings zod along. */
+const subprotocol: typeof SUBPROTOCOL = "holdline.v1";
+
+export type ConnectionState =
+  | { readonly phase: "connecting" }
+  | { readonly phase: "online"; readonly welcome: WelcomeFrame }
+  /** `retryAtMs` by the client's clock; `cause` is a close name or why no credential could be had. */
+  | { readonly phase: "offline"; readonly retryAtMs: number; readonly cause: string }
+  /** Nothing happens until `connect` is called. `code` 0: by the application itself, or not started yet. */
+  | { readonly phase: "closed"; readonly code: number; readonly cause: string };
+
+/** A user token (JWT), or where to get a fresh one; called again whenever the server says that one is over. */
+export type Credential = string | (() => string | Promise<string>);
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly socketClass: SocketClass;
+  readonly clock: ClientClock;
+  readonly random: () => number;
+  readonly credential: Credential | null;
+  readonly memory: Memory;
+  /** Every frame this client knows, beside the raw data it came as. */
+  onFrame(frame: ServerFrame | BinaryFrame, raw: string | ArrayBuffer): void;
+  onSent(frame: ClientFrame, raw: string): void;
+  onState(state: ConnectionState): void;
+}
+
+export interface Connection {
+  readonly state: ConnectionState;
+  connect(): void;
+  /** Cuts the socket without a goodbye and comes back after `holdMs`. */
+  drop(holdMs: number): void;
+  /** Ends it for good; the state says why. */
+  close(code: number, cause: string): void;
+  /** False when not online: the frame is dropped. */
+  send(frame: ClientFrame): boolean;
+}
+
+const HANDSHAKE_MS = 10_000;
+/** A connection that lasted this long was a good one: the next loss starts the back-off from the beginning. */
+const GOOD_AFTER_MS = 5000;
+
+export function createConnection(options: ConnectionOptions): Connection {
+  const { clock, memory, random } = options;
+  let state: ConnectionState = { phase: "closed", code: 0, cause: "not_started" };
+  let wire: Wire | null = null;
+  let timer: ClientTimer | null = null;
+  let failures = 0;
+  let onlineAtMs = 0;
+  let goodbye: Extract<ServerFrame, { type: "goodbye" }> | null = null;
+  let proved = false;
+  let renew = false;
+  /** Counts the attempts, so that a credential that arrives late does not open a second socket. */
+  let attempt = 0;
+
+  function become(next: ConnectionState): void {
+    state = next;
+    options.onState(next);
+  }
+  function quit(): void {
+    attempt += 1;
+    timer?.cancel();
+    timer = null;
+    wire?.cut();
+    wire = null;
+    goodbye = null;
+  }
+  function retryAfter(delayMs: number, cause: string): void {
+    timer = clock.after(delayMs, () => void open());
+    become({ phase: "offline", retryAtMs: clock.steadyMs() + delayMs, cause });
+  }
+
+  async function open(): Promise<void> {
+    quit();
+    const mine = attempt;
+    become({ phase: "connecting" });
+    const tokens: string[] = [];
+    const session = memory.token;
+    const offer: Offer = {
+      session: session !== null,
+      user: options.credential !== null && (session === null || renew),
+    };
+    if (offer.user) {
+      try {
+        const user = await userToken(options.credential);
+        tokens.push(`bearer.${user}`);
+      } catch {
+        if (mine === attempt) retryAfter(nextBackoffMs(), "credential_unavailable");
+        return;
+      }
+      // The application may have closed or reconnected while the token was fetched.
+      if (mine !== attempt) return;
+    }
+    if (session !== null) tokens.push(offer.user ? `session.${session}` : `bearer.${session}`);
+    wire = openWire({
+      socketClass: options.socketClass,
+      clock,
+      url: options.url,
+      protocols: [subprotocol, ...tokens],
+      silenceMs: HANDSHAKE_MS,
+      onMessage: hear,
+      onClose: (code) => closed(code, offer),
+    });
+  }
+
+  function nextBackoffMs(): number {
+    failures += 1;
+    return backoffMs(failures - 1, random);
+  }
+
+  function closed(closeCode: number, offer: Offer): void {
+    const farewell = goodbye;
+    // A goodbye whose close frame was lost on the way still says why.
+    const code = farewell !== null && closeCode < 4000 && closeCode !== 1009 ? farewell.code : closeCode;
+    const cause = closeName(code);
+    if (state.phase === "online" && clock.steadyMs() - onlineAtMs >= GOOD_AFTER_MS) failures = 0;
+    const credential = options.credential;
+    const verdict = verdictOf({
+      code,
+      // A session that this very connection opened is one it can lose.
+      offer: { ...offer, session: memory.token !== null },
+      proved,
+      credential: credential === null ? "none" : typeof credential === "string" ? "fixed" : "renewable",
+    });
+    quit();
+    switch (verdict) {
+      case "stop":
+        if (code === CLOSE_CODES.revoked) memory.forgetSession();
+        become({ phase: "closed", code, cause });
+        return;
+      case "restart":
+        memory.forgetSession();
+        proved = false;
+        break;
+      case "renew":
+        renew = true;
+        break;
+      case "retry":
+        if (farewell !== null && farewell.reconnectAfterMs > 0) {
+          retryAfter(askedDelayMs(farewell.reconnectAfterMs, random), cause);
+          return;
+        }
+    }
+    retryAfter(nextBackoffMs(), cause);
+  }
+
+  function hear(data: unknown): void {
+    if (data instanceof ArrayBuffer) {
+      const frame = decodeBinaryFrame(new Uint8Array(data));
+      if (frame !== null) options.onFrame(frame, data);
+      return;
+    }
+    if (typeof data !== "string") return;
+    const frame = parse(data);
+    if (frame === null) return;
+    if (frame.type === "welcome") welcomed(frame);
+    else if (frame.type === "token") memory.setToken(frame.token);
+    else if (frame.type === "goodbye") goodbye = frame;
+    options.onFrame(frame, data);
+    if (frame.type === "ping") send({ type: "pong", at: frame.at });
+    if (frame.type === "welcome") become({ phase: "online", welcome: frame });
+  }
+  function welcomed(frame: WelcomeFrame): void {
+    proved = true;
+    renew = false;
+    onlineAtMs = clock.steadyMs();
+    memory.setSession(frame.session.id, frame.token);
+    wire?.expect(frame.heartbeat.pingMs + frame.heartbeat.timeoutMs);
+  }
+  function send(frame: ClientFrame): boolean {
+    if (wire === null || state.phase !== "online") return false;
+    const text = JSON.stringify(frame);
+    wire.send(text);
+    options.onSent(frame, text);
+    return true;
+  }
+
+  return {
+    get state() {
+      return state;
+    },
+    connect() {
+      if (state.phase === "connecting" || state.phase === "online") return;
+      void open();
+    },
+    drop(holdMs) {
+      if (state.phase === "closed") return;
+      quit();
+      retryAfter(holdMs, "dropped");
+    },
+    close(code, cause) {
+      quit();
+      become({ phase: "closed", code, cause });
+    },
+    send,
+  };
+}
+
+async function userToken(credential: Credential | null): Promise<string> {
+  return typeof credential === "function" ? credential() : (credential ?? "");
+}
+
+/** A frame with a type, or null: what a client does not understand it ignores. */
+function parse(text: string): ServerFrame | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && "type" in value ? (value as ServerFrame) : null;
+  } catch {
+    return null;
+  }
+}

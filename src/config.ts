@@ -1,0 +1,179 @@
+/** Where configuration begins and ends: flags, environment and holdline.toml go in, one plain checked object comes out. */
+import { readFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { findContradictions, findUnavailable, type Finding, isOpenMode } from "./config/checks.ts";
+import { quoted } from "./config/display.ts";
+import { sqlitePathOf } from "./config/formats.ts";
+import { variableOf } from "./config/names.ts";
+import { ConfigError, type Problem, problemText, type Source } from "./config/problem.ts";
+import { type SettingKey, type Settings, SETTING_KEYS, settingsSchema } from "./config/settings.ts";
+import { factsOfKey, type Reading, readPlaces } from "./config/sources.ts";
+
+export { ConfigError, type Problem, type Source } from "./config/problem.ts";
+export { describeConfig, displayedSetting, type SettingRow, settingsTable } from "./config/describe.ts";
+export type { SettingKey } from "./config/settings.ts";
+
+/** The file that is read when no other is named, if it is there. */
+export const CONFIG_FILE = "holdline.toml";
+
+/**
+ * The whole configuration. Durations are milliseconds, sizes are bytes, lists are arrays, null means "not set";
+ * `dataDir`, `handlersDir` and the file in `databaseUrl` are absolute paths.
+ */
+export type Config = Readonly<
+  Omit<Settings, "databaseUrl" | "tokens"> & {
+    /** `sqlite:/absolute/file` or `sqlite::memory:`. */
+    databaseUrl: string;
+    tokens: "on" | "off" | "chaos";
+    /** No key of user tokens is configured: every new session gets an anonymous user. */
+    openMode: boolean;
+  }
+>;
+
+export interface ConfigInputs {
+  /** By the flag's name without dashes (`data-dir`); `config` names the file. */
+  readonly flags: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Relative paths begin here, wherever they are written. */
+  readonly cwd: string;
+  /** Text of a file, or null when there is none; throws when it is there and cannot be read. */
+  readonly readFile: (path: string) => string | null;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Where each value came from. */
+  readonly sources: Readonly<Record<SettingKey, Source>>;
+  /** Sentences about what was set and has no effect in this version. */
+  readonly warnings: readonly string[];
+}
+
+const DEFAULT_SOURCE: Source = { kind: "default", name: "default" };
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+/** The inputs of this process; the only place that reads its environment. */
+export function processInputs(flags: Readonly<Record<string, string>>): ConfigInputs {
+  const readFile = (path: string): string | null => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  };
+  return { flags, env: process.env, cwd: process.cwd(), readFile };
+}
+
+function fileProblem(name: string, problem: string, source: Source): Problem {
+  return { key: name, source, problem, allowed: null, nearest: null };
+}
+
+/** The file's text, null without one, or the reason why the one that was asked for cannot be had. */
+function readConfigFile(inputs: ConfigInputs): { name: string; text: string } | Problem | null {
+  const asked = inputs.flags["config"];
+  const path = resolve(inputs.cwd, asked ?? CONFIG_FILE);
+  const source: Source =
+    asked === undefined ? { kind: "file", name: CONFIG_FILE } : { kind: "flag", name: "--config" };
+  try {
+    const text = inputs.readFile(path);
+    if (text !== null) return { name: basename(path), text };
+    return asked === undefined ? null : fileProblem("config", `names ${path}, which is not there`, source);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return fileProblem("config", `cannot be read (${reason})`, source);
+  }
+}
+
+/** One value through its schema: the value, or what is wrong with it. */
+function parseSetting(key: SettingKey, { given }: Reading): { value: unknown } | { problem: Problem } {
+  const found = given.get(key);
+  if (found === undefined) return { value: settingsSchema.shape[key].parse(undefined) };
+  const { value, source } = found;
+  const facts = factsOfKey(key);
+  const refuse = (problem: string): { problem: Problem } => {
+    return { problem: { key, source, problem, allowed: facts.allowed, nearest: null } };
+  };
+  // Compose files pass on variables that nobody set as empty ones. Taken for "not set", an empty secret would open the server.
+  if (value === "" || (Array.isArray(value) && value.length === 1 && value[0] === "")) {
+    return refuse("is empty: give it a value or leave it out");
+  }
+  const result = settingsSchema.shape[key].safeParse(value);
+  if (result.success) return { value: result.data };
+  const [issue] = result.error.issues;
+  if (issue?.code !== "custom") return refuse(facts.secret ? "is not allowed" : `is ${quoted(facts, value)}`);
+  const [index] = issue.path;
+  const culprit: unknown = Array.isArray(value) && typeof index === "number" ? value[index] : value;
+  return refuse(facts.secret ? issue.message : `${quoted(facts, culprit)} ${issue.message}`);
+}
+
+/** Where jobs are kept, with every path absolute. */
+function databaseUrlOf(
+  { databaseUrl }: Settings,
+  { dataDir, cwd }: { dataDir: string; cwd: string },
+): string {
+  if (databaseUrl === null) return `sqlite:${join(dataDir, "holdline.db")}`;
+  if (!databaseUrl.toLowerCase().startsWith("sqlite:")) return databaseUrl;
+  const file = sqlitePathOf(databaseUrl);
+  return `sqlite:${file === ":memory:" ? file : resolve(cwd, file)}`;
+}
+
+function derive(settings: Settings, cwd: string): Config {
+  const openMode = isOpenMode(settings);
+  const dataDir = resolve(cwd, settings.dataDir);
+  return {
+    ...settings,
+    dataDir,
+    publicUrl: settings.publicUrl === null ? null : new URL(settings.publicUrl).origin,
+    handlersDir: settings.handlersDir === null ? null : resolve(cwd, settings.handlersDir),
+    databaseUrl: databaseUrlOf(settings, { dataDir, cwd }),
+    tokens: settings.tokens ?? (openMode ? "on" : "off"),
+    openMode,
+  };
+}
+
+/**
+ * The configuration from flags, environment and file, in this order of strength. Throws a ConfigError that lists
+ * everything that is wrong: unknown names, bad values, contradictions, and what this version does not have yet.
+ */
+export function loadConfig(inputs: ConfigInputs): LoadedConfig {
+  const { config: _, ...flags } = inputs.flags;
+  const file = readConfigFile(inputs);
+  const isProblem = file !== null && "problem" in file;
+  const reading = readPlaces({ flags, env: inputs.env, file: isProblem ? null : file });
+  const problems = [...(isProblem ? [file] : []), ...reading.problems];
+
+  const defaults = settingsSchema.parse({});
+  const values: Partial<Record<SettingKey, unknown>> = {};
+  const failed = new Set<SettingKey>();
+  for (const key of SETTING_KEYS) {
+    const result = parseSetting(key, reading);
+    if ("value" in result) {
+      values[key] = result.value;
+    } else {
+      problems.push(result.problem);
+      failed.add(key);
+    }
+  }
+  const settings = { ...defaults, ...values } as Settings;
+
+  const sourceOf = (key: SettingKey): Source => reading.given.get(key)?.source ?? DEFAULT_SOURCE;
+  const problemOf = ({ key, problem, allowed }: Finding): Problem => {
+    const source = sourceOf(key);
+    // A default has no name of its own that the reader could look for.
+    const named = source.kind === "default" ? { ...source, name: variableOf(key) } : source;
+    return { key, source: named, problem, allowed, nearest: null };
+  };
+  const { refused, warned } = findUnavailable(settings, defaults);
+  problems.push(...[...refused, ...findContradictions(settings, failed)].map(problemOf));
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  const sources = Object.fromEntries(SETTING_KEYS.map((key) => [key, sourceOf(key)]));
+  return {
+    config: derive(settings, inputs.cwd),
+    sources: sources as Record<SettingKey, Source>,
+    warnings: warned.map((finding) => problemText(problemOf(finding))),
+  };
+}

@@ -1,0 +1,165 @@
+/** What one value alone cannot tell: settings that contradict each other, and settings of parts that are not there yet. */
+import { isLoopback } from "./formats.ts";
+import { variableOf } from "./names.ts";
+import type { SettingKey, Settings } from "./settings.ts";
+
+/** What is wrong with `key`, as the end of a sentence, and how to put it right. */
+export interface Finding {
+  readonly key: SettingKey;
+  readonly problem: string;
+  readonly allowed: string | null;
+}
+
+interface Unavailable {
+  readonly key: SettingKey;
+  /** The values that are refused; without it, any value that differs from the default. */
+  readonly when?: (value: Settings[SettingKey]) => boolean;
+  /** true: only warned about, because the variable is often set for a whole machine. */
+  readonly warned?: true;
+  /** What this version takes. */
+  readonly allowed: string;
+}
+
+const NOT_SET = "not set";
+
+/**
+ * Settings that are part of the contract and that this version cannot honour. They are refused, not ignored: a server
+ * that silently runs without the authentication it was given would be open. Whoever builds the part deletes its line.
+ */
+const UNAVAILABLE: readonly Unavailable[] = [
+  { key: "databaseUrl", when: (value) => /^postgres/i.test(String(value)), allowed: "sqlite:FILE" },
+  { key: "redisUrl", allowed: NOT_SET },
+  { key: "sessionsUrl", allowed: NOT_SET },
+  { key: "authSecret", allowed: NOT_SET },
+  { key: "authJwksUrl", allowed: NOT_SET },
+  { key: "authPublicKey", allowed: NOT_SET },
+  { key: "role", allowed: "all" },
+  { key: "handlersDir", allowed: NOT_SET },
+  { key: "workerTypes", allowed: NOT_SET },
+  { key: "otlpEndpoint", warned: true, allowed: NOT_SET },
+];
+
+function isUsed({ key, when }: Unavailable, settings: Settings, defaults: Settings): boolean {
+  const value = settings[key];
+  if (when !== undefined) return value !== null && when(value);
+  return JSON.stringify(value) !== JSON.stringify(defaults[key]);
+}
+
+/** Refusals and warnings for what this version does not have. */
+export function findUnavailable(
+  settings: Settings,
+  defaults: Settings,
+): { refused: readonly Finding[]; warned: readonly Finding[] } {
+  const used = UNAVAILABLE.filter((entry) => isUsed(entry, settings, defaults));
+  const finding = ({ key, allowed }: Unavailable): Finding => {
+    return { key, problem: "is not available in this version yet", allowed };
+  };
+  return {
+    refused: used.filter((entry) => entry.warned === undefined).map(finding),
+    warned: used.filter((entry) => entry.warned === true).map(finding),
+  };
+}
+
+/** A sentence on how little of a setting this version has; null when it has all of it. */
+export function availabilityOf(key: SettingKey): string | null {
+  const entry = UNAVAILABLE.find((unavailable) => unavailable.key === key);
+  if (entry === undefined) return null;
+  return entry.allowed === NOT_SET
+    ? "Not available in this version yet."
+    : `In this version only ${entry.allowed}.`;
+}
+
+export const AUTH_SOURCES = ["authSecret", "authJwksUrl", "authPublicKey"] as const;
+
+/** Open mode: no key of user tokens is configured, so every new session is somebody anonymous. */
+export function isOpenMode(settings: Settings): boolean {
+  return AUTH_SOURCES.every((key) => settings[key] === null);
+}
+
+interface Check {
+  /** The keys it looks at: a check is left out when one of them has a problem of its own. */
+  readonly reads: readonly SettingKey[];
+  readonly find: (settings: Settings) => Finding | null;
+}
+
+/** What an operator without a user-token key can do; the key is offered as soon as this version has it. */
+function waysOutOfOpenMode(): string {
+  const open = `${variableOf("auth")}=open if anyone who reaches it may use it, or a loopback host such as 127.0.0.1`;
+  const offersKey = !UNAVAILABLE.some(({ key }) => key === "authSecret");
+  return offersKey ? `a key of user tokens (${AUTH_SOURCES.map(variableOf).join(", ")}), ${open}` : open;
+}
+
+/** A setting that says something about another one, which is not set. */
+function needs(key: SettingKey, other: SettingKey): Check {
+  return {
+    reads: [key, other],
+    find: (settings) =>
+      settings[key] === null || settings[other] !== null
+        ? null
+        : { key, problem: `has no effect without ${variableOf(other)}`, allowed: null },
+  };
+}
+
+/** A setting about user tokens in a server that has no key to verify one: its operator believes it is not open. */
+function needsAuthSource(key: SettingKey, isSet: (settings: Settings) => boolean): Check {
+  return {
+    reads: [key, ...AUTH_SOURCES],
+    find: (settings) => {
+      if (!isSet(settings) || !isOpenMode(settings)) return null;
+      const names = AUTH_SOURCES.map(variableOf).join(", ");
+      return { key, problem: `has no effect without a key of user tokens (${names})`, allowed: null };
+    },
+  };
+}
+
+const CHECKS: readonly Check[] = [
+  {
+    reads: AUTH_SOURCES,
+    find: (settings) => {
+      const [first, second, ...more] = AUTH_SOURCES.filter((key) => settings[key] !== null);
+      if (first === undefined || second === undefined) return null;
+      const names = [first, second, ...more].map(variableOf).join(", ");
+      return {
+        key: second,
+        problem: "is one key of user tokens too many",
+        allowed: `exactly one of ${names}`,
+      };
+    },
+  },
+  {
+    reads: ["auth", ...AUTH_SOURCES],
+    find: (settings) =>
+      settings.auth === null || isOpenMode(settings)
+        ? null
+        : {
+            key: "auth",
+            problem: "contradicts the key of user tokens that is set as well",
+            allowed: "one of the two",
+          },
+  },
+  {
+    reads: ["host", "auth", ...AUTH_SOURCES],
+    find: ({ host, ...settings }) =>
+      settings.auth !== null || !isOpenMode({ host, ...settings }) || isLoopback(host)
+        ? null
+        : {
+            key: "host",
+            problem: `"${host}" can be reached from other machines, and no key of user tokens is configured`,
+            allowed: waysOutOfOpenMode(),
+          },
+  },
+  needsAuthSource("authIssuer", ({ authIssuer }) => authIssuer !== null),
+  needsAuthSource("authAudience", ({ authAudience }) => authAudience !== null),
+  needsAuthSource("authBinding", ({ authBinding }) => authBinding === "strict"),
+  needs("chatKey", "chatUrl"),
+  needs("chatModel", "chatUrl"),
+  needs("speechKey", "speechUrl"),
+  needs("speechModel", "speechUrl"),
+];
+
+/** Every contradiction among settings that are good one by one; `failed` names those that are not. */
+export function findContradictions(settings: Settings, failed: ReadonlySet<SettingKey>): readonly Finding[] {
+  return CHECKS.filter(({ reads }) => !reads.some((key) => failed.has(key))).flatMap(
+    ({ find }) => find(settings) ?? [],
+  );
+}

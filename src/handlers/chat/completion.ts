@@ -1,0 +1,151 @@
+/**
+ * Reads one chat completion off an upstream's answer, streamed (server-sent events) or whole (JSON), without trusting
+ * it: whatever is cut off, malformed or too large ends the run as a retryable `upstream_error`.
+ */
+import { createParser, type EventSourceMessage } from "eventsource-parser";
+import { z } from "zod";
+import type { Json } from "../../protocol/events.ts";
+import { createPieces } from "./pieces.ts";
+import { bodyChunks, cutOff, upstreamFailure } from "./upstream.ts";
+
+const WHO = "The chat upstream";
+const MIB = 1024 * 1024;
+/** Text of one answer, in UTF-16 units, and bytes of one that comes as plain JSON. */
+const ANSWER_MOST = 16 * MIB;
+/** One line of the stream, and so one event. */
+const LINE_MOST = MIB;
+
+export interface Completion {
+  /** The upstream's own name of its model. */
+  readonly model?: string;
+  readonly usage?: Json;
+}
+
+const count = z.union([z.number(), z.string().max(100), z.null()]);
+// Kept as reported, two levels deep and no deeper; a usage that looks otherwise is left out.
+const usageSchema = z
+  .record(z.string(), z.union([count, z.record(z.string(), count)]))
+  .nullish()
+  .catch(null);
+const content = z.object({ content: z.string().nullish() }).nullish();
+
+const completionSchema = z.object({
+  model: z.string().max(200).nullish().catch(null),
+  choices: z
+    .array(z.object({ delta: content, message: content, finish_reason: z.string().nullish() }))
+    .nullish(),
+  usage: usageSchema,
+  error: z.unknown(),
+});
+
+type Part = z.infer<typeof completionSchema>;
+
+function parsePart(json: string): Part {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    throw upstreamFailure(`${WHO} sent something that is not JSON.`, { cause: error });
+  }
+  const part = completionSchema.safeParse(value);
+  if (!part.success) throw upstreamFailure(`${WHO} sent something that is no completion.`);
+  if (part.data.error !== undefined && part.data.error !== null)
+    throw upstreamFailure(`${WHO} reported an error.`);
+  return part.data;
+}
+
+function tooLarge(what: string): Error {
+  return upstreamFailure(`${WHO} sent ${what} that is too large.`);
+}
+
+type Write = (delta: string) => Promise<void>;
+
+async function readJson(response: Response, signal: AbortSignal, write: Write): Promise<Completion> {
+  const decoder = new TextDecoder();
+  let json = "";
+  for await (const chunk of bodyChunks(response, { who: WHO, signal })) {
+    json += decoder.decode(chunk, { stream: true });
+    if (json.length > ANSWER_MOST) throw tooLarge("an answer");
+  }
+  const part = parsePart(json + decoder.decode());
+  const choice = part.choices?.[0];
+  if (choice?.message === undefined || choice.message === null)
+    throw upstreamFailure(`${WHO} sent something that is no completion.`);
+  const pieces = createPieces();
+  for (const piece of pieces.push(choice.message.content ?? "")) await write(piece);
+  for (const piece of pieces.end()) await write(piece);
+  return completionOf(part, {});
+}
+
+function completionOf(part: Part, before: Completion): Completion {
+  return {
+    ...before,
+    ...(part.model === null || part.model === undefined ? {} : { model: part.model }),
+    ...(part.usage === null || part.usage === undefined ? {} : { usage: part.usage }),
+  };
+}
+
+async function readStream(response: Response, signal: AbortSignal, write: Write): Promise<Completion> {
+  const events: EventSourceMessage[] = [];
+  const parser = createParser({
+    maxBufferSize: LINE_MOST,
+    onEvent: (event) => events.push(event),
+    onError(error) {
+      if (error.type === "max-buffer-size-exceeded") throw tooLarge("a line");
+    },
+  });
+  const decoder = new TextDecoder();
+  const pieces = createPieces();
+  let chars = 0;
+  let completion: Completion = {};
+  let finished = false;
+
+  /** true: the stream said that nothing follows. */
+  async function handle(event: EventSourceMessage): Promise<boolean> {
+    if (event.data.length > LINE_MOST) throw tooLarge("a line");
+    if (event.data.trim() === "[DONE]") return true;
+    if (event.event === "error") throw upstreamFailure(`${WHO} reported an error.`);
+    const part = parsePart(event.data);
+    const choice = part.choices?.[0];
+    const delta = choice?.delta?.content ?? "";
+    chars += delta.length;
+    if (chars > ANSWER_MOST) throw tooLarge("an answer");
+    for (const piece of pieces.push(delta)) await write(piece);
+    if (choice?.finish_reason) finished = true;
+    completion = completionOf(part, completion);
+    return false;
+  }
+
+  async function readEvents(): Promise<boolean> {
+    for await (const chunk of bodyChunks(response, { who: WHO, signal, complete: () => finished })) {
+      parser.feed(decoder.decode(chunk, { stream: true }));
+      for (const event of events.splice(0)) if (await handle(event)) return true;
+    }
+    if (finished) return false;
+    // A last event without its blank line counts: not every server sends one after [DONE].
+    parser.feed(`${decoder.decode()}\n\n`);
+    for (const event of events.splice(0)) if (await handle(event)) return true;
+    return false;
+  }
+
+  const done = await readEvents();
+  if (!done && !finished) throw cutOff(WHO);
+  for (const piece of pieces.end()) await write(piece);
+  return completion;
+}
+
+/**
+ * Hands the text of the answer to `write`, piece by piece, and resolves when it is complete. Rejects with JobError
+ * `upstream_error`, with `write`'s own error, or with the signal's reason.
+ */
+export async function readCompletion(
+  response: Response,
+  signal: AbortSignal,
+  write: Write,
+): Promise<Completion> {
+  const type = response.headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase();
+  if (type === "text/event-stream") return readStream(response, signal, write);
+  if (type === "application/json") return readJson(response, signal, write);
+  await response.body?.cancel();
+  throw upstreamFailure(`${WHO} answered with something that is neither a stream nor JSON.`);
+}

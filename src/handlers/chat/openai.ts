@@ -1,0 +1,108 @@
+/**
+ * The chat engine behind `HOLDLINE_CHAT_URL`: any server that speaks OpenAI's chat completions, asked to stream.
+ *
+ * Only its status code ever reaches a user: what an upstream says in words may hold keys, prompts or addresses.
+ */
+import type { Json } from "../../protocol/events.ts";
+import type { RunLog } from "../handler.ts";
+import { readCompletion } from "./completion.ts";
+import type { ChatEngine, ChatRequest } from "./engine.ts";
+import { upstreamFailure, upstreamRefusal } from "./upstream.ts";
+
+/** How much of an upstream's refusal is read for the log. */
+const LOGGED_CHARS = 500;
+
+/** The part of `fetch` that is used; `timeout: false` turns off Bun's own five minutes (the job has its own). */
+export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
+
+export interface OpenAiChatOptions {
+  /** Base URL, such as `https://api.example.com/v1`. */
+  readonly url: string;
+  /** Sent as `Authorization: Bearer`, and nowhere else. */
+  readonly key?: string | undefined;
+  /** Model of requests that name none; "default" where there is none either. */
+  readonly model?: string | undefined;
+  readonly fetch?: Fetch | undefined;
+  /** Told, shortened and without the key, what the upstream said when it refused. */
+  readonly log?: Pick<RunLog, "warn"> | undefined;
+}
+
+function requestBody(request: ChatRequest, model: string): Json {
+  return {
+    model,
+    messages: request.messages.map(({ role, content }) => ({ role, content })),
+    stream: true,
+    stream_options: { include_usage: true },
+    ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
+    ...(request.maxTokens === undefined ? {} : { max_tokens: request.maxTokens }),
+  };
+}
+
+/** The beginning of a body that may be endless, at least `chars` long where there is that much. */
+async function beginning(response: Response, chars: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length >= chars) break;
+    }
+  } catch {
+    // What was read so far is all there is to log; the refusal itself is known already.
+  }
+  return text;
+}
+
+/**
+ * A chat engine on an OpenAI-compatible server.
+ *
+ * `generate` rejects with JobError of origin `upstream`: `upstream_error` (retryable, with the upstream's own
+ * Retry-After) when it cannot be reached, answers 408, 429 or 5xx, answers something that is no completion, or breaks
+ * off; `upstream_refused` (not retryable) for every other status. The request's model wins over the configured one.
+ */
+export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
+  const url = `${options.url.replace(/\/+$/, "")}/chat/completions`;
+  const send: Fetch = options.fetch ?? fetch;
+
+  async function ask(request: ChatRequest, model: string): Promise<Response> {
+    const headers = new Headers({
+      "Content-Type": "application/json",
+      Accept: "text/event-stream, application/json",
+      traceparent: request.traceparent,
+    });
+    if (options.key) headers.set("Authorization", `Bearer ${options.key}`);
+    const body = JSON.stringify(requestBody(request, model));
+    try {
+      // A redirect is not followed: the conversation and the key belong to the address the operator wrote.
+      const init = { method: "POST", headers, body, signal: request.signal, timeout: false } as const;
+      return await send(url, { ...init, redirect: "manual" });
+    } catch (error) {
+      request.signal.throwIfAborted();
+      throw upstreamFailure("The chat upstream cannot be reached.", { cause: error });
+    }
+  }
+
+  async function refuse(response: Response): Promise<never> {
+    if (options.log === undefined) await response.body?.cancel();
+    else {
+      const key = options.key ?? "";
+      const begun = await beginning(response, LOGGED_CHARS + key.length);
+      // Before it is shortened, or a part of the key could remain at the end.
+      const said = (key === "" ? begun : begun.replaceAll(key, "[key]")).slice(0, LOGGED_CHARS);
+      options.log.warn({ status: response.status, said }, "the chat upstream refused");
+    }
+    throw upstreamRefusal("The chat upstream", response);
+  }
+
+  return {
+    upstream: true,
+    async generate(request, write) {
+      request.signal.throwIfAborted();
+      const model = request.model ?? options.model ?? "default";
+      const response = await ask(request, model);
+      if (!response.ok) await refuse(response);
+      const { model: reported, usage } = await readCompletion(response, request.signal, write);
+      return { model: reported ?? model, ...(usage === undefined ? {} : { usage }) };
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/** What an upstream's failure means for the job: which one may be tried again, and when; and reading what it sends. */
+import { JobError } from "../handler.ts";
+
+/** The longest wait an upstream may ask for: past it the job would rather try and be told again. */
+const RETRY_AFTER_MOST_MS = 60 * 60 * 1000;
+
+/** A failure that another run may not meet: `upstream_error`, retryable. `message` is shown to the user. */
+export function upstreamFailure(
+  message: string,
+  options: { readonly cause?: unknown; readonly retryAfterMs?: number | undefined } = {},
+): JobError {
+  return new JobError("upstream_error", message, {
+    retryable: true,
+    origin: "upstream",
+    cause: options.cause,
+    ...(options.retryAfterMs === undefined ? {} : { retryAfterMs: options.retryAfterMs }),
+  });
+}
+
+/**
+ * Milliseconds that `Retry-After` asks to wait (RFC 9110, section 10.2.3: seconds or an HTTP date), or undefined where
+ * it is missing or unreadable. A date is measured from the answer's own `Date`, so the two clocks need not agree.
+ */
+export function retryAfterMs(headers: Headers): number | undefined {
+  const value = headers.get("Retry-After")?.trim() ?? "";
+  if (/^\d+(\.\d+)?$/.test(value)) return waitOf(Number(value) * 1000);
+  if (!value.endsWith("GMT")) return undefined;
+  return waitOf(Date.parse(value) - Date.parse(headers.get("Date") ?? ""));
+}
+
+function waitOf(waitMs: number): number | undefined {
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(Math.ceil(waitMs), 0), RETRY_AFTER_MOST_MS);
+}
+
+/** The error for an answer whose status says that the request failed; `who` begins the sentence shown to the user. */
+export function upstreamRefusal(who: string, response: Response): JobError {
+  const { status, headers } = response;
+  const message = `${who} answered ${status}.`;
+  if (status === 408 || status === 429 || status >= 500)
+    return upstreamFailure(message, { retryAfterMs: retryAfterMs(headers) });
+  return new JobError("upstream_refused", message, { retryable: false, origin: "upstream" });
+}
+
+/** A stream that ended too early; `cause` is what the connection reported, if it did. */
+export function cutOff(who: string, cause?: unknown): JobError {
+  return upstreamFailure(`${who} broke off before the answer was complete.`, { cause });
+}
+
+export interface BodyOptions {
+  readonly who: string;
+  readonly signal: AbortSignal;
+  /** Whether all that matters has come already: a connection that breaks then has merely ended. */
+  readonly complete?: () => boolean;
+}
+
+/**
+ * The chunks of a body. A connection that breaks rejects as `cutOff`, an abort with the signal's reason; a consumer
+ * that leaves early closes the connection, so that the upstream does not go on writing to nobody.
+ */
+export async function* bodyChunks(response: Response, options: BodyOptions): AsyncGenerator<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return;
+  try {
+    for (;;) {
+      const chunk = await reader.read().catch((error: unknown) => {
+        options.signal.throwIfAborted();
+        if (options.complete?.() !== true) throw cutOff(options.who, error);
+        return null;
+      });
+      if (chunk === null || chunk.done) return;
+      yield chunk.value;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * The speech engine behind `HOLDLINE_SPEECH_URL`: any server that speaks OpenAI's audio API.
+ *
+ * Only its status code ever reaches a user: what an upstream says in words may hold keys, prompts or addresses.
+ */
+import type { AudioFormat } from "../../protocol/events.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import type { Fetch } from "../chat/openai.ts";
+import { bodyChunks, cutOff, upstreamFailure, upstreamRefusal } from "../chat/upstream.ts";
+import {
+  SPEECH_FORMATS,
+  type SpeechEngine,
+  type SpeechFormat,
+  type SpeechOutcome,
+  type SpeechRequest,
+  type SpeechSink,
+} from "./engine.ts";
+import { cutLong, sentencesOf } from "./sentences.ts";
+
+const WHO = "The speech upstream";
+
+/** The API's own limit of `input`; longer texts are several requests, one after the other. */
+const INPUT_CHARS = 4096;
+
+/** Models and voices that every server of this API knows at least as other names of its own. */
+const DEFAULT_MODEL = "tts-1";
+const DEFAULT_VOICE = "alloy";
+
+/**
+ * What the API sends: its PCM is 24 kHz mono s16le by definition. Of the compressed formats these are the usual
+ * figures; their own headers count, and a player reads those.
+ */
+const AUDIO_FORMATS: Readonly<Record<SpeechFormat, AudioFormat>> = {
+  pcm: { codec: "pcm_s16le", sampleRate: 24_000, channels: 1 },
+  mp3: { codec: "mp3", sampleRate: 24_000, channels: 1 },
+  opus: { codec: "opus", sampleRate: 48_000, channels: 1 },
+};
+
+export interface OpenAiSpeechOptions {
+  /** Base URL, such as `https://api.example.com/v1`. */
+  readonly url: string;
+  /** Sent as `Authorization: Bearer`, and nowhere else. */
+  readonly key?: string | undefined;
+  readonly model?: string | undefined;
+  /** Voice of requests that name none. */
+  readonly voice?: string | undefined;
+  readonly fetch?: Fetch | undefined;
+}
+
+/**
+ * A speech engine on an OpenAI-compatible server. Sound is handed on as it comes, in chunks of whole samples.
+ *
+ * `speak` rejects with JobError of origin `upstream`: `upstream_error` (retryable, with the upstream's own Retry-After)
+ * when it cannot be reached, answers 408, 429 or 5xx, answers something that is no sound, or breaks off;
+ * `upstream_refused` (not retryable) for every other status. `durationMs` is known for PCM only.
+ */
+export function createOpenAiSpeech(options: OpenAiSpeechOptions): SpeechEngine {
+  const ask = requester(options);
+  return {
+    upstream: true,
+    voices: null,
+    formats: SPEECH_FORMATS,
+    async speak(request, sink): Promise<SpeechOutcome> {
+      request.signal.throwIfAborted();
+      const voice = request.voice ?? options.voice ?? DEFAULT_VOICE;
+      const format = AUDIO_FORMATS[request.format];
+      const sampleBytes = format.codec === "pcm_s16le" ? 2 * format.channels : 1;
+      let bytes = 0;
+      for (const [index, input] of inputsOf(request.text).entries()) {
+        const response = await ask(request, input, voice);
+        if (index === 0) await sink.format(format);
+        bytes += await handOn(response, sampleBytes, request.signal, sink);
+      }
+      if (sampleBytes === 1) return { bytes, voice };
+      const durationMs = Math.round((bytes / sampleBytes / format.sampleRate) * 1000);
+      return { durationMs, bytes, voice };
+    },
+  };
+}
+
+/**
+ * What is sent, request by request: the text as it is if it fits, else its sentences, as many together as fit. The
+ * parts of mp3 and Ogg Opus may be strung together as they are: players go on from one stream to the next.
+ */
+function inputsOf(text: string): string[] {
+  if (text.length <= INPUT_CHARS) return [text];
+  const inputs: string[] = [];
+  for (const piece of sentencesOf(text).flatMap((sentence) => cutLong(sentence, INPUT_CHARS))) {
+    const together = `${inputs.at(-1) ?? ""} ${piece}`;
+    if (inputs.length > 0 && together.length <= INPUT_CHARS) inputs[inputs.length - 1] = together;
+    else inputs.push(piece);
+  }
+  return inputs;
+}
+
+type Ask = (request: SpeechRequest, input: string, voice: string) => Promise<Response>;
+
+/** Sends one request; resolves with an answer whose status and type say that sound follows. */
+function requester(options: OpenAiSpeechOptions): Ask {
+  const url = `${options.url.replace(/\/+$/, "")}/audio/speech`;
+  const send: Fetch = options.fetch ?? fetch;
+  return async (request, input, voice) => {
+    const headers = new Headers({
+      "Content-Type": "application/json",
+      // Compressed, the length of the body could not be compared with Content-Length.
+      "Accept-Encoding": "identity",
+      traceparent: request.traceparent,
+    });
+    if (options.key) headers.set("Authorization", `Bearer ${options.key}`);
+    const body = JSON.stringify({
+      model: options.model ?? DEFAULT_MODEL,
+      input,
+      voice,
+      response_format: request.format,
+      ...(request.speed === undefined ? {} : { speed: request.speed }),
+    });
+    // A redirect is not followed: the text and the key belong to the address the operator wrote.
+    const init = { method: "POST", headers, body, signal: request.signal, timeout: false } as const;
+    const response = await send(url, { ...init, redirect: "manual" }).catch((error: unknown) => {
+      request.signal.throwIfAborted();
+      throw upstreamFailure(`${WHO} cannot be reached.`, { cause: error });
+    });
+    if (response.ok && !/^text\/|json/iu.test(response.headers.get("Content-Type") ?? "")) return response;
+    await response.body?.cancel();
+    throw response.ok
+      ? upstreamFailure(`${WHO} sent something that is no sound.`)
+      : upstreamRefusal(WHO, response);
+  };
+}
+
+/** Hands the body on and returns its length in bytes; rejects when there is less of it than there must be. */
+async function handOn(
+  response: Response,
+  sampleBytes: number,
+  signal: AbortSignal,
+  sink: SpeechSink,
+): Promise<number> {
+  let received = 0;
+  /** The beginning of a sample whose end has not come yet. */
+  let kept = new Uint8Array(0);
+  for await (const chunk of bodyChunks(response, { who: WHO, signal })) {
+    received += chunk.length;
+    const joined = kept.length === 0 ? chunk : Buffer.concat([kept, chunk]);
+    const end = joined.length - (joined.length % sampleBytes);
+    for (let at = 0; at < end; at += LIMITS.deltaBytes)
+      await sink.audio(joined.subarray(at, Math.min(at + LIMITS.deltaBytes, end)));
+    kept = joined.slice(end);
+  }
+  const promised = response.headers.has("Content-Encoding") ? null : response.headers.get("Content-Length");
+  const complete = kept.length === 0 && (promised === null || received >= Number(promised));
+  if (!complete || received === 0) throw cutOff(WHO);
+  return received;
+}

@@ -1,0 +1,105 @@
+/** Reading a JSON body: bounded in bytes and time, decoded strictly, checked against its schema with pointers. */
+import type { z } from "zod";
+import { sleep, type Clock } from "../lib/clock.ts";
+import { parseJson, pointerToken } from "../lib/json.ts";
+import { Refusal, type FieldError } from "../protocol/error.ts";
+import { LIMITS } from "../protocol/limits.ts";
+
+export interface BodyOptions {
+  readonly bodyBytes: number;
+  readonly clock: Clock;
+}
+
+function tooLarge(bodyBytes: number): Refusal {
+  return new Refusal("payload_too_large", `The body is over bodyBytes (${bodyBytes} bytes).`, {
+    extra: { limit: "bodyBytes", limitBytes: bodyBytes },
+    headers: { Connection: "close" },
+  });
+}
+
+function checkHeaders(headers: Headers): void {
+  const encoding = headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity") {
+    throw new Refusal("unsupported_media_type", "Bodies are taken as they are, without Content-Encoding.");
+  }
+  const type = (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  if (type !== "application/json" && !/^application\/[\w.-]+\+json$/.test(type)) {
+    throw new Refusal("unsupported_media_type", "The body must be application/json.");
+  }
+}
+
+/** Takes the chunks as they come and stops at the bound: a body without a length must not be held first. */
+async function collect(stream: ReadableStream<Uint8Array>, bodyBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.byteLength;
+    if (size > bodyBytes) throw tooLarge(bodyBytes);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function receive(request: Request, { bodyBytes, clock }: BodyOptions): Promise<Uint8Array> {
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) > bodyBytes) throw tooLarge(bodyBytes);
+  if (request.body === null) return new Uint8Array(0);
+  // A body that is announced as small is read in one go, which is what the runtime does fastest.
+  const whole = length === null ? collect(request.body, bodyBytes) : request.bytes();
+  const done = new AbortController();
+  const late = sleep(clock, LIMITS.bodyArrivalMs, done.signal).then(() => {
+    throw new Refusal("request_timeout", `The body did not arrive within ${LIMITS.bodyArrivalMs} ms.`, {
+      headers: { Connection: "close" },
+    });
+  });
+  late.catch(() => {});
+  try {
+    return await Promise.race([whole, late]);
+  } finally {
+    done.abort(new Error("read"));
+  }
+}
+
+/** The body as a JSON value. Rejects with 400, 408, 413 or 415. */
+export async function readJson(request: Request, options: BodyOptions): Promise<unknown> {
+  checkHeaders(request.headers);
+  const bytes = await receive(request, options);
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Refusal("invalid_request", "The body is not UTF-8.", {
+      errors: [{ pointer: "", detail: "is not UTF-8" }],
+    });
+  }
+  const parsed = parseJson(text, { depth: LIMITS.jsonDepth });
+  if (parsed.ok) return parsed.value;
+  const { pointer, detail } = parsed.fault;
+  throw new Refusal("invalid_request", `The body ${pointer} ${detail}.`.replace("  ", " "), {
+    errors: [parsed.fault],
+  });
+}
+
+/** What zod found, as JSON Pointers below `base`. An unknown field is named by its own pointer. */
+export function fieldErrors(error: z.ZodError, base = ""): FieldError[] {
+  return error.issues.flatMap((issue) => {
+    const pointer = base + issue.path.map((part) => pointerToken(String(part))).join("");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        pointer: pointer + pointerToken(key),
+        detail: "is not a known field",
+      }));
+    }
+    return [{ pointer, detail: issue.message }];
+  });
+}
+
+/** The value as its schema says, or a refusal that points at every fault. */
+export function parseBody<Output>(schema: z.ZodType<Output>, value: unknown, base = ""): Output {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const errors = fieldErrors(parsed.error, base);
+  const first = errors[0];
+  const place = first === undefined || first.pointer === "" ? "The body" : first.pointer;
+  throw new Refusal("invalid_request", `${place}: ${first?.detail ?? "is not valid"}`, { errors });
+}

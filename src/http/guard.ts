@@ -1,0 +1,79 @@
+/**
+ * What is checked of every request before anything else looks at it: tokens in the URL, the Host in open mode, the
+ * Origin (PROTOCOL section 2). The same for HTTP and for the upgrade to a socket.
+ */
+import { Refusal } from "../protocol/error.ts";
+
+export interface GuardOptions {
+  readonly openMode: boolean;
+  /** `auth=open` was set: reachable from anywhere, on purpose. */
+  readonly openAnywhere: boolean;
+  readonly publicUrl: string | null;
+  /** Configured origins; null: the public URL's, and in open mode the loopback ones. */
+  readonly allowedOrigins: readonly string[] | null;
+  readonly port: number;
+}
+
+export interface Guard {
+  /** Throws what is wrong with the request; returns the parsed URL and the allowed Origin it bears, if any. */
+  check(request: Request): { readonly url: URL; readonly origin: string | null };
+  readonly origins: ReadonlySet<string>;
+}
+
+const TOKEN_PARAMETERS = new Set(["token", "access_token", "session_token", "auth", "jwt", "key"]);
+const JWT_SHAPE = /^[\w-]{10,}\.[\w-]{10,}\.[\w-]*$/;
+const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+
+function refuseTokens(url: URL): void {
+  if (url.search === "") return;
+  for (const [name, value] of url.searchParams) {
+    if (TOKEN_PARAMETERS.has(name.toLowerCase()) || JWT_SHAPE.test(value)) {
+      throw new Refusal(
+        "token_in_url",
+        "Tokens travel in the Authorization header, never in a URL: URLs are logged.",
+      );
+    }
+  }
+}
+
+function parseUrl(request: Request): URL {
+  try {
+    return new URL(request.url);
+  } catch {
+    throw new Refusal("invalid_request", "The Host header or the path is not valid.");
+  }
+}
+
+function allowedOrigins(options: GuardOptions): Set<string> {
+  if (options.allowedOrigins !== null) return new Set(options.allowedOrigins);
+  const origins = new Set<string>();
+  if (options.publicUrl !== null) origins.add(new URL(options.publicUrl).origin);
+  if (options.openMode) for (const host of LOOPBACK_HOSTS) origins.add(`http://${host}:${options.port}`);
+  return origins;
+}
+
+export function createGuard(options: GuardOptions): Guard {
+  const origins = allowedOrigins(options);
+  const hosts = new Set(LOOPBACK_HOSTS);
+  if (options.publicUrl !== null) hosts.add(new URL(options.publicUrl).hostname);
+  const anyHost = !options.openMode || options.openAnywhere;
+
+  return {
+    origins,
+    check(request) {
+      const url = parseUrl(request);
+      // Open mode trusts whoever reaches it: a page that points its own name at 127.0.0.1 must not (DNS rebinding).
+      if (!anyHost && !hosts.has(url.hostname)) {
+        throw new Refusal(
+          "forbidden",
+          "In open mode the server answers to loopback names and to its public URL only.",
+        );
+      }
+      refuseTokens(url);
+      const origin = request.headers.get("origin");
+      if (origin !== null && !origins.has(origin))
+        throw new Refusal("forbidden_origin", "This origin is not allowed.");
+      return { url, origin };
+    },
+  };
+}

@@ -1,0 +1,160 @@
+/** The HTTP edge: every route on one screen, what is done for all of them, and errors mapped once. */
+import { Hono } from "hono";
+import { Refusal } from "../protocol/error.ts";
+import type { Asset } from "./assets.ts";
+import type { CallEnv, Call, HttpServices } from "./call.ts";
+import type { Guard } from "./guard.ts";
+import { problemResponse, toRefusal } from "./problem.ts";
+import { live, listTypes, ready } from "./routes/about.ts";
+import { readAudio, readEvents, readJobOutput } from "./routes/events.ts";
+import { cancelJob, deleteJob, listJobs, readJob, retryJob, submitJob } from "./routes/jobs.ts";
+import { endSession, listSessions, openSession, readSession, renewToken } from "./routes/sessions.ts";
+import { readTrace } from "./trace.ts";
+
+export interface HttpOptions extends HttpServices {
+  readonly guard: Guard;
+  /** The playground's files by path; null for a path that is none. */
+  readonly asset: (path: string) => Promise<Asset | null>;
+  /** Turns the request into a socket; throws the refusal that is answered over HTTP. */
+  readonly upgrade: (request: Request) => void;
+}
+
+type Route = (services: HttpServices, call: Call) => Promise<Response>;
+type Method = "GET" | "POST" | "DELETE";
+
+/** The socket's address answers GET only; it is listed so that other methods learn that. */
+const CONNECT_ROUTE: Route = () =>
+  Promise.reject(new Refusal("upgrade_required", "This address speaks WebSocket."));
+
+const ROUTES: readonly (readonly [Method, string, Route])[] = [
+  ["POST", "/v1/jobs", submitJob],
+  ["GET", "/v1/jobs", listJobs],
+  ["GET", "/v1/jobs/:id", readJob],
+  ["DELETE", "/v1/jobs/:id", deleteJob],
+  ["GET", "/v1/jobs/:id/events", readEvents],
+  ["GET", "/v1/jobs/:id/output", readJobOutput],
+  ["GET", "/v1/jobs/:id/audio", readAudio],
+  ["POST", "/v1/jobs/:id/cancel", cancelJob],
+  ["POST", "/v1/jobs/:id/retry", retryJob],
+  ["GET", "/v1/connect", CONNECT_ROUTE],
+  ["GET", "/v1/types", listTypes],
+  ["POST", "/v1/sessions", openSession],
+  ["GET", "/v1/sessions", listSessions],
+  ["POST", "/v1/sessions/current/token", renewToken],
+  ["GET", "/v1/sessions/:id", readSession],
+  ["DELETE", "/v1/sessions/:id", endSession],
+  ["GET", "/healthz", live],
+  ["GET", "/readyz", ready],
+];
+
+const EXPOSED =
+  "Location, Retry-After, ETag, X-Trace-Id, Idempotent-Replayed, Preference-Applied, RateLimit, RateLimit-Policy";
+const ALLOWED_HEADERS =
+  "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID, If-None-Match, Range, traceparent, tracestate, X-Correlation-Id";
+const PREFLIGHT_SECONDS = 600;
+
+/** Methods that some route has for this path, for `Allow`. */
+function methodsOf(path: string): string[] {
+  const matching = ROUTES.filter(([, pattern]) => {
+    const parts = pattern.split("/");
+    const given = path.split("/");
+    return (
+      parts.length === given.length &&
+      parts.every((part, i) => part === given[i] || (part.startsWith(":") && given[i] !== ""))
+    );
+  });
+  const methods = new Set<string>(matching.map(([method]) => method));
+  if (methods.has("GET")) methods.add("HEAD");
+  if (methods.size > 0) methods.add("OPTIONS");
+  return [...methods];
+}
+
+function preflight(path: string): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "Access-Control-Allow-Methods": methodsOf(path).join(", "),
+      "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+      "Access-Control-Max-Age": String(PREFLIGHT_SECONDS),
+    },
+  });
+}
+
+function refuseUnknown(method: string, path: string): never {
+  const allowed = methodsOf(path);
+  if (allowed.length === 0) throw new Refusal("not_found", "There is nothing at this address.");
+  throw new Refusal("method_not_allowed", `${method} is not one of ${allowed.join(", ")}.`, {
+    headers: { Allow: allowed.join(", ") },
+  });
+}
+
+/** Headers of every answer. Nothing of the API is meant to be shown inside somebody's page. */
+function finish(
+  response: Response,
+  call: { traceId: string; correlationId: string | null; origin: string | null },
+): Response {
+  const { headers } = response;
+  headers.set("X-Trace-Id", call.traceId);
+  headers.set("X-Content-Type-Options", "nosniff");
+  headers.set("Referrer-Policy", "no-referrer");
+  if (!headers.has("Content-Security-Policy")) {
+    headers.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+  }
+  if (call.correlationId !== null) headers.set("X-Correlation-Id", call.correlationId);
+  if (call.origin !== null) {
+    headers.set("Access-Control-Allow-Origin", call.origin);
+    headers.set("Access-Control-Allow-Credentials", "true");
+    headers.set("Access-Control-Expose-Headers", EXPOSED);
+    headers.append("Vary", "Origin");
+  }
+  return response;
+}
+
+/** Answers any request; never throws. */
+export type HttpHandler = (request: Request) => Promise<Response | undefined>;
+
+/** Where sockets are opened. */
+const CONNECT = "/v1/connect";
+
+export function createHttp(options: HttpOptions): HttpHandler {
+  const { guard, ids, logger } = options;
+  const app = new Hono<CallEnv>();
+  for (const [method, path, route] of ROUTES) app.on(method, path, (call) => route(options, call));
+  app.notFound(async (call) => {
+    const { path, method } = call.req;
+    if (method === "OPTIONS" && methodsOf(path).length > 0) return preflight(path);
+    const asset = method === "GET" || method === "HEAD" ? await options.asset(path) : null;
+    if (asset !== null) return new Response(asset.bytes, { headers: asset.headers });
+    return refuseUnknown(method, path);
+  });
+  app.onError((error) => {
+    throw error;
+  });
+
+  return async (request) => {
+    const trace = readTrace(request.headers, ids);
+    let origin: string | null = null;
+    let path = "/";
+    const tell = (response: Response): Response => finish(response, { ...trace, origin });
+    try {
+      const checked = guard.check(request);
+      ({ origin } = checked);
+      path = checked.url.pathname;
+      if (path === CONNECT && request.method === "GET") {
+        options.upgrade(request);
+        // The runtime answers an upgrade by itself.
+        return undefined;
+      }
+      return tell(await app.fetch(request, { trace, url: checked.url }));
+    } catch (error) {
+      const refusal = toRefusal(error);
+      if (refusal.code === "internal") {
+        logger.error(
+          { error: refusal.cause, traceId: trace.traceId, method: request.method, path },
+          "a request failed",
+        );
+      }
+      return tell(problemResponse(refusal, { traceId: trace.traceId, path }));
+    }
+  };
+}

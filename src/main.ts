@@ -1,0 +1,80 @@
+/** The program: a command line in, an exit code out. The only file with signal handlers and process.exit. */
+import type { ExitCode, Host, LastWords } from "./cli/command.ts";
+import { runCommand } from "./cli/run.ts";
+import { createSystemClock, sleep } from "./lib/clock.ts";
+
+/** How long the last lines may take to reach a stdout or log that nobody reads. */
+const LAST_WORDS_MS = 500;
+
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+interface Output {
+  readonly write: (text: string) => void;
+  /** Resolves when everything written so far is out. */
+  readonly flush: () => Promise<void>;
+}
+
+/** Writes in order and can be waited for; a reader that went away (`| head`) is not an error. */
+function createOutput(stream: NodeJS.WriteStream): Output {
+  let written: Promise<void> = Promise.resolve();
+  stream.on("error", () => undefined);
+  return {
+    write(text) {
+      const done = Promise.withResolvers<void>();
+      stream.write(text, () => done.resolve());
+      written = done.promise;
+    },
+    flush: () => written,
+  };
+}
+
+function untilSignal(): Promise<string> {
+  const first = Promise.withResolvers<string>();
+  let asked = false;
+  for (const signal of STOP_SIGNALS) {
+    process.on(signal, () => {
+      // Whoever asks twice does not want to wait: what is running now is found again at the next start.
+      if (asked) process.exit(1);
+      asked = true;
+      first.resolve(signal);
+    });
+  }
+  return first.promise;
+}
+
+async function main(): Promise<void> {
+  const clock = createSystemClock();
+  const stdout = createOutput(process.stdout);
+  const stderr = createOutput(process.stderr);
+  let lastWords: LastWords = {
+    report: (error) => stderr.write(`holdline: ${error instanceof Error ? error.stack : String(error)}\n`),
+    flush: () => Promise.resolve(),
+  };
+  const finish = async (code: ExitCode): Promise<never> => {
+    // The wait keeps nothing alive, so the runtime may find nothing left to do before it is over.
+    process.exitCode = code;
+    const written = Promise.allSettled([lastWords.flush(), stdout.flush(), stderr.flush()]);
+    await Promise.race([written, sleep(clock, LAST_WORDS_MS)]);
+    return process.exit(code);
+  };
+  // An error nobody caught leaves the process in a state nobody knows. It ends, and the next start recovers.
+  const crash = (error: unknown): void => {
+    lastWords.report(error);
+    void finish(1);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+
+  const host: Host = {
+    out: stdout.write,
+    err: stderr.write,
+    isTerminal: process.stdout.isTTY,
+    untilSignal,
+    onEnd: (words) => {
+      lastWords = words;
+    },
+  };
+  await finish(await runCommand(process.argv.slice(2), host));
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,199 @@
+/**
+ * The WebSocket edge: judges the upgrade, then hands the socket to the hub (PROTOCOL section 4).
+ *
+ * Sockets go straight to the runtime's own handlers; what belongs to one travels in `ws.data`. A credential that is bad
+ * completes the handshake and closes with the code that says why, since a browser can read nothing else.
+ */
+import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
+import type { Connection } from "../hub/connection.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { Inbox, Requests } from "../hub/requests.ts";
+import type { JobStore } from "../jobs/store.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { CloseName, ErrorCode } from "../protocol/codes.ts";
+import { Refusal } from "../protocol/error.ts";
+import { SUBPROTOCOL, type WelcomeFrame } from "../protocol/frames.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { PublishedLimits } from "../protocol/sessions.ts";
+import { isTerminalStatus } from "../protocol/jobs.ts";
+import type { SessionRecord } from "../sessions/session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+
+export interface SocketData {
+  /** Tokens that the client offered as subprotocols; forgotten as soon as they were judged. */
+  credentials: Credentials | null;
+  /** Set when the socket opened. */
+  seat: { readonly connection: Connection; readonly inbox: Inbox } | null;
+}
+
+interface Credentials {
+  readonly bearer: string | null;
+  readonly session: string | null;
+}
+
+export interface SocketsOptions {
+  readonly hub: Hub;
+  readonly requests: Requests;
+  readonly sessions: Sessions;
+  readonly store: JobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly nodeId: string;
+  readonly limits: PublishedLimits;
+  readonly heartbeat: { readonly pingMs: number; readonly timeoutMs: number };
+  readonly draining: () => boolean;
+}
+
+export interface Sockets {
+  /** Upgrades the request; throws a Refusal that is to be answered over HTTP. */
+  upgrade(request: Request, server: Server<SocketData>): void;
+  readonly handlers: WebSocketHandler<SocketData>;
+}
+
+const BEARER = "bearer.";
+const SESSION = "session.";
+
+/** The tokens among the offered subprotocols. Throws when the one protocol that is spoken here is not among them. */
+function readOffer(headers: Headers): Credentials {
+  const offered = (headers.get("sec-websocket-protocol") ?? "").split(",").map((entry) => entry.trim());
+  if (!offered.includes(SUBPROTOCOL)) {
+    throw new Refusal(
+      "invalid_request",
+      `The subprotocol ${SUBPROTOCOL} must be offered (Sec-WebSocket-Protocol).`,
+    );
+  }
+  const find = (prefix: string): string | null =>
+    offered.find((entry) => entry.startsWith(prefix))?.slice(prefix.length) ?? null;
+  const header = /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1] ?? null;
+  return { bearer: header ?? find(BEARER), session: find(SESSION) };
+}
+
+/** The close that says over a socket what a refusal says over HTTP; every other error is `internal`. */
+const CLOSE_NAMES: Partial<Record<ErrorCode, CloseName>> = {
+  unauthenticated: "unauthenticated",
+  token_revoked: "revoked",
+  session_gone: "session_gone",
+  token_expired: "session_gone",
+  too_many_sessions: "too_many_sessions",
+  draining: "draining",
+  storage_unavailable: "overloaded",
+};
+
+export function createSockets(options: SocketsOptions): Sockets {
+  const { hub, requests, sessions, store, clock, logger } = options;
+
+  /** The session this socket is for: a new one, or the one its token names. Seats the connection. */
+  const seat = async (
+    connection: Connection,
+    { bearer, session: second }: Credentials,
+  ): Promise<{ session: SessionRecord; resumed: boolean }> => {
+    if (options.draining()) throw new Refusal("draining", "The server is shutting down.");
+    const token = bearer ?? second;
+    if (token === null) {
+      const session = await sessions.openAnonymous({ connected: true });
+      hub.seat(connection, session);
+      return { session, resumed: false };
+    }
+    if (bearer !== null && second !== null)
+      throw new Refusal("unauthenticated", "Open mode knows no user tokens.");
+    const claims = await sessions.read(token);
+    const known = await sessions.resumable(claims);
+    // Seated before it is marked connected: the close of an older socket must not mark it away afterwards.
+    hub.seat(connection, known);
+    return { session: await sessions.connected(known.id), resumed: true };
+  };
+
+  const welcome = async (connection: Connection, session: SessionRecord, resumed: boolean): Promise<void> => {
+    const token = await sessions.issueToken(session);
+    const open = resumed ? await store.openJobs(session.id, LIMITS.welcomeJobs + 1) : [];
+    if (connection.closed) return;
+    const listed = open.slice(0, LIMITS.welcomeJobs);
+    const frame: WelcomeFrame = {
+      type: "welcome",
+      protocol: 1,
+      session: {
+        id: session.id,
+        userId: session.userId,
+        resumed,
+        createdAt: new Date(session.createdAt).toISOString(),
+      },
+      ...token,
+      jobs: listed.map(({ id, type, status, attempt, head }) => ({
+        id,
+        type,
+        status,
+        attempt,
+        head,
+        terminal: isTerminalStatus(status),
+      })),
+      moreJobs: open.length > listed.length,
+      rooms: session.rooms,
+      heartbeat: options.heartbeat,
+      limits: options.limits,
+      node: options.nodeId,
+      at: Math.round(clock.wallMs()),
+    };
+    connection.send(frame);
+    hub.opened(connection, new Set(open.map(({ id }) => id)));
+  };
+
+  const open = async (connection: Connection, inbox: Inbox, credentials: Credentials): Promise<void> => {
+    try {
+      const { session, resumed } = await seat(connection, credentials);
+      // The client may be gone by now: then its leaving was noticed before there was a session to leave.
+      if (connection.closed) {
+        if (hub.connectionOf(session.id) === null) await sessions.left(session.id);
+        return;
+      }
+      await welcome(connection, session, resumed);
+      requests.resume(connection, inbox);
+    } catch (error) {
+      if (!(error instanceof Refusal)) logger.error({ error }, "a connection could not be opened");
+      connection.close((error instanceof Refusal ? CLOSE_NAMES[error.code] : null) ?? "internal");
+    }
+  };
+
+  return {
+    upgrade(request, server) {
+      if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+        throw new Refusal("upgrade_required", "This address speaks WebSocket.", {
+          headers: { Upgrade: "websocket", Connection: "Upgrade" },
+        });
+      }
+      const data: SocketData = { credentials: readOffer(request.headers), seat: null };
+      // Always named: left to itself the runtime echoes the client's first offer, which may be a token.
+      const headers = { "Sec-WebSocket-Protocol": SUBPROTOCOL };
+      if (!server.upgrade(request, { data, headers })) {
+        throw new Refusal("invalid_request", "The WebSocket handshake is not valid.");
+      }
+    },
+
+    handlers: {
+      idleTimeout: 0,
+      sendPings: false,
+      maxPayloadLength: options.limits.frameBytes,
+      // Above what the connection itself lets wait: it stops at `queueBytes`, this is the belt to its braces.
+      backpressureLimit: (options.limits.queueBytes + options.limits.eventBytes) * 4,
+      closeOnBackpressureLimit: false,
+      perMessageDeflate: false,
+      open(ws: ServerWebSocket<SocketData>) {
+        const connection = hub.add(ws);
+        const inbox = requests.createInbox();
+        const { credentials } = ws.data;
+        ws.data.seat = { connection, inbox };
+        ws.data.credentials = null;
+        if (credentials !== null) void open(connection, inbox, credentials);
+      },
+      message(ws, message) {
+        if (ws.data.seat !== null) requests.receive(ws.data.seat.connection, ws.data.seat.inbox, message);
+      },
+      drain(ws) {
+        ws.data.seat?.connection.drained();
+      },
+      close(ws) {
+        if (ws.data.seat !== null) hub.remove(ws.data.seat.connection);
+      },
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * Programs of the operating system that some tests cannot do without: how to see that one is there, which Debian
+ * package brings it, and what needs it. One line each; a missing one fails what needs it, it never skips it.
+ */
+import { Glob } from "bun";
+
+export interface Service {
+  readonly name: string;
+  /** Program on the PATH, or a pattern of absolute paths, any match of which proves that it is installed. */
+  readonly proof: string;
+  readonly debianPackage: string;
+  /** Folders or files under test/ that need it. */
+  readonly neededBy: readonly string[];
+}
+
+export const SERVICES: readonly Service[] = [
+  { name: "chromium", proof: "chromium", debianPackage: "chromium", neededBy: ["browser/"] },
+];
+
+export function isPresent(service: Service): boolean {
+  if (!service.proof.startsWith("/")) return Bun.which(service.proof) !== null;
+  const matches = new Glob(service.proof.slice(1)).scanSync({ cwd: "/", onlyFiles: false });
+  return matches.next().done !== true;
+}
+
+/** Services that these test files (paths under test/) need and that are not here. */
+export function missingFor(testFiles: readonly string[], services: readonly Service[] = SERVICES): Service[] {
+  return services.filter(
+    (service) =>
+      testFiles.some((file) => service.neededBy.some((place) => file.startsWith(place))) &&
+      !isPresent(service),
+  );
+}
+
+/** What to tell somebody who may install them and we may not. */
+export function missingMessage(missing: readonly Service[]): string {
+  const names = missing.map((service) => service.name).join(", ");
+  const packages = missing.map((service) => service.debianPackage).join(" ");
+  return `missing: ${names}. Install with: apt-get update && apt-get install -y --no-install-recommends ${packages}`;
+}
+
+/** For a test that needs a service: throws the message above when it is not there. */
+export function requireService(name: string, services: readonly Service[] = SERVICES): void {
+  const service = services.find((known) => known.name === name);
+  if (service === undefined) throw new Error(`test/services.ts knows no ${name}`);
+  if (!isPresent(service)) throw new Error(missingMessage([service]));
+}
