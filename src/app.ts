@@ -1,9 +1,9 @@
 /** The composition root: the whole wiring on one screen. Nothing else knows which driver or engine is behind a contract. */
 import type { Server } from "bun";
 import type { Config } from "./config.ts";
-import { createBuiltin } from "./handlers/builtin.ts";
+import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
 import type { AnyHandler } from "./handlers/handler.ts";
-import { createRegistry } from "./handlers/registry.ts";
+import { createRegistry, type Registry } from "./handlers/registry.ts";
 import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
@@ -12,11 +12,11 @@ import { createAssets } from "./http/assets.ts";
 import { createGuard } from "./http/guard.ts";
 import { createHttp, type HttpHandler } from "./http/http.ts";
 import { createSubmitter } from "./http/submit.ts";
-import { createFeed } from "./jobs/feed.ts";
-import { createOrphans } from "./jobs/orphans.ts";
-import { createRetention } from "./jobs/retention.ts";
+import { createFeed, type Feed } from "./jobs/feed.ts";
+import { createOrphans, type Orphans } from "./jobs/orphans.ts";
+import { createRetention, type Retention } from "./jobs/retention.ts";
 import { createSystemClock, type Clock } from "./lib/clock.ts";
-import { createIds, type Ids } from "./lib/ids.ts";
+import { createIds, type Ids, type SessionId } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
 import { loadNodeId } from "./node-id.ts";
 import { loadPages } from "./pages.ts";
@@ -89,6 +89,8 @@ interface Base {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** Job types beside the built-in ones. */
+  readonly handlers: readonly AnyHandler[];
 }
 
 async function openSessions(
@@ -151,10 +153,24 @@ function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
   return hub;
 }
 
-async function run(base: Base & { readonly handlers: readonly AnyHandler[] }): Promise<Running> {
+/** Everything that works before the first request, in the order in which it starts. */
+interface Parts {
+  readonly nodeId: string;
+  readonly storage: Storage;
+  readonly sessions: Sessions;
+  readonly feed: Feed;
+  readonly hub: Hub;
+  readonly registry: Registry;
+  readonly scheduler: Scheduler;
+  readonly orphans: Orphans;
+  readonly retention: Retention;
+  readonly builtin: Builtin;
+}
+
+async function wire(base: Base): Promise<Parts> {
   const { config, logger, clock, ids } = base;
-  let draining = false;
   const storage = await openStorage(config);
+  const store = storage.jobs;
   const nodeId =
     config.databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(config.dataDir, ids);
   const sessions = await openSessions(base, storage, nodeId);
@@ -162,27 +178,21 @@ async function run(base: Base & { readonly handlers: readonly AnyHandler[] }): P
   const hub = createSeats(base, storage, sessions);
   const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
   const registry = createRegistry([...builtin.handlers, ...base.handlers]);
-  const store = storage.jobs;
-  const scheduler: Scheduler = createScheduler({
+  const bootId = ids.any();
+  const scheduler = createScheduler({
+    ...config,
     store,
     registry,
     clock,
     ids,
     logger,
+    bootId,
     random: Math.random,
-    bootId: ids.any(),
-    concurrency: config.concurrency,
-    maxLostLeases: config.maxLostLeases,
-    eventBytes: config.eventBytes,
-    jobBytes: config.jobBytes,
   });
-  const orphans = createOrphans({
-    store,
-    clock,
-    logger,
-    absentMs: async (id) => absentMs(await sessions.find(id), clock),
-  });
-  const retention = createRetention({ store, clock, logger, ...config });
+  const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
+  const orphans = createOrphans({ store, clock, logger, absentMs: absent });
+  const retention = createRetention({ ...config, store, clock, logger });
+
   store.onCommitted((changes) => {
     hub.committed(changes);
     feed.committed(changes);
@@ -194,26 +204,17 @@ async function run(base: Base & { readonly handlers: readonly AnyHandler[] }): P
       .loggedOut(id)
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
+  return { nodeId, storage, sessions, feed, hub, registry, scheduler, orphans, retention, builtin };
+}
 
-  await sessions.start();
-  await scheduler.start();
-  hub.start();
-  orphans.start();
-  retention.start();
-
+function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
+  const { config, clock, logger, ids } = base;
+  const { nodeId, storage, sessions, feed, hub, registry, scheduler } = parts;
+  const store = storage.jobs;
   const limits = publishedLimits(config);
-  const submitter = createSubmitter({
-    store,
-    registry,
-    clock,
-    ids,
-    userJobs: config.userJobs,
-    queueJobs: config.queueJobs,
-    onSubmit: () => scheduler.wake(),
-  });
-  const requests = createRequests({ hub, store, clock, logger, framesPerMinute: config.framesPerMinute });
+  const { framesPerMinute, userJobs, queueJobs, bodyBytes } = config;
+  const requests = createRequests({ hub, store, clock, logger, framesPerMinute });
   const heartbeat = { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs };
-  const isDraining = (): boolean => draining;
   const sockets = createSockets({
     hub,
     requests,
@@ -224,8 +225,9 @@ async function run(base: Base & { readonly handlers: readonly AnyHandler[] }): P
     nodeId,
     limits,
     heartbeat,
-    draining: isDraining,
+    draining,
   });
+  // Nothing arrives before this function returned: then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
   const server = Bun.serve({
     hostname: config.host,
@@ -236,12 +238,11 @@ async function run(base: Base & { readonly handlers: readonly AnyHandler[] }): P
     websocket: sockets.handlers,
     fetch: (request) => answer(request),
   });
-  const guard = createGuard({
-    ...config,
-    openAnywhere: config.auth === "open",
-    port: server.port ?? config.port,
-  });
-  answer = createHttp({
+  const port = server.port ?? config.port;
+  const guard = createGuard({ ...config, openAnywhere: config.auth === "open", port });
+  const onSubmit = (): void => scheduler.wake();
+  const submitter = createSubmitter({ store, registry, clock, ids, userJobs, queueJobs, onSubmit });
+  const services = {
     store,
     feed,
     sessions,
@@ -251,29 +252,48 @@ async function run(base: Base & { readonly handlers: readonly AnyHandler[] }): P
     ids,
     logger,
     limits,
+    bodyBytes,
+    draining,
+  };
+  answer = createHttp({
+    ...services,
     guard,
-    bodyBytes: config.bodyBytes,
-    draining: isDraining,
     asset: createAssets(loadPages),
     upgrade: (request) => sockets.upgrade(request, server),
   });
+  return server;
+}
 
+/** Ends in reverse order of the start: no new work, runs finish or are released, sockets are told, the store closes last. */
+async function shutDown({ config, clock }: Base, parts: Parts, server: Server<SocketData>): Promise<void> {
+  await parts.scheduler.stop(config.drainMs);
+  parts.orphans.stop();
+  await parts.retention.stop();
+  const closed = server.stop();
+  await parts.hub.stop();
+  // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
+  await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
+  await server.stop(true);
+  await parts.sessions.stop();
+  await parts.builtin.stop();
+  await parts.storage.stop();
+}
+
+async function run(base: Base): Promise<Running> {
+  const parts = await wire(base);
+  await parts.sessions.start();
+  await parts.scheduler.start();
+  parts.hub.start();
+  parts.orphans.start();
+  parts.retention.start();
+  let draining = false;
+  const server = listen(base, parts, () => draining);
   return {
     server,
-    storage,
-    async stop() {
+    storage: parts.storage,
+    stop() {
       draining = true;
-      await scheduler.stop(config.drainMs);
-      orphans.stop();
-      await retention.stop();
-      const closed = server.stop();
-      await hub.stop();
-      // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
-      await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
-      await server.stop(true);
-      await sessions.stop();
-      await builtin.stop();
-      await storage.stop();
+      return shutDown(base, parts, server);
     },
   };
 }
