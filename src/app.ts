@@ -232,6 +232,8 @@ function listen(base: Base, parts: Parts, draining: () => boolean): Server<Socke
   const server = Bun.serve({
     hostname: config.host,
     port: config.port,
+    // Said explicitly: without it a second server would start on the same port and take half of the connections.
+    reusePort: false,
     development: false,
     idleTimeout: HTTP_IDLE_SECONDS,
     maxRequestBodySize: RUNTIME_BODY_BYTES,

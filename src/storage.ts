@@ -40,7 +40,7 @@ export function createParticipants(connection: SqliteConnection): Readonly<Recor
 }
 
 /** The file of a `sqlite:` URL; throws for any other scheme, naming the known ones. */
-export function sqlitePath(databaseUrl: string): string {
+function sqlitePath(databaseUrl: string): string {
   if (!databaseUrl.startsWith("sqlite:")) {
     throw new Error(
       `the database URL must start with sqlite: (it starts with ${databaseUrl.split(":", 1)[0]}:)`,
@@ -50,7 +50,7 @@ export function sqlitePath(databaseUrl: string): string {
 }
 
 /** Makes the folder if it is missing; nobody but its owner can look inside. */
-export function ensureDataDir(dataDir: string): void {
+function ensureDataDir(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   chmodSync(dataDir, 0o700);
 }
@@ -67,10 +67,36 @@ function assemble(writer: Writer, reader: SqliteConnection, close: () => void): 
   };
 }
 
+function lockDataDir(dataDir: string): () => void {
+  ensureDataDir(dataDir);
+  return lockFolder(join(dataDir, "holdline.lock"));
+}
+
+/** Brings the file to the newest schema; the folder's lock is held. Returns the numbers of the migrations applied. */
+function migrateFile(path: string, durability: StorageOptions["durability"]): readonly number[] {
+  const connection = openSqlite({ path, durability });
+  try {
+    return migrate(connection.raw, SQLITE_MIGRATIONS);
+  } finally {
+    connection.close();
+  }
+}
+
+/** The schema step on its own, for an installation that is not running. Throws FolderInUseError, NewerSchemaError. */
+export function migrateStorage({ databaseUrl, dataDir, durability }: StorageOptions): readonly number[] {
+  const path = sqlitePath(databaseUrl);
+  if (path === ":memory:") return [];
+  const unlock = lockDataDir(dataDir);
+  try {
+    return migrateFile(path, durability);
+  } finally {
+    unlock();
+  }
+}
+
 /** Opens the storage. Rejects with FolderInUseError, NewerSchemaError, or whatever the file system says. */
-export async function openStorage(options: StorageOptions): Promise<Storage> {
-  const path = sqlitePath(options.databaseUrl);
-  const { durability } = options;
+export async function openStorage({ databaseUrl, dataDir, durability }: StorageOptions): Promise<Storage> {
+  const path = sqlitePath(databaseUrl);
   if (path === ":memory:") {
     const connection = openSqlite({ path, durability });
     migrate(connection.raw, SQLITE_MIGRATIONS);
@@ -78,13 +104,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     return assemble(writer, connection, () => connection.close());
   }
 
-  ensureDataDir(options.dataDir);
-  const unlock = lockFolder(join(options.dataDir, "holdline.lock"));
+  const unlock = lockDataDir(dataDir);
   try {
-    // Migrations run here, before the thread opens the file: a refusal is then an ordinary error of this function.
-    const connection = openSqlite({ path, durability });
-    migrate(connection.raw, SQLITE_MIGRATIONS);
-    connection.close();
+    // Here, before the thread opens the file: a refusal is then an ordinary error of this function.
+    migrateFile(path, durability);
     const thread = new Worker(new URL("./writer.ts", import.meta.url).href);
     const writer = await startWriterThread(thread, { path, durability });
     const reader = openSqlite({ path, durability, readonly: true });

@@ -12,6 +12,7 @@ import { type ConnectionState, createConnection, type Credential } from "./conne
 import { createEarlyEvents } from "./early.ts";
 import { createEmitter } from "./emitter.ts";
 import { ClientError } from "./errors.ts";
+import type { Gap } from "./follow.ts";
 import { type FrameNote, noteReceived, noteSent } from "./frame-note.ts";
 import type { JobHandle } from "./handle.ts";
 import { createJob, type JobLinks, type LiveJob } from "./job.ts";
@@ -46,6 +47,8 @@ export interface ClientListeners {
   state: ConnectionState;
   /** Every frame, both ways. */
   frame: FrameNote;
+  /** Entries of some job were missing or overlapped and were asked for again. */
+  gap: Gap & { readonly job: string };
   message: Extract<ServerFrame, { type: "message" }>;
   presence: Extract<ServerFrame, { type: "presence" }>;
 }
@@ -133,6 +136,7 @@ export function createClient(options: ClientOptions): Client {
     async cancelJob(id) {
       await api.json<JobObject>({ method: "POST", path: `/v1/jobs/${id}/cancel` });
     },
+    onGap: (gap) => emitter.emit("gap", gap),
     onDone: (id) => jobs.delete(id),
   };
 

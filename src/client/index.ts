@@ -1,6 +1,7 @@
 /** What the client package offers, in one place. */
 export { createClient } from "./client.ts";
 export type { Client, ClientListeners, ClientOptions, SubmitExtras } from "./client.ts";
+export { newIdempotencyKey } from "./submit.ts";
 export { ClientError } from "./errors.ts";
 export { createPcmPlayer } from "./audio.ts";
 export type { PcmPlayer } from "./audio.ts";

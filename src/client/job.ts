@@ -6,7 +6,7 @@ import type { Acks } from "./acks.ts";
 import type { ClientClock } from "./clock.ts";
 import { createEmitter } from "./emitter.ts";
 import { ClientError } from "./errors.ts";
-import { createFollower } from "./follow.ts";
+import { createFollower, type Gap } from "./follow.ts";
 import type { JobHandle } from "./handle.ts";
 import { endOfEvent, endOfJob, errorOf, statusAfter } from "./job-end.ts";
 import { isKnownKind, type JobEnd, type JobEvent, type JobListeners, type LogEvent } from "./job-events.ts";
@@ -23,6 +23,7 @@ export interface JobLinks {
   readonly acks: Acks;
   fetchJob(id: string): Promise<JobObject>;
   cancelJob(id: string): Promise<void>;
+  onGap(gap: Gap & { readonly job: string }): void;
   /** The job has ended or is not followed any more. */
   onDone(id: string): void;
 }
@@ -71,7 +72,10 @@ export function createJob(links: JobLinks, after: number): LiveJob {
     after,
     onEvent: take,
     onAttached: attached,
-    onGap: (gap) => emitter.emit("gap", gap),
+    onGap(gap) {
+      emitter.emit("gap", gap);
+      links.onGap({ ...gap, job: id ?? "" });
+    },
     onRefused: (code, detail) => finish({ outcome: "lost", code, detail }),
   });
 

@@ -1,7 +1,7 @@
 /** What one value alone cannot tell: settings that contradict each other, and settings of parts that are not there yet. */
 import { isLoopback } from "./formats.ts";
 import { variableOf } from "./names.ts";
-import type { SettingKey, Settings } from "./settings.ts";
+import { DEFAULT_COOKIE, type SettingKey, type Settings } from "./settings.ts";
 
 /** What is wrong with `key`, as the end of a sentence, and how to put it right. */
 export interface Finding {
@@ -151,6 +151,7 @@ const CHECKS: readonly Check[] = [
   needsAuthSource("authIssuer", ({ authIssuer }) => authIssuer !== null),
   needsAuthSource("authAudience", ({ authAudience }) => authAudience !== null),
   needsAuthSource("authBinding", ({ authBinding }) => authBinding === "strict"),
+  needsAuthSource("authCookie", ({ authCookie }) => authCookie !== DEFAULT_COOKIE),
   needs("chatKey", "chatUrl"),
   needs("chatModel", "chatUrl"),
   needs("speechKey", "speechUrl"),

@@ -31,6 +31,9 @@ const COUNT_MOST = 1_000_000_000;
 /** Ten years: retention is compared, not handed to a timer. */
 const RETENTION_MOST_MS = 10 * 366 * 24 * 60 * 60 * 1000;
 
+/** The prefix makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis section 4.1.3). */
+export const DEFAULT_COOKIE = "__Host-holdline";
+
 const HTTP_URL = "a URL that begins with http:// or https://";
 
 const listening = {
@@ -134,7 +137,7 @@ const authentication = {
   authIssuer: optionalText({ allowed: "text", description: "`iss` that user tokens must bear." }),
   authAudience: optionalText({ allowed: "text", description: "`aud` that user tokens must bear." }),
   authCookie: text({
-    preset: "__Host-holdline",
+    preset: DEFAULT_COOKIE,
     allowed: "the name of a cookie",
     check: cookieProblem,
     description: "Cookie that may hold the user token.",

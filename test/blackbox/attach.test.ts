@@ -6,6 +6,7 @@ import { expectWhole } from "../support/log-checker.ts";
 import { sharedServer, startServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 import type { EventBody } from "../support/wire.ts";
+import { expectShape } from "../support/shape.ts";
 
 const server = sharedServer();
 
@@ -86,7 +87,7 @@ describe("attach (section 5)", () => {
     expect(attached).toMatchObject({ type: "attached", recovered: false, reason: "ahead", after: 5000 });
     const output = attached.output;
     if (output === undefined) throw new Error("no output");
-    expect(output).toMatchObject({
+    expectShape(output, {
       text: expect.any(String),
       seq: expect.any(Number),
       attempt: expect.any(Number),
@@ -151,7 +152,7 @@ describe("attach (section 5)", () => {
     await using client = await connect(server());
     for (const job of [Bun.randomUUIDv7(), "nonsense", ""]) {
       const answer = await client.attach(job);
-      expect(answer).toMatchObject({ type: "error", code: "not_found", detail: expect.stringMatching(/./) });
+      expectShape(answer, { type: "error", code: "not_found", detail: expect.stringMatching(/./) });
     }
   });
 

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { type Api, newSession, lastingBody, tokensBody } from "../support/http.ts";
 import { expectWhole, outline, textOf } from "../support/log-checker.ts";
 import { sharedServer, startServer } from "../support/server.ts";
+import { expectShape } from "../support/shape.ts";
 
 const server = sharedServer();
 let api: Api;
@@ -169,7 +170,7 @@ describe("progress and position", () => {
       const { queue, status } = await owner.job(id);
       expect(status).toBe("queued");
       expect(queue?.position).toBeGreaterThanOrEqual(1);
-      expect((await owner.page(id)).events[0]).toMatchObject({
+      expectShape((await owner.page(id)).events[0], {
         kind: "job.queued",
         data: { position: expect.any(Number) },
       });

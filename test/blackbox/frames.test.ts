@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { connect } from "../support/client.ts";
 import { sharedServer, startServer } from "../support/server.ts";
+import { expectShape } from "../support/shape.ts";
 
 const server = sharedServer();
 const JOB = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -42,7 +43,7 @@ describe("a malformed frame", () => {
     await using client = await connect(server());
     client.sendRaw(frame);
     const error = await client.waitFor("an error", ({ type }) => type === "error");
-    expect(error).toMatchObject({
+    expectShape(error, {
       code: "invalid_request",
       detail: expect.stringMatching(/./),
       retryable: false,

@@ -6,6 +6,7 @@ import { sharedServer, startServer } from "../support/server.ts";
 import { readToken } from "../support/tokens.ts";
 import { until } from "../support/wait.ts";
 import type { SessionBody, SessionCreatedBody } from "../support/wire.ts";
+import { expectShape } from "../support/shape.ts";
 
 const server = sharedServer();
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown;
@@ -19,7 +20,7 @@ describe("POST /v1/sessions (section 3)", () => {
   test("answers 201 with session, token, its end, and limits", async () => {
     const { status, body } = await call<SessionCreatedBody>("POST", `${server().url}/v1/sessions`);
     expect(status).toBe(201);
-    expect(body.session).toMatchObject({
+    expectShape(body.session, {
       id: expect.any(String),
       userId: expect.stringMatching(/^anon_/),
       nodeId: expect.any(String),
@@ -49,7 +50,7 @@ describe("GET /v1/sessions (section 3)", () => {
   test("shows since when a socket is open", async () => {
     await using client = await connect(server());
     const { body } = await apiOf(server(), client.token).call<SessionBody>("GET", "/v1/sessions/current");
-    expect(body).toMatchObject({ id: client.sessionId, presence: "online", connectedAt: TIME });
+    expectShape(body, { id: client.sessionId, presence: "online", connectedAt: TIME });
   });
 
   test("answers 404 not_found for a foreign session as for an unknown one, to GET and DELETE", async () => {

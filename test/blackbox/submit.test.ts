@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { type Api, lastingBody, newSession, tokensBody } from "../support/http.ts";
 import { sharedServer } from "../support/server.ts";
+import { expectShape } from "../support/shape.ts";
 
 const server = sharedServer();
 let api: Api;
@@ -21,7 +22,7 @@ describe("an accepted job (section 3)", () => {
     expect(answer.status).toBe(202);
     expect(answer.headers.get("location")).toBe(`/v1/jobs/${job.id}`);
     expect(answer.headers.get("retry-after")).toBe("1");
-    expect(job).toMatchObject({
+    expectShape(job, {
       id: UUID_V7,
       type: "tokens",
       terminal: false,
@@ -47,7 +48,7 @@ describe("an accepted job (section 3)", () => {
   test("that ended has times, result and no queue", async () => {
     const { id } = await api.submit(tokensBody());
     const job = await api.finished(id);
-    expect(job).toMatchObject({
+    expectShape(job, {
       status: "succeeded",
       terminal: true,
       attempt: 1,

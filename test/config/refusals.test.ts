@@ -160,6 +160,11 @@ describe("settings that do not go together are refused:", () => {
       [`HOLDLINE_AUTH_ISSUER has no effect without a key of user tokens (${KEYS}).`],
     ],
     [
+      "a cookie without a key",
+      { env: { HOLDLINE_AUTH_COOKIE: "user" } },
+      [`HOLDLINE_AUTH_COOKIE has no effect without a key of user tokens (${KEYS}).`],
+    ],
+    [
       "an audience without a key",
       { env: { HOLDLINE_AUTH_AUDIENCE: "a" } },
       [`HOLDLINE_AUTH_AUDIENCE has no effect without a key of user tokens (${KEYS}).`],

@@ -35,7 +35,7 @@ const completionSchema = z.object({
     .array(z.object({ delta: content, message: content, finish_reason: z.string().nullish() }))
     .nullish(),
   usage: usageSchema,
-  error: z.unknown(),
+  error: z.unknown().optional(),
 });
 
 type Part = z.infer<typeof completionSchema>;
