@@ -1,0 +1,39 @@
+/** What the runtime itself costs: parses and answers a JSON request, sends messages over a socket. Keeps nothing. */
+
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  development: false,
+  async fetch(request, self) {
+    if (request.headers.get("upgrade") === "websocket") {
+      self.upgrade(request, { headers: { "Sec-WebSocket-Protocol": "holdline.v1" } });
+      return undefined;
+    }
+    const body = (await request.json()) as object;
+    return Response.json({ id: Bun.randomUUIDv7(), ...body }, { status: 202 });
+  },
+  websocket: {
+    idleTimeout: 0,
+    // "N": sends N frames of the size of an event, one a turn of the loop as a producer would.
+    message(socket, count) {
+      let left = Number(count);
+      const step = (): void => {
+        for (let i = 0; i < 8 && left > 0; i += 1) {
+          left -= 1;
+          socket.send(
+            JSON.stringify({
+              type: "event",
+              job: Bun.randomUUIDv7(),
+              seq: left,
+              data: { delta: "x".repeat(32) },
+            }),
+          );
+        }
+        if (left > 0) setImmediate(step);
+      };
+      step();
+    },
+  },
+});
+
+process.stdout.write(`${JSON.stringify({ url: server.url.origin })}\n`);
