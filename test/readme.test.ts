@@ -20,7 +20,11 @@ test("the tour in 60 seconds", async () => {
     stdout: "pipe",
     stderr: "pipe",
   });
-  const [output, errors, code] = await Promise.all([run.stdout.text(), run.stderr.text(), run.exited]);
+  const [output, errors, code] = await Promise.all([
+    new Response(run.stdout).text(),
+    new Response(run.stderr).text(),
+    run.exited,
+  ]);
   const wav = await Bun.file(join(folder, "hello.wav")).bytes();
   await rm(folder, { recursive: true });
   expect({ code, errors }).toEqual({ code: 0, errors: "" });

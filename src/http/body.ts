@@ -1,6 +1,6 @@
 /** Reading a JSON body: bounded in bytes and time, decoded strictly, checked against its schema with pointers. */
 import type { z } from "zod";
-import { sleep, type Clock } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 import { parseJson, pointerToken } from "../lib/json.ts";
 import { Refusal, type FieldError } from "../protocol/error.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -46,17 +46,15 @@ async function receive(request: Request, { bodyBytes, clock }: BodyOptions): Pro
   if (request.body === null) return new Uint8Array(0);
   // A body that is announced as small is read in one go, which is what the runtime does fastest.
   const whole = length === null ? collect(request.body, bodyBytes) : request.bytes();
-  const done = new AbortController();
-  const late = sleep(clock, LIMITS.bodyArrivalMs, done.signal).then(() => {
-    throw new Refusal("request_timeout", `The body did not arrive within ${LIMITS.bodyArrivalMs} ms.`, {
-      headers: { Connection: "close" },
-    });
+  const late = Promise.withResolvers<never>();
+  const timer = clock.after(LIMITS.bodyArrivalMs, () => {
+    const detail = `The body did not arrive within ${LIMITS.bodyArrivalMs} ms.`;
+    late.reject(new Refusal("request_timeout", detail, { headers: { Connection: "close" } }));
   });
-  late.catch(() => {});
   try {
-    return await Promise.race([whole, late]);
+    return await Promise.race([whole, late.promise]);
   } finally {
-    done.abort(new Error("read"));
+    timer.cancel();
   }
 }
 

@@ -2,7 +2,7 @@
  * Session tokens: short-lived JWTs signed by this installation (PROTOCOL section 2). Issuing and reading only; whether
  * the session they name still lives is another question (sessions.ts).
  */
-import { compactVerify, decodeProtectedHeader, SignJWT } from "jose";
+import { compactVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { Ids, SessionId, UserId } from "../lib/ids.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -61,15 +61,6 @@ const REMEMBERED = 20_000;
 
 function unauthenticated(): Refusal {
   return new Refusal("unauthenticated", "The token is not valid.");
-}
-
-/** Whether a token says of itself that it is a session token; nothing is verified. */
-export function looksLikeSessionToken(token: string): boolean {
-  try {
-    return decodeProtectedHeader(token).typ === SESSION_TOKEN_TYPE;
-  } catch {
-    return false;
-  }
 }
 
 export function createSessionTokens(options: SessionTokensOptions): SessionTokens {

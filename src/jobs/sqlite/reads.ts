@@ -19,27 +19,8 @@ function toEvent({ id, ...rest }: EventRow): StoredEvent {
   return { seq: seqOfRow(id), ...rest };
 }
 
-function prepare(orm: SqliteConnection["orm"]) {
-  const summary = {
-    id: jobs.id,
-    userId: jobs.userId,
-    sessionId: jobs.sessionId,
-    type: jobs.type,
-    status: jobs.status,
-    attempt: jobs.attempt,
-    head: jobs.head,
-  };
+function prepareLog(orm: SqliteConnection["orm"]) {
   return {
-    row: orm
-      .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
-      .from(jobs)
-      .where(eq(jobs.id, p("id")))
-      .prepare(),
-    num: orm
-      .select({ num: jobs.num })
-      .from(jobs)
-      .where(eq(jobs.id, p("id")))
-      .prepare(),
     event: orm
       .select()
       .from(jobEvents)
@@ -59,6 +40,30 @@ function prepare(orm: SqliteConnection["orm"]) {
         and(gt(jobEvents.id, p("after")), lt(jobEvents.id, p("before")), eq(jobEvents.kind, "output.audio")),
       )
       .orderBy(asc(jobEvents.id))
+      .prepare(),
+  };
+}
+
+function prepareJobs(orm: SqliteConnection["orm"]) {
+  const summary = {
+    id: jobs.id,
+    userId: jobs.userId,
+    sessionId: jobs.sessionId,
+    type: jobs.type,
+    status: jobs.status,
+    attempt: jobs.attempt,
+    head: jobs.head,
+  };
+  return {
+    row: orm
+      .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
+      .from(jobs)
+      .where(eq(jobs.id, p("id")))
+      .prepare(),
+    num: orm
+      .select({ num: jobs.num })
+      .from(jobs)
+      .where(eq(jobs.id, p("id")))
       .prepare(),
     input: orm
       .select({ input: jobPayloads.input })
@@ -96,7 +101,7 @@ function prepare(orm: SqliteConnection["orm"]) {
 export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
 
 export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
-  const statements = prepare(orm);
+  const statements = { ...prepareJobs(orm), ...prepareLog(orm) };
 
   const withResult = ({
     num,

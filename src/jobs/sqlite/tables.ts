@@ -1,19 +1,5 @@
 /** `JobTables` on SQLite: the writer's side, every statement prepared once. Runs inside a transaction it does not see. */
-import {
-  and,
-  asc,
-  desc,
-  eq,
-  getTableColumns,
-  gt,
-  inArray,
-  isNotNull,
-  isNull,
-  like,
-  lte,
-  ne,
-  sql,
-} from "drizzle-orm";
+import { and, asc, eq, getTableColumns, inArray, isNotNull, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobStatus } from "../../protocol/jobs.ts";
 import type { JobTables } from "../execute.ts";
@@ -21,6 +7,7 @@ import type { JobRecord } from "../job.ts";
 import { createQueueBook, type QueueBook } from "../queue-book.ts";
 import { createRetention } from "./retention.ts";
 import { eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
+import { createSearches } from "./searches.ts";
 
 const { num: _num, due: _due, turn: _turn, trimmed: _trimmed, ...recordColumns } = getTableColumns(jobs);
 
@@ -119,72 +106,6 @@ function prepareWrites(orm: Orm) {
   };
 }
 
-function prepareSearches(orm: Orm) {
-  return {
-    key: orm
-      .select({ id: idempotencyKeys.jobId, fingerprint: idempotencyKeys.fingerprint })
-      .from(idempotencyKeys)
-      .where(
-        and(
-          eq(idempotencyKeys.userId, p("userId")),
-          eq(idempotencyKeys.route, p("route")),
-          eq(idempotencyKeys.key, p("key")),
-        ),
-      )
-      .prepare(),
-    inLane: orm
-      .select({ id: jobs.id })
-      .from(jobs)
-      .where(and(eq(jobs.sessionId, p("sessionId")), eq(jobs.lane, p("lane")), isNull(jobs.finishedAt)))
-      .limit(1)
-      .prepare(),
-    promote: orm
-      .update(jobs)
-      .set({ due: 1 })
-      .where(and(sql`due = 0`, lte(jobs.readyBy, p("steadyMs"))))
-      .prepare(),
-    // The literal makes the partial index usable: a bound parameter would not.
-    ready: orm
-      .select({ id: jobs.id })
-      .from(jobs)
-      .where(and(sql`due = 1`, eq(jobs.type, p("type"))))
-      .orderBy(desc(jobs.priority), asc(jobs.turn), asc(jobs.num))
-      .limit(p("limit"))
-      .prepare(),
-    nextReady: orm
-      .select({ readyBy: jobs.readyBy })
-      .from(jobs)
-      .where(and(sql`due = 0`, gt(jobs.readyBy, p("steadyMs"))))
-      .orderBy(asc(jobs.readyBy))
-      .limit(1)
-      .prepare(),
-    late: orm
-      .select({ id: jobs.id })
-      .from(jobs)
-      .where(lte(jobs.startBy, p("steadyMs")))
-      .limit(p("limit"))
-      .prepare(),
-    unstopped: orm
-      .select({ id: jobs.id })
-      .from(jobs)
-      .where(lte(jobs.cancelBy, p("steadyMs")))
-      .limit(p("limit"))
-      .prepare(),
-    lost: orm
-      .select({ id: jobs.id })
-      .from(jobs)
-      .where(and(lte(jobs.leaseBy, p("steadyMs")), ne(jobs.leaseOwner, p("owner"))))
-      .limit(p("limit"))
-      .prepare(),
-    heldByOthers: orm
-      .select({ id: jobs.id })
-      .from(jobs)
-      .where(and(isNotNull(jobs.leaseBy), like(jobs.leaseOwner, "boot:%"), ne(jobs.leaseOwner, p("owner"))))
-      .limit(p("limit"))
-      .prepare(),
-  };
-}
-
 function fillBook(orm: Orm, book: QueueBook): void {
   book.clear();
   const open = orm
@@ -203,7 +124,6 @@ export interface SqliteJobTables extends JobTables {
 
 export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTables {
   const writes = prepareWrites(orm);
-  const searches = prepareSearches(orm);
   const book = createQueueBook();
   fillBook(orm, book);
   const known = new WeakMap<JobRecord, Known>();
@@ -257,30 +177,14 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     },
     unfinished: (userId) => book.unfinished(userId),
     queued: () => book.queued,
-    inLane: (sessionId, lane) => searches.inLane.get({ sessionId, lane })?.id ?? null,
-    ready(type, steadyMs, limit) {
-      searches.promote.run({ steadyMs });
-      return searches.ready.all({ type, limit }).map(({ id }) => id);
-    },
-    overdue(steadyMs, owner, limit) {
-      const of = (why: "start" | "cancel" | "lease", rows: readonly { id: JobRecord["id"] }[]) =>
-        rows.map(({ id }) => ({ id, why }));
-      return [
-        ...of("start", searches.late.all({ steadyMs, limit })),
-        ...of("cancel", searches.unstopped.all({ steadyMs, limit })),
-        ...of("lease", searches.lost.all({ steadyMs, owner, limit })),
-      ].slice(0, limit);
-    },
-    nextReady: (steadyMs) => searches.nextReady.get({ steadyMs })?.readyBy ?? null,
-    heldByOthers: (owner, limit) => searches.heldByOthers.all({ owner, limit }).map(({ id }) => id),
     renew: (owner, leaseBy) => writes.renew.all({ owner, leaseBy }).length,
-    findKey: ({ userId, route, key }) => searches.key.get({ userId, route, key }) ?? null,
     putKey({ userId, route, key }, fingerprint, id, at) {
       writes.putKey.run({ userId, route, key, fingerprint, jobId: id, createdAt: at });
     },
     dropPayload(job) {
       writes.dropPayload.run({ num: knownOf(job).num });
     },
+    ...createSearches(orm),
     ...createRetention(orm),
     rolledBack() {
       fillBook(orm, book);

@@ -1,0 +1,100 @@
+/** What the writer looks for inside its transaction: ready and overdue jobs, lanes, keys; each by an index of its own. */
+import { and, asc, desc, eq, gt, isNotNull, isNull, like, lte, ne, sql } from "drizzle-orm";
+import type { SqliteConnection } from "../../sqlite/database.ts";
+import type { JobTables } from "../execute.ts";
+import type { JobRecord } from "../job.ts";
+import { idempotencyKeys, jobs } from "./schema.ts";
+
+type Orm = SqliteConnection["orm"];
+const p = sql.placeholder;
+
+function prepareSearches(orm: Orm) {
+  return {
+    key: orm
+      .select({ id: idempotencyKeys.jobId, fingerprint: idempotencyKeys.fingerprint })
+      .from(idempotencyKeys)
+      .where(
+        and(
+          eq(idempotencyKeys.userId, p("userId")),
+          eq(idempotencyKeys.route, p("route")),
+          eq(idempotencyKeys.key, p("key")),
+        ),
+      )
+      .prepare(),
+    inLane: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(eq(jobs.sessionId, p("sessionId")), eq(jobs.lane, p("lane")), isNull(jobs.finishedAt)))
+      .limit(1)
+      .prepare(),
+    promote: orm
+      .update(jobs)
+      .set({ due: 1 })
+      .where(and(sql`due = 0`, lte(jobs.readyBy, p("steadyMs"))))
+      .prepare(),
+    // The literal makes the partial index usable: a bound parameter would not.
+    ready: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(sql`due = 1`, eq(jobs.type, p("type"))))
+      .orderBy(desc(jobs.priority), asc(jobs.turn), asc(jobs.num))
+      .limit(p("limit"))
+      .prepare(),
+    nextReady: orm
+      .select({ readyBy: jobs.readyBy })
+      .from(jobs)
+      .where(and(sql`due = 0`, gt(jobs.readyBy, p("steadyMs"))))
+      .orderBy(asc(jobs.readyBy))
+      .limit(1)
+      .prepare(),
+    late: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(lte(jobs.startBy, p("steadyMs")))
+      .limit(p("limit"))
+      .prepare(),
+    unstopped: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(lte(jobs.cancelBy, p("steadyMs")))
+      .limit(p("limit"))
+      .prepare(),
+    lost: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(lte(jobs.leaseBy, p("steadyMs")), ne(jobs.leaseOwner, p("owner"))))
+      .limit(p("limit"))
+      .prepare(),
+    heldByOthers: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(isNotNull(jobs.leaseBy), like(jobs.leaseOwner, "boot:%"), ne(jobs.leaseOwner, p("owner"))))
+      .limit(p("limit"))
+      .prepare(),
+  };
+}
+
+type Searches = Pick<JobTables, "inLane" | "ready" | "overdue" | "nextReady" | "heldByOthers" | "findKey">;
+
+export function createSearches(orm: Orm): Searches {
+  const searches = prepareSearches(orm);
+  return {
+    inLane: (sessionId, lane) => searches.inLane.get({ sessionId, lane })?.id ?? null,
+    ready(type, steadyMs, limit) {
+      searches.promote.run({ steadyMs });
+      return searches.ready.all({ type, limit }).map(({ id }) => id);
+    },
+    overdue(steadyMs, owner, limit) {
+      const of = (why: "start" | "cancel" | "lease", rows: readonly { id: JobRecord["id"] }[]) =>
+        rows.map(({ id }) => ({ id, why }));
+      return [
+        ...of("start", searches.late.all({ steadyMs, limit })),
+        ...of("cancel", searches.unstopped.all({ steadyMs, limit })),
+        ...of("lease", searches.lost.all({ steadyMs, owner, limit })),
+      ].slice(0, limit);
+    },
+    nextReady: (steadyMs) => searches.nextReady.get({ steadyMs })?.readyBy ?? null,
+    heldByOthers: (owner, limit) => searches.heldByOthers.all({ owner, limit }).map(({ id }) => id),
+    findKey: ({ userId, route, key }) => searches.key.get({ userId, route, key }) ?? null,
+  };
+}
