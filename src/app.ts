@@ -1,5 +1,6 @@
 /** The composition root: the whole wiring on one screen. Nothing else knows which driver or engine is behind a contract. */
 import type { Server } from "bun";
+import { openAccess, type Access } from "./access.ts";
 import type { Config } from "./config.ts";
 import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
 import type { AnyHandler } from "./handlers/handler.ts";
@@ -22,10 +23,9 @@ import { loadNodeId } from "./node-id.ts";
 import { loadPages } from "./pages.ts";
 import { Refusal } from "./protocol/error.ts";
 import type { PublishedLimits } from "./protocol/sessions.ts";
-import { createEphemeralKeys, loadSigningKeys } from "./sessions/keys.ts";
-import { createSessions, type Sessions } from "./sessions/sessions.ts";
-import { createSessionTokens } from "./sessions/tokens.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 import { openStorage, type Storage } from "./storage.ts";
+import { createRefresh } from "./ws/refresh.ts";
 import { createSockets, type SocketData } from "./ws/sockets.ts";
 
 export interface AppOptions {
@@ -93,28 +93,6 @@ interface Base {
   readonly handlers: readonly AnyHandler[];
 }
 
-async function openSessions(
-  { config, logger, clock, ids }: Base,
-  storage: Storage,
-  nodeId: string,
-): Promise<Sessions> {
-  const inMemory = config.databaseUrl === "sqlite::memory:";
-  const keys = inMemory ? await createEphemeralKeys() : await loadSigningKeys(config.dataDir, clock.wallMs());
-  const issuer = config.publicUrl ?? "holdline";
-  const tokens = createSessionTokens({ keys, clock, ids, issuer, lifeMs: config.sessionTokenMs });
-  const { resumeMs, sessionTokenMs } = config;
-  return createSessions({
-    store: storage.sessions,
-    tokens,
-    clock,
-    ids,
-    logger,
-    nodeId,
-    resumeMs,
-    tokenLifeMs: sessionTokenMs,
-  });
-}
-
 function publishedLimits(config: Config): PublishedLimits {
   return {
     frameBytes: config.frameBytes,
@@ -136,7 +114,6 @@ function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
     pingTimeoutMs: config.pingTimeoutMs,
     queueBytes: config.queueBytes,
     attachments: config.attachmentsMax,
-    renewTokenMs: (config.sessionTokenMs * 2) / 3,
     onLeft: (id) =>
       void sessions.left(id).catch((error: unknown) => logger.warn({ error }, "a leave was not stored")),
     issueToken: async (id) => {
@@ -157,7 +134,7 @@ function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
 interface Parts {
   readonly nodeId: string;
   readonly storage: Storage;
-  readonly sessions: Sessions;
+  readonly access: Access;
   readonly feed: Feed;
   readonly hub: Hub;
   readonly registry: Registry;
@@ -173,7 +150,8 @@ async function wire(base: Base): Promise<Parts> {
   const store = storage.jobs;
   const nodeId =
     config.databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(config.dataDir, ids);
-  const sessions = await openSessions(base, storage, nodeId);
+  const access = await openAccess({ ...base, store: storage.sessions, nodeId });
+  const { sessions } = access;
   const feed = createFeed();
   const hub = createSeats(base, storage, sessions);
   const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
@@ -204,21 +182,24 @@ async function wire(base: Base): Promise<Parts> {
       .loggedOut(id)
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
-  return { nodeId, storage, sessions, feed, hub, registry, scheduler, orphans, retention, builtin };
+  return { nodeId, storage, access, feed, hub, registry, scheduler, orphans, retention, builtin };
 }
 
 function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
   const { config, clock, logger, ids } = base;
-  const { nodeId, storage, sessions, feed, hub, registry, scheduler } = parts;
+  const { nodeId, storage, access, feed, hub, registry, scheduler } = parts;
   const store = storage.jobs;
+  const { sessions, gate } = access;
   const limits = publishedLimits(config);
   const { framesPerMinute, userJobs, queueJobs, bodyBytes } = config;
-  const requests = createRequests({ hub, store, clock, logger, framesPerMinute });
+  const refresh = createRefresh({ gate, sessions, hub });
+  const requests = createRequests({ hub, store, clock, logger, framesPerMinute, refresh });
   const heartbeat = { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs };
   const sockets = createSockets({
     hub,
     requests,
     sessions,
+    gate,
     store,
     clock,
     logger,
@@ -248,6 +229,7 @@ function listen(base: Base, parts: Parts, draining: () => boolean): Server<Socke
     store,
     feed,
     sessions,
+    gate,
     registry,
     submitter,
     clock,
@@ -261,7 +243,7 @@ function listen(base: Base, parts: Parts, draining: () => boolean): Server<Socke
     ...services,
     guard,
     asset: createAssets(loadPages),
-    upgrade: (request) => sockets.upgrade(request, server),
+    upgrade: (request, origin) => sockets.upgrade(request, server, origin),
   });
   return server;
 }
@@ -276,14 +258,14 @@ async function shutDown({ config, clock }: Base, parts: Parts, server: Server<So
   // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
   await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
   await server.stop(true);
-  await parts.sessions.stop();
+  await parts.access.sessions.stop();
   await parts.builtin.stop();
   await parts.storage.stop();
 }
 
 async function run(base: Base): Promise<Running> {
   const parts = await wire(base);
-  await parts.sessions.start();
+  await parts.access.sessions.start();
   await parts.scheduler.start();
   parts.hub.start();
   parts.orphans.start();

@@ -102,7 +102,7 @@ CREATE TABLE sessions (
   last_seen_at INTEGER NOT NULL,
   presence TEXT NOT NULL,
   rooms TEXT NOT NULL, -- JSON array
-  user_token_hash TEXT,
+  binding TEXT, -- JSON: the user token it is bound to; NULL in open mode
   away_by REAL, -- when its last socket closed; NULL while one is open
   expires_by REAL, -- NULL while a socket is open
   ended_at INTEGER, -- logged out or revoked: its tokens are dead, the row stays until they would have ended
@@ -112,3 +112,11 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_expiry ON sessions (expires_by) WHERE expires_by IS NOT NULL;
 CREATE INDEX sessions_forget ON sessions (forget_at) WHERE forget_at IS NOT NULL;
+
+CREATE TABLE revocations (
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  before INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;

@@ -32,18 +32,20 @@ export function createAcks(options: AcksOptions): Acks {
   let refilledAtMs = clock.steadyMs();
   let timer: ClientTimer | null = null;
 
-  function flush(): void {
+  function send(waiting: Map<string, number>): void {
     const nowMs = clock.steadyMs();
     budget = Math.min(BURST, budget + ((nowMs - refilledAtMs) / 1000) * PER_SECOND);
     refilledAtMs = nowMs;
-    for (const waiting of [ends, ways]) {
-      for (const [job, seq] of waiting) {
-        if (budget < 1 || !options.send({ type: "ack", job, seq })) break;
-        waiting.delete(job);
-        budget -= 1;
-      }
+    for (const [job, seq] of waiting) {
+      if (budget < 1 || !options.send({ type: "ack", job, seq })) break;
+      waiting.delete(job);
+      budget -= 1;
     }
-    if (ends.size + ways.size > 0) later();
+    if (waiting.size > 0) later();
+  }
+  function flush(): void {
+    send(ends);
+    send(ways);
   }
   function later(): void {
     timer ??= clock.after(EVERY_MS, () => {
@@ -57,7 +59,7 @@ export function createAcks(options: AcksOptions): Acks {
       if (terminal) {
         ways.delete(job);
         ends.set(job, seq);
-        flush();
+        send(ends);
       } else {
         ways.set(job, seq);
         later();

@@ -84,8 +84,8 @@ export interface Client {
   close(): void;
 }
 
-/** Names no job: a detach of it changes nothing and is answered at once. */
-const NO_JOB = "00000000-0000-0000-0000-000000000000";
+/** Names no job: a detach of it changes nothing and is answered at once, which is how a round trip is measured. */
+export const NO_JOB = "00000000-0000-0000-0000-000000000000";
 
 export function createClient(options: ClientOptions): Client {
   const clock = options.clock ?? createBrowserClock();

@@ -8,8 +8,14 @@ export interface Emitter<Events> {
   has(name: keyof Events): boolean;
 }
 
-/** An emitter without listeners. What a listener throws is reported as an uncaught error of its own. */
-export function createEmitter<Events>(): Emitter<Events> {
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+/** An emitter without listeners. What a listener throws is `report`ed, by default as an uncaught error of its own. */
+export function createEmitter<Events>(report: (error: unknown) => void = throwLater): Emitter<Events> {
   const listeners = new Map<keyof Events, Set<(value: never) => void>>();
   return {
     on(name, listener) {
@@ -25,9 +31,7 @@ export function createEmitter<Events>(): Emitter<Events> {
         try {
           (listener as (value: unknown) => void)(value);
         } catch (error) {
-          queueMicrotask(() => {
-            throw error;
-          });
+          report(error);
         }
       }
     },

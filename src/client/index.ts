@@ -1,5 +1,5 @@
 /** What the client package offers, in one place. */
-export { createClient } from "./client.ts";
+export { createClient, NO_JOB } from "./client.ts";
 export type { Client, ClientListeners, ClientOptions, SubmitExtras } from "./client.ts";
 export { newIdempotencyKey } from "./submit.ts";
 export { ClientError } from "./errors.ts";

@@ -11,7 +11,7 @@ import { defineHandler, type Handler } from "./handler.ts";
 import type { SpeechEngine } from "./speech/engine.ts";
 import { createSentenceStream } from "./speech/sentences.ts";
 import { createSpeaker } from "./speech/speaker.ts";
-import { checkVoice, LOCAL_CONCURRENCY, voiceNameSchema } from "./speech/speech.ts";
+import { checkVoice, LOCAL_CONCURRENCY, voiceSchemaOf } from "./speech/speech.ts";
 
 const FIRST_OUTPUT_MS = 60_000;
 const IDLE_MS = 30_000;
@@ -20,7 +20,7 @@ const WRITES_IN_FLIGHT = 64;
 /** A voice job speaks a part of its time only, so more of them than of speech jobs share an engine in this process. */
 const LOCAL_VOICES = 4 * LOCAL_CONCURRENCY;
 
-export const voiceInputSchema = chatInputSchema.extend({ voice: voiceNameSchema });
+export const voiceInputSchema = chatInputSchema.extend({ voice: voiceSchemaOf({ voices: null }) });
 
 export type VoiceInput = z.infer<typeof voiceInputSchema>;
 
@@ -37,7 +37,7 @@ export interface VoiceParts {
 export function createVoiceHandler({ chat, speech, clock }: VoiceParts): Handler<VoiceInput> {
   return defineHandler<VoiceInput>({
     type: "voice",
-    input: voiceInputSchema,
+    input: voiceInputSchema.extend({ voice: voiceSchemaOf(speech) }),
     output: ["text", "audio", "data"],
     // The watchdogs watch the text; speech from an upstream has one of its own, which spares the text.
     ...(chat.upstream ? { firstOutputMs: FIRST_OUTPUT_MS, idleMs: IDLE_MS } : {}),

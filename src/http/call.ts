@@ -8,7 +8,8 @@ import type { Ids } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import { Refusal } from "../protocol/error.ts";
 import type { PublishedLimits } from "../protocol/sessions.ts";
-import type { Principal, Sessions } from "../sessions/sessions.ts";
+import type { Gate, Principal, Visitor } from "../sessions/gate.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import type { Submitter } from "./submit.ts";
 import type { Trace } from "./trace.ts";
 
@@ -16,6 +17,7 @@ export interface HttpServices {
   readonly store: JobStore;
   readonly feed: Feed;
   readonly sessions: Sessions;
+  readonly gate: Gate;
   readonly registry: Registry;
   readonly submitter: Submitter;
   readonly clock: Clock;
@@ -29,20 +31,19 @@ export interface HttpServices {
 
 /** What the edge found out before any route ran. */
 export interface CallEnv {
-  Bindings: { trace: Trace; url: URL };
+  Bindings: { trace: Trace; url: URL; origin: string | null };
 }
 
 export type Call = Context<CallEnv>;
 
-/** The bearer token of the call, or null. Another scheme than Bearer is no credential of ours. */
-export function bearerOf(headers: Headers): string | null {
-  const match = /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "");
-  return match?.[1] ?? null;
+/** What the gate looks at. */
+export function visitorOf(call: Call): Visitor {
+  return { method: call.req.method, headers: call.req.raw.headers, origin: call.env.origin };
 }
 
-/** Who calls. Rejects with the 401 that fits. */
+/** Who calls. Rejects with the 401 or 403 that fits. */
 export function authenticate(services: HttpServices, call: Call): Promise<Principal> {
-  return services.sessions.authenticate(bearerOf(call.req.raw.headers));
+  return services.gate.authenticate(visitorOf(call));
 }
 
 /** A JSON answer that no cache keeps. */

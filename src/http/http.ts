@@ -16,7 +16,7 @@ export interface HttpOptions extends HttpServices {
   /** The playground's files by path; null for a path that is none. */
   readonly asset: (path: string) => Promise<Asset | null>;
   /** Turns the request into a socket; throws the refusal that is answered over HTTP. */
-  readonly upgrade: (request: Request) => void;
+  readonly upgrade: (request: Request, origin: string | null) => void;
 }
 
 type Route = (services: HttpServices, call: Call) => Promise<Response>;
@@ -141,11 +141,11 @@ export function createHttp(options: HttpOptions): HttpHandler {
       ({ origin } = checked);
       path = checked.url.pathname;
       if (path === CONNECT && request.method === "GET") {
-        options.upgrade(request);
+        options.upgrade(request, origin);
         // The runtime answers an upgrade by itself.
         return undefined;
       }
-      return tell(await app.fetch(request, { trace, url: checked.url }));
+      return tell(await app.fetch(request, { trace, url: checked.url, origin }));
     } catch (error) {
       const refusal = toRefusal(error);
       if (refusal.code === "internal") {

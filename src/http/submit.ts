@@ -9,7 +9,8 @@ import type { Ids, JobId } from "../lib/ids.ts";
 import { Refusal } from "../protocol/error.ts";
 import { submitSchema, type SubmitOptions } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Principal } from "../sessions/sessions.ts";
+import type { Principal } from "../sessions/gate.ts";
+import { isAllowed } from "../sessions/user-tokens.ts";
 import { parseBody } from "./body.ts";
 import { fingerprint } from "./idempotency.ts";
 import type { Trace } from "./trace.ts";
@@ -132,6 +133,8 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
       const handler = registry.find(type);
       if (handler === null)
         throw new Refusal("unknown_type", `There is no job type of this name; GET /v1/types lists them.`);
+      if (!isAllowed(principal.types, type))
+        throw new Refusal("forbidden", "Your token does not allow this job type.");
       if (!Object.hasOwn(body as object, "input")) {
         throw new Refusal("invalid_request", "/input: is required", {
           errors: [{ pointer: "/input", detail: "is required" }],

@@ -65,6 +65,8 @@ export class Connection {
   lastHeardMs = 0;
   nextPingMs = 0;
   renewTokenMs = Number.POSITIVE_INFINITY;
+  /** Steady time at which the user token and its grace are over. */
+  endsMs = Number.POSITIVE_INFINITY;
   /** Until the welcome was sent no log flows; jobs of the session that come meanwhile are followed already. */
   opening = true;
   /** Jobs that the welcome listed: they flow when the client asks for them. */

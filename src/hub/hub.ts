@@ -23,8 +23,6 @@ export interface HubOptions {
   readonly pingTimeoutMs: number;
   readonly queueBytes: number;
   readonly attachments: number;
-  /** How long before its end a session token is replaced. */
-  readonly renewTokenMs: number;
   /** A session's socket closed, and no other one took its place. */
   readonly onLeft: (sessionId: SessionId) => void;
   readonly issueToken: (sessionId: SessionId) => Promise<TokenObject | null>;
@@ -37,6 +35,8 @@ export interface Hub {
   add(socket: Socket): Connection;
   /** The session sits on this connection from now on; an older one is closed as replaced. */
   seat(connection: Connection, session: { readonly id: SessionId; readonly userId: UserId }): void;
+  /** The connection holds this token now: renewed at two thirds of its life, closed some time after `endsAt` (wall, ms). */
+  holds(connection: Connection, token: TokenObject, endsAt: number | null): void;
   /** Follows a job; the caller answers the attach and sets the cursor. null: no place left. */
   follow(connection: Connection, job: JobId): Attachment | null;
   /** The welcome was sent: jobs of the session that came meanwhile and were not listed begin to flow. */
@@ -46,12 +46,17 @@ export interface Hub {
   heard(connection: Connection): void;
   connectionOf(sessionId: SessionId): Connection | null;
   closeSession(sessionId: SessionId, name: CloseName): void;
+  /** Closes every connection of the user. */
+  closeUser(userId: UserId, name: CloseName): void;
   committed(changes: readonly Change[]): void;
   readonly size: number;
   start(): void;
   /** Says goodbye to everybody, in slices; resolves when all sockets were told to close. */
   stop(): Promise<void>;
 }
+
+/** Renewing a token that is about to end for good (its user token is over) must not become a busy loop. */
+const LEAST_RENEW_MS = 1000;
 
 /** Connections told to go in one turn of the loop, and the span their return is spread over. */
 const GOODBYE_SLICE = 200;
@@ -96,6 +101,10 @@ export function createHub(options: HubOptions): Hub {
       connection.close("heartbeat_timeout");
       return;
     }
+    if (nowMs >= connection.endsMs) {
+      connection.close("token_expired");
+      return;
+    }
     if (connection.paused) {
       const buffered = connection.socket.getBufferedAmount();
       if (connection.stalledSinceMs === 0 || buffered < connection.stalledBytes) {
@@ -113,12 +122,19 @@ export function createHub(options: HubOptions): Hub {
     if (nowMs >= connection.renewTokenMs) void renewToken(connection);
   };
 
+  const renewLater = (connection: Connection, { tokenExpiresAt }: TokenObject): void => {
+    const lifeMs = Date.parse(tokenExpiresAt) - clock.wallMs();
+    connection.renewTokenMs = clock.steadyMs() + Math.max((lifeMs * 2) / 3, LEAST_RENEW_MS);
+  };
+
   const renewToken = async (connection: Connection): Promise<void> => {
-    connection.renewTokenMs = clock.steadyMs() + options.renewTokenMs;
+    connection.renewTokenMs = Number.POSITIVE_INFINITY; // until the new one is there
     if (connection.sessionId === null) return;
     try {
       const token = await options.issueToken(connection.sessionId);
-      if (token !== null) connection.send({ type: "token", ...token });
+      if (token === null) return;
+      renewLater(connection, token);
+      connection.send({ type: "token", ...token });
     } catch (error) {
       logger.error({ error }, "a session token could not be renewed");
     }
@@ -162,10 +178,17 @@ export function createHub(options: HubOptions): Hub {
     seat(connection, session) {
       connection.sessionId = session.id;
       connection.userId = session.userId;
-      connection.renewTokenMs = clock.steadyMs() + options.renewTokenMs;
       const older = seats.get(session.id);
       seats.set(session.id, connection);
       older?.close("replaced");
+    },
+
+    holds(connection, token, endsAt) {
+      renewLater(connection, token);
+      connection.endsMs =
+        endsAt === null
+          ? Number.POSITIVE_INFINITY
+          : clock.steadyMs() + endsAt + LIMITS.userTokenGraceMs - clock.wallMs();
     },
 
     follow: (connection, job) => follow(connection, job, Number.POSITIVE_INFINITY),
@@ -199,6 +222,10 @@ export function createHub(options: HubOptions): Hub {
 
     closeSession(sessionId, name) {
       seats.get(sessionId)?.close(name);
+    },
+
+    closeUser(userId, name) {
+      for (const connection of connections) if (connection.userId === userId) connection.close(name);
     },
 
     committed(changes) {

@@ -20,6 +20,8 @@ export interface RequestsOptions {
   readonly logger: Logger;
   /** 0 = no limit. */
   readonly framesPerMinute: number;
+  /** Binds the connection's session to a fresh user token and sends the session token that follows from it. */
+  readonly refresh: (connection: Connection, token: string) => Promise<void>;
 }
 
 /** What is counted of one connection's frames, and those that wait for their turn. */
@@ -124,7 +126,8 @@ export function createRequests(options: RequestsOptions): Requests {
       case "pong":
         return false;
       case "refresh":
-        throw new Refusal("unauthenticated", "This server is in open mode: there are no user tokens.");
+        await options.refresh(connection, frame.token);
+        return true;
       case "join":
       case "leave":
       case "say":

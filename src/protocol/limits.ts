@@ -77,6 +77,15 @@ export const LIMITS = {
   sessionTokenMs: 15 * MINUTE_MS,
   drainMs: 30 * SECOND_MS,
 
+  // Credentials
+  userIdChars: 255,
+  /** Difference of clocks that is forgiven between us and the identity provider (RFC 7519 section 4.1.4). */
+  clockLeewayMs: 10 * SECOND_MS,
+  /** Longest life of a user token: a revocation is kept as long. */
+  userTokenLifeMs: 366 * DAY_MS,
+  /** How long a socket outlives the user token it was opened with, so that `refresh` can still save it. */
+  userTokenGraceMs: 10 * SECOND_MS,
+
   // Per user and per node
   userSessions: 20,
   userJobs: 1000,

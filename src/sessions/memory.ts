@@ -1,10 +1,11 @@
 /** The reference driver of `SessionStore`: a map; nothing survives the process. */
 import type { SessionId } from "../lib/ids.ts";
 import type { SessionRecord } from "./session.ts";
-import type { SessionStore } from "./store.ts";
+import type { Revocation, SessionStore } from "./store.ts";
 
 export function createMemorySessionStore(): SessionStore {
   const rows = new Map<SessionId, SessionRecord & { readonly forgetAt: number | null }>();
+  const revoked = new Map<string, Revocation>();
   const living = (id: SessionId): (SessionRecord & { readonly forgetAt: number | null }) | null => {
     const row = rows.get(id);
     return row === undefined || row.endedAt !== null ? null : row;
@@ -18,7 +19,7 @@ export function createMemorySessionStore(): SessionStore {
         .filter((row) => row.userId === userId && row.endedAt === null)
         .toSorted((a, b) => (a.id < b.id ? 1 : -1))
         .slice(0, limit),
-    connected: async ({ id, nodeId, at, userTokenHash }) => {
+    connected: async ({ id, nodeId, at, binding }) => {
       const row = living(id);
       if (row === null) return null;
       const next = {
@@ -27,7 +28,7 @@ export function createMemorySessionStore(): SessionStore {
         connectedAt: at,
         lastSeenAt: at,
         presence: "online" as const,
-        userTokenHash: userTokenHash ?? row.userTokenHash,
+        binding: binding ?? row.binding,
         awayBy: null,
         expiresBy: null,
       };
@@ -72,8 +73,15 @@ export function createMemorySessionStore(): SessionStore {
         )
         .slice(0, limit);
       for (const { id } of over) rows.delete(id);
+      for (const [key, { until }] of revoked) if (until <= wallMs) revoked.delete(key);
       return over.map(({ id }) => id);
     },
+    revoke: async (revocation) => {
+      const key = `${revocation.kind}/${revocation.subject}`;
+      const before = Math.max(revoked.get(key)?.before ?? 0, revocation.before);
+      revoked.set(key, { ...revocation, before });
+    },
+    revocations: async () => [...revoked.values()],
     recover: async (nodeId, awayBy, expiresBy) => {
       for (const row of rows.values()) {
         if (row.nodeId !== nodeId || row.endedAt !== null) continue;

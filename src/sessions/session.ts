@@ -2,6 +2,19 @@
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { Presence, SessionObject } from "../protocol/sessions.ts";
 
+/** The user token that a session was opened or last refreshed with. Times are wall time in ms. */
+export interface UserBinding {
+  /** base64url SHA-256: `uth` of the session's tokens. */
+  readonly tokenHash: string;
+  /** Its `jti`, or its hash where it has none: what a revocation names. */
+  readonly tokenId: string;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  /** Names it allows, `*` as a suffix wildcard; null: all. */
+  readonly types: readonly string[] | null;
+  readonly rooms: readonly string[] | null;
+}
+
 /** Fields ending in `At` are wall time in ms, those ending in `By` steady time in ms (lib/clock.ts). */
 export interface SessionRecord {
   readonly id: SessionId;
@@ -14,8 +27,8 @@ export interface SessionRecord {
   readonly lastSeenAt: number;
   readonly presence: Presence;
   readonly rooms: readonly string[];
-  /** base64url SHA-256 of the user token it was opened with; null in open mode. */
-  readonly userTokenHash: string | null;
+  /** null in open mode. */
+  readonly binding: UserBinding | null;
   /** When its last socket closed; null while one is open. */
   readonly awayBy: number | null;
   /** It can be resumed until then; null while a socket is open. */

@@ -7,16 +7,10 @@ import type { Ids, SessionId, UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import { Refusal } from "../protocol/error.ts";
 import type { TokenObject } from "../protocol/sessions.ts";
-import type { SessionRecord } from "./session.ts";
+import type { SessionRecord, UserBinding } from "./session.ts";
 import type { SessionStore, Touch } from "./store.ts";
 import type { SessionClaims, SessionTokens } from "./tokens.ts";
-
-/** Who a request speaks for. */
-export interface Principal {
-  readonly userId: UserId;
-  /** null for a call with a user token alone: its jobs belong to no session. */
-  readonly sessionId: SessionId | null;
-}
+import type { VerifiedUser } from "./user-tokens.ts";
 
 export interface SessionsOptions {
   readonly store: SessionStore;
@@ -31,20 +25,19 @@ export interface SessionsOptions {
 }
 
 export interface Sessions {
-  /** A new session of a new anonymous user, with or without a socket. Resolves when it is stored. */
-  openAnonymous(how: { readonly connected: boolean }): Promise<SessionRecord>;
   /**
-   * The session of a token that was read, if it may be resumed by it. Rejects: `session_gone`, `token_revoked`,
-   * `token_expired`.
+   * A new session of this user, or of a new anonymous one, with or without a socket. Resolves when it is stored;
+   * rejects with `too_many_sessions`.
    */
-  resumable(claims: SessionClaims): Promise<SessionRecord>;
-  /** A socket was opened for it. Rejects with `session_gone` when it ended meanwhile. */
-  connected(id: SessionId): Promise<SessionRecord>;
-  /** Verifies a bearer token of an HTTP call and marks its session used. Rejects with the 401 that fits. */
-  authenticate(token: string | null): Promise<Principal>;
-  /** The claims of a credential shown on connect. Rejects: `unauthenticated`. */
-  read(token: string): Promise<SessionClaims>;
-  issueToken(session: Pick<SessionRecord, "id" | "userId" | "userTokenHash">): Promise<TokenObject>;
+  open(user: VerifiedUser | null, how: { readonly connected: boolean }): Promise<SessionRecord>;
+  /**
+   * The living session that a genuine session token names. Rejects: `token_revoked` when it was logged out,
+   * `session_gone` when it is over or unknown, `token_expired` when the token has been over for `graceMs` or more.
+   */
+  living(claims: SessionClaims, graceMs: number): Promise<SessionRecord>;
+  /** A socket was opened for it, by a fresh user token if `binding` is given. Rejects with `session_gone`. */
+  connected(id: SessionId, binding: UserBinding | null): Promise<SessionRecord>;
+  issueToken(session: Pick<SessionRecord, "id" | "userId" | "binding">): Promise<TokenObject>;
   find(id: SessionId): Promise<SessionRecord | null>;
   listOf(userId: UserId): Promise<readonly SessionRecord[]>;
   /** Its socket closed. */
@@ -61,6 +54,10 @@ export interface Sessions {
 const SWEEP_MS = 1000;
 const SWEEP_MOST = 500;
 const LISTED_MOST = 1000;
+
+function gone(): Refusal {
+  return new Refusal("session_gone", "The session is over.");
+}
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, tokens, clock, ids, logger, nodeId, resumeMs } = options;
@@ -102,7 +99,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (session !== null && session.endedAt !== null)
       throw new Refusal("token_revoked", "The session was logged out.");
     if (session === null || session.userId !== claims.userId || isOver(session)) {
-      throw new Refusal("session_gone", "The session is over.");
+      throw gone();
     }
     if (claims.expiresAt + graceMs <= clock.wallMs()) {
       throw new Refusal(
@@ -114,18 +111,18 @@ export function createSessions(options: SessionsOptions): Sessions {
   };
 
   return {
-    async openAnonymous({ connected }) {
+    async open(user, { connected }) {
       const at = Math.round(clock.wallMs());
       const session: SessionRecord = {
         id: ids.session(),
-        userId: ids.anonymousUser(),
+        userId: user?.userId ?? ids.anonymousUser(),
         nodeId,
         createdAt: at,
         connectedAt: connected ? at : null,
         lastSeenAt: at,
         presence: connected ? "online" : "away",
         rooms: [],
-        userTokenHash: null,
+        binding: user?.binding ?? null,
         awayBy: connected ? null : clock.steadyMs(),
         expiresBy: connected ? null : clock.steadyMs() + resumeMs,
         endedAt: null,
@@ -134,28 +131,13 @@ export function createSessions(options: SessionsOptions): Sessions {
       return session;
     },
 
-    resumable: (claims) => living(claims, resumeMs),
+    living,
 
-    async connected(id) {
-      const session = await store.connected({
-        id,
-        nodeId,
-        at: Math.round(clock.wallMs()),
-        userTokenHash: null,
-      });
-      if (session === null) throw new Refusal("session_gone", "The session is over.");
+    async connected(id, binding) {
+      const session = await store.connected({ id, nodeId, at: Math.round(clock.wallMs()), binding });
+      if (session === null) throw gone();
       return session;
     },
-
-    async authenticate(token) {
-      if (token === null)
-        throw new Refusal("unauthenticated", "A session token is required (Authorization: Bearer).");
-      const session = await living(await tokens.read(token), 0);
-      used(session.id);
-      return { userId: session.userId, sessionId: session.id };
-    },
-
-    read: (token) => tokens.read(token),
 
     async issueToken(session) {
       const { token, expiresAt } = await tokens.issue(session);

@@ -1,11 +1,12 @@
 /** The SQLite driver of `SessionStore`: one table; writes go through the database's one writer. */
 import { and, desc, eq, getTableColumns, isNotNull, isNull, lte, or, sql } from "drizzle-orm";
-import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { Presence } from "../protocol/sessions.ts";
 import type { SqliteConnection } from "../sqlite/database.ts";
 import type { Participant, Writer } from "../sqlite/writer.ts";
-import type { SessionStore } from "./store.ts";
+import type { UserBinding } from "./session.ts";
+import type { Revocation, SessionStore } from "./store.ts";
 
 /** Name of this room's commands at the writer. */
 export const SESSIONS = "sessions";
@@ -19,18 +20,29 @@ export const sessions = sqliteTable("sessions", {
   lastSeenAt: integer("last_seen_at").notNull(),
   presence: text("presence").$type<Presence>().notNull(),
   rooms: text("rooms", { mode: "json" }).$type<readonly string[]>().notNull(),
-  userTokenHash: text("user_token_hash"),
+  binding: text("binding", { mode: "json" }).$type<UserBinding>(),
   awayBy: real("away_by"),
   expiresBy: real("expires_by"),
   endedAt: integer("ended_at"),
   forgetAt: integer("forget_at"),
 });
 
+export const revocations = sqliteTable(
+  "revocations",
+  {
+    kind: text("kind").$type<Revocation["kind"]>().notNull(),
+    subject: text("subject").notNull(),
+    before: integer("before").notNull(),
+    until: integer("until").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.kind, table.subject] })],
+);
+
 const { forgetAt: _forgetAt, ...recordColumns } = getTableColumns(sessions);
 
 type Writes = Pick<
   SessionStore,
-  "create" | "connected" | "away" | "touch" | "update" | "end" | "sweep" | "recover"
+  "create" | "connected" | "away" | "touch" | "update" | "end" | "sweep" | "recover" | "revoke"
 >;
 type Executors = {
   readonly [Name in keyof Writes]: (...given: Parameters<Writes[Name]>) => Awaited<ReturnType<Writes[Name]>>;
@@ -47,7 +59,7 @@ function createExecutors({ orm }: SqliteConnection): Executors {
     create(session) {
       orm.insert(sessions).values(session).run();
     },
-    connected: ({ id, nodeId, at, userTokenHash }) =>
+    connected: ({ id, nodeId, at, binding }) =>
       orm
         .update(sessions)
         .set({
@@ -57,7 +69,7 @@ function createExecutors({ orm }: SqliteConnection): Executors {
           presence: "online",
           awayBy: null,
           expiresBy: null,
-          ...(userTokenHash === null ? {} : { userTokenHash }),
+          ...(binding === null ? {} : { binding }),
         })
         .where(living(id))
         .returning(recordColumns)
@@ -99,7 +111,21 @@ function createExecutors({ orm }: SqliteConnection): Executors {
         .limit(limit)
         .all();
       for (const { id } of over) orm.delete(sessions).where(eq(sessions.id, id)).run();
+      orm.delete(revocations).where(lte(revocations.until, wallMs)).run();
       return over.map(({ id }) => id);
+    },
+    revoke(revocation) {
+      orm
+        .insert(revocations)
+        .values(revocation)
+        .onConflictDoUpdate({
+          target: [revocations.kind, revocations.subject],
+          set: {
+            before: sql`max(${revocations.before}, excluded.before)`,
+            until: sql`max(${revocations.until}, excluded.until)`,
+          },
+        })
+        .run();
     },
     recover(nodeId, awayBy, expiresBy) {
       orm
@@ -148,6 +174,8 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
     end: send("end"),
     sweep: send("sweep"),
     recover: send("recover"),
+    revoke: send("revoke"),
+    revocations: async () => orm.select().from(revocations).all(),
     find: async (id) => byId.get({ id }) ?? null,
     listOf: async (userId, limit) =>
       orm

@@ -10,13 +10,14 @@
  */
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { Presence } from "../protocol/sessions.ts";
-import type { SessionRecord } from "./session.ts";
+import type { SessionRecord, UserBinding } from "./session.ts";
 
 export interface Connected {
   readonly id: SessionId;
   readonly nodeId: string;
   readonly at: number;
-  readonly userTokenHash: string | null;
+  /** A fresh user token that it is bound to from now on; null: as before. */
+  readonly binding: UserBinding | null;
 }
 
 export interface Away {
@@ -33,6 +34,15 @@ export interface Touch {
   readonly at: number;
   /** New expiry of a session without a socket (steady). */
   readonly expiresBy: number;
+}
+
+export interface Revocation {
+  /** `user`: everything of the user issued up to `before`; `token`: one user token by its id. */
+  readonly kind: "user" | "token";
+  readonly subject: string;
+  readonly before: number;
+  /** Kept until then. */
+  readonly until: number;
 }
 
 export interface SessionStore {
@@ -52,8 +62,12 @@ export interface SessionStore {
   ): Promise<void>;
   /** Logs it out; true when it lived until now. */
   end(id: SessionId, at: number, forgetAt: number): Promise<boolean>;
-  /** Removes at most `limit` sessions that expired, and ended ones that may be forgotten. */
+  /** Removes at most `limit` sessions that expired, ended ones and revocations that may be forgotten. */
   sweep(steadyMs: number, wallMs: number, limit: number): Promise<readonly SessionId[]>;
+  /** Keeps the later `before` when the subject was revoked already. */
+  revoke(revocation: Revocation): Promise<void>;
+  /** All that are still kept. */
+  revocations(): Promise<readonly Revocation[]>;
   /** At start: this node's sockets of before are gone, and time while it was down does not count. */
   recover(nodeId: string, awayBy: number, expiresBy: number): Promise<void>;
 }

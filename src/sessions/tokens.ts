@@ -2,13 +2,15 @@
  * Session tokens: short-lived JWTs signed by this installation (PROTOCOL section 2). Issuing and reading only; whether
  * the session they name still lives is another question (sessions.ts).
  */
-import { compactVerify, SignJWT } from "jose";
+import { compactVerify, decodeProtectedHeader, SignJWT } from "jose";
 import { z } from "zod";
 import type { Ids, SessionId, UserId } from "../lib/ids.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createLru } from "../lib/lru.ts";
 import { Refusal } from "../protocol/error.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import type { SigningKeys } from "./keys.ts";
+import type { UserBinding } from "./session.ts";
 
 export const SESSION_TOKEN_TYPE = "holdline-session+jwt";
 
@@ -42,7 +44,7 @@ export interface SessionTokens {
   issue(session: {
     readonly id: SessionId;
     readonly userId: UserId;
-    readonly userTokenHash: string | null;
+    readonly binding: UserBinding | null;
   }): Promise<IssuedToken>;
   /** The claims of a genuine token, over or not. Rejects with Refusal `unauthenticated` for anything else. */
   read(token: string): Promise<SessionClaims>;
@@ -58,6 +60,20 @@ export interface SessionTokensOptions {
 
 /** Verified tokens are remembered by their hash, so that a request costs a look-up and not a signature check. */
 const REMEMBERED = 20_000;
+
+/** base64url SHA-256 of a token: what stands for it wherever it is remembered. */
+export function hashToken(token: string): string {
+  return new Bun.CryptoHasher("sha256").update(token).digest("base64url");
+}
+
+/** Whether a token says of itself that it is one of ours; nothing is verified. */
+export function looksLikeSessionToken(token: string): boolean {
+  try {
+    return decodeProtectedHeader(token).typ === SESSION_TOKEN_TYPE;
+  } catch {
+    return false;
+  }
+}
 
 function unauthenticated(): Refusal {
   return new Refusal("unauthenticated", "The token is not valid.");
@@ -98,10 +114,12 @@ export function createSessionTokens(options: SessionTokensOptions): SessionToken
   return {
     async issue(session) {
       const issuedAt = Math.floor(clock.wallMs() / 1000);
-      const expiresAt = issuedAt + Math.max(1, Math.floor(lifeMs / 1000));
+      // Never beyond the user token that the session is bound to.
+      const endMs = Math.min(clock.wallMs() + lifeMs, session.binding?.expiresAt ?? Number.POSITIVE_INFINITY);
+      const expiresAt = Math.max(issuedAt + 1, Math.floor(endMs / 1000));
       const token = await new SignJWT({
         sid: session.id,
-        ...(session.userTokenHash === null ? {} : { uth: session.userTokenHash }),
+        ...(session.binding === null ? {} : { uth: session.binding.tokenHash }),
       })
         .setProtectedHeader({ alg: "EdDSA", typ: SESSION_TOKEN_TYPE, kid: keys.current.kid })
         .setIssuer(issuer)
@@ -114,7 +132,8 @@ export function createSessionTokens(options: SessionTokensOptions): SessionToken
     },
 
     async read(token) {
-      const hash = new Bun.CryptoHasher("sha256").update(token).digest("base64");
+      if (token.length > LIMITS.tokenChars) throw unauthenticated();
+      const hash = hashToken(token);
       const known = remembered.get(hash);
       if (known !== undefined) return known;
       const claims = await verify(token);

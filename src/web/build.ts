@@ -21,7 +21,10 @@ export async function buildWeb(): Promise<Map<string, WebFile>> {
   });
   const files = new Map<string, WebFile>();
   for (const output of result.outputs) {
-    files.set(output.path.replace(/^\.?\/*/, "/"), { bytes: await output.bytes(), type: output.type });
+    files.set(output.path.replace(/^\.?\/*/, "/"), {
+      bytes: new Uint8Array(await output.arrayBuffer()),
+      type: output.type,
+    });
   }
   return files;
 }

@@ -17,11 +17,8 @@ export interface Composer {
   offer(types: ReadonlySet<string>): void;
 }
 
-const IDEAS = [
-  "Hello, who are you?",
-  "I am worried that my connection might break.",
-  "I always lose the end of the story.",
-];
+/** What the built-in engine answers at length: time enough to cut the connection in the middle. */
+const IDEAS = ["Tell me a story.", "What is Holdline?", "Who are you?"];
 const MOST_ROWS_PX = 160;
 
 export function createComposer(links: ComposerLinks): Composer {
@@ -133,7 +130,7 @@ export function createComposer(links: ComposerLinks): Composer {
         const label = radio.closest("label");
         if (label !== null) label.title = offered ? "" : "This server does not offer it";
       }
-      const [first] = radios.filter((radio) => !radio.disabled);
+      const first = radios.find((radio) => !radio.disabled);
       if (first !== undefined && !radios.some((radio) => radio.checked && !radio.disabled)) {
         first.checked = true;
         showMode();

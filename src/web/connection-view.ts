@@ -80,7 +80,9 @@ export function createConnectionView(client: Client, clock: ClientClock): Connec
     client.connect();
   });
   // The browser knows sooner than any timer that there is a network again.
-  addEventListener("online", () => client.connect());
+  addEventListener("online", () => {
+    if (client.state.phase === "offline") client.connect();
+  });
   show(client.state);
 
   let running = false;

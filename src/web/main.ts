@@ -58,6 +58,7 @@ function start(): void {
   showWire.addEventListener("click", () => {
     const open = wire.classList.toggle("wire--open");
     showWire.setAttribute("aria-expanded", String(open));
+    if (open) timeline.toEnd();
   });
   startTheme(byId("theme", HTMLButtonElement));
   addEventListener("pagehide", () => client.save());

@@ -10,7 +10,7 @@ export interface Heard {
 export interface Voice {
   /** Starts the sound: browsers allow it only inside a click or key press. */
   wake(): void;
-  /** Plays the audio of a job from after entry `after` on, and silences the one before. */
+  /** Plays the audio of a job from after entry `after` on; its first sound silences the answer before. */
   follow(job: JobHandle, after: number): Heard;
   /** Plays a finished answer's sound file. */
   playFile(file: Blob): void;
@@ -74,32 +74,36 @@ export function createVoice(button: HTMLButtonElement): Voice {
     wake,
     silence,
     follow(job, after) {
-      silence();
-      const opened = open();
-      const mine = createPcmPlayer(opened);
-      player = mine;
-      mine.setMuted(muted);
+      let mine: PcmPlayer | null = null;
       let received = 0;
+      function begin(): PcmPlayer {
+        if (mine !== null) return mine;
+        silence();
+        mine = createPcmPlayer(open());
+        mine.setMuted(muted);
+        player = mine;
+        return mine;
+      }
       job.on("audio", ({ bytes, format, seq }) => {
         if (format === null) return;
         received += bytes.byteLength / (BYTES_PER_SAMPLE * format.channels * format.sampleRate);
-        // What was heard before a reload is not said again.
-        if (player === mine && seq > after) mine.play(bytes, format);
+        // What was heard before a reload is not said again; neither does an answer go on that gave way to another.
+        if (seq > after && (mine === null || mine === player)) begin().play(bytes, format);
         show();
       });
       job.on("reset", () => {
         received = 0;
-        mine.drop();
+        mine?.drop();
       });
       job.on("end", ({ outcome }) => {
-        if (outcome === "canceled") mine.drop();
+        if (outcome === "canceled") mine?.drop();
       });
       return {
         get received() {
           return received;
         },
         get played() {
-          return player === mine ? Math.max(0, received - mine.aheadSeconds) : received;
+          return mine !== null && mine === player ? Math.max(0, received - mine.aheadSeconds) : received;
         },
       };
     },

@@ -23,8 +23,8 @@ export interface ReplyLinks {
 
 export interface Reply {
   readonly element: HTMLElement;
-  /** Shows the job as it goes on; audio up to entry `heardUntil` was heard before a reload. */
-  follow(job: JobHandle, heardUntil: number): void;
+  /** Shows the job as it goes on. After a reload: audio up to entry `heardUntil` was heard before. */
+  follow(job: JobHandle, reload?: { readonly heardUntil: number }): void;
   /** Shows an exchange that ended before this page was loaded. */
   showEnded(): void;
   /** The connection went. */
@@ -74,9 +74,10 @@ export function createReply(exchange: Exchange, links: ReplyLinks): Reply {
     links.onProgress();
   }
 
-  function follow(job: JobHandle, heardUntil: number): void {
+  function follow(job: JobHandle, reload?: { readonly heardUntil: number }): void {
     marks = createCutMarks(job, (mark) => body.mark(mark));
-    const heard = links.voice.follow(job, heardUntil);
+    if (reload !== undefined) marks.reloaded();
+    const heard = links.voice.follow(job, reload?.heardUntil ?? 0);
     const strip = createVoiceStrip(heard);
     body.element.after(strip.element);
     const draw = beforePaint(() => {

@@ -1,5 +1,5 @@
 /** The wire panel: the last frames both ways, as they went by, and a few sums. Draws at most once per paint. */
-import type { FrameNote } from "../client/index.ts";
+import { type FrameNote, NO_JOB } from "../client/index.ts";
 import { beforePaint, byId, make } from "./dom.ts";
 import { count, short, size } from "./words.ts";
 
@@ -8,14 +8,14 @@ export interface Timeline {
   /** A line of its own between the frames: what happened to the connection. */
   event(text: string, kind: "cut" | "joined"): void;
   gap(): void;
+  /** Shows the newest frames: after the panel was opened. */
+  toEnd(): void;
 }
 
 const MOST_ROWS = 300;
 const NEAR_END_PX = 40;
 
-type Row =
-  | { readonly note: FrameNote }
-  | { readonly text: string; readonly kind: "cut" | "joined" };
+type Row = { readonly note: FrameNote } | { readonly text: string; readonly kind: "cut" | "joined" };
 
 export function createTimeline(): Timeline {
   const list = byId("frames", HTMLOListElement);
@@ -65,6 +65,9 @@ export function createTimeline(): Timeline {
       gapCount += 1;
       draw();
     },
+    toEnd() {
+      list.scrollTop = list.scrollHeight;
+    },
   };
 }
 
@@ -77,9 +80,10 @@ function rowElement(row: Row): HTMLElement {
   const item = make("li", kinds.join(" "));
   const seq = note.seq === null ? "" : note.first === null ? `${note.seq}` : `${note.first}–${note.seq}`;
   item.append(
-    make("span", "frame__kind", note.kind ?? note.type),
+    // A detach of no job at all is how the client measures the round trip.
+    make("span", "frame__kind", note.job === NO_JOB ? "round trip" : (note.kind ?? note.type)),
     make("span", "frame__seq", seq),
-    make("span", "frame__job", note.job === null ? "" : short(note.job)),
+    make("span", "frame__job", note.job === null || note.job === NO_JOB ? "" : short(note.job)),
     make("span", "frame__size", size(note.bytes)),
   );
   // Colour alone says nothing to some readers.

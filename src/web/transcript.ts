@@ -62,7 +62,7 @@ export function createTranscript(client: Client, clock: ClientClock, voice: Voic
   return {
     exchanges,
     send(exchange) {
-      show(exchange).follow(handIn(exchange), 0);
+      show(exchange).follow(handIn(exchange));
       saveConversation(exchanges);
     },
     restore() {
@@ -71,11 +71,12 @@ export function createTranscript(client: Client, clock: ClientClock, voice: Voic
         const { jobId } = exchange;
         if (exchange.ended !== null) reply.showEnded();
         // The reload came before the 202: the same key hands the same job in, at most once.
-        else if (jobId === null) reply.follow(handIn(exchange), 0);
+        else if (jobId === null) reply.follow(handIn(exchange));
         else {
           const remembered = client.remembered.find(({ id }) => id === jobId);
           // The text is needed from its beginning; of the voice only what was not heard.
-          reply.follow(client.job(jobId, { type: exchange.body.type }), remembered?.cursor ?? 0);
+          const heardUntil = remembered?.cursor ?? 0;
+          reply.follow(client.job(jobId, { type: exchange.body.type }), { heardUntil });
         }
       }
     },

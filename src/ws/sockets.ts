@@ -18,24 +18,21 @@ import { LIMITS } from "../protocol/limits.ts";
 import type { PublishedLimits } from "../protocol/sessions.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import type { SessionRecord } from "../sessions/session.ts";
+import type { Gate, Offer, Visitor } from "../sessions/gate.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 
 export interface SocketData {
   /** Tokens that the client offered as subprotocols; forgotten as soon as they were judged. */
-  credentials: Credentials | null;
+  offer: Offer | null;
   /** Set when the socket opened. */
   seat: { readonly connection: Connection; readonly inbox: Inbox } | null;
-}
-
-interface Credentials {
-  readonly bearer: string | null;
-  readonly session: string | null;
 }
 
 export interface SocketsOptions {
   readonly hub: Hub;
   readonly requests: Requests;
   readonly sessions: Sessions;
+  readonly gate: Gate;
   readonly store: JobStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -47,26 +44,18 @@ export interface SocketsOptions {
 
 export interface Sockets {
   /** Upgrades the request; throws a Refusal that is to be answered over HTTP. */
-  upgrade(request: Request, server: Server<SocketData>): void;
+  upgrade(request: Request, server: Server<SocketData>, origin: string | null): void;
   readonly handlers: WebSocketHandler<SocketData>;
 }
 
-const BEARER = "bearer.";
-const SESSION = "session.";
-
-/** The tokens among the offered subprotocols. Throws when the one protocol that is spoken here is not among them. */
-function readOffer(headers: Headers): Credentials {
+/** What the client offered. Throws when the one protocol that is spoken here is not among it. */
+function readSubprotocols(headers: Headers): string[] {
   const offered = (headers.get("sec-websocket-protocol") ?? "").split(",").map((entry) => entry.trim());
-  if (!offered.includes(SUBPROTOCOL)) {
-    throw new Refusal(
-      "invalid_request",
-      `The subprotocol ${SUBPROTOCOL} must be offered (Sec-WebSocket-Protocol).`,
-    );
-  }
-  const find = (prefix: string): string | null =>
-    offered.find((entry) => entry.startsWith(prefix))?.slice(prefix.length) ?? null;
-  const header = /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1] ?? null;
-  return { bearer: header ?? find(BEARER), session: find(SESSION) };
+  if (offered.includes(SUBPROTOCOL)) return offered;
+  throw new Refusal(
+    "invalid_request",
+    `The subprotocol ${SUBPROTOCOL} must be offered (Sec-WebSocket-Protocol).`,
+  );
 }
 
 /** The close that says over a socket what a refusal says over HTTP; every other error is `internal`. */
@@ -74,34 +63,31 @@ const CLOSE_NAMES: Partial<Record<ErrorCode, CloseName>> = {
   unauthenticated: "unauthenticated",
   token_revoked: "revoked",
   session_gone: "session_gone",
-  token_expired: "session_gone",
+  token_binding: "unauthenticated",
+  token_expired: "token_expired",
   too_many_sessions: "too_many_sessions",
   draining: "draining",
   storage_unavailable: "overloaded",
 };
 
 export function createSockets(options: SocketsOptions): Sockets {
-  const { hub, requests, sessions, store, clock, logger } = options;
+  const { hub, requests, sessions, gate, store, clock, logger } = options;
 
   /** The session this socket is for: a new one, or the one its token names. Seats the connection. */
   const seat = async (
     connection: Connection,
-    { bearer, session: second }: Credentials,
+    offer: Offer,
   ): Promise<{ session: SessionRecord; resumed: boolean }> => {
     if (options.draining()) throw new Refusal("draining", "The server is shutting down.");
-    const token = bearer ?? second;
-    if (token === null) {
-      const session = await sessions.openAnonymous({ connected: true });
+    const { user, resumes } = await gate.enter(offer);
+    if (resumes === null) {
+      const session = await sessions.open(user, { connected: true });
       hub.seat(connection, session);
       return { session, resumed: false };
     }
-    if (bearer !== null && second !== null)
-      throw new Refusal("unauthenticated", "Open mode knows no user tokens.");
-    const claims = await sessions.read(token);
-    const known = await sessions.resumable(claims);
     // Seated before it is marked connected: the close of an older socket must not mark it away afterwards.
-    hub.seat(connection, known);
-    return { session: await sessions.connected(known.id), resumed: true };
+    hub.seat(connection, resumes);
+    return { session: await sessions.connected(resumes.id, user?.binding ?? null), resumed: true };
   };
 
   const welcome = async (connection: Connection, session: SessionRecord, resumed: boolean): Promise<void> => {
@@ -135,12 +121,13 @@ export function createSockets(options: SocketsOptions): Sockets {
       at: Math.round(clock.wallMs()),
     };
     connection.send(frame);
+    hub.holds(connection, token, session.binding?.expiresAt ?? null);
     hub.opened(connection, new Set(open.map(({ id }) => id)));
   };
 
-  const open = async (connection: Connection, inbox: Inbox, credentials: Credentials): Promise<void> => {
+  const open = async (connection: Connection, inbox: Inbox, offer: Offer): Promise<void> => {
     try {
-      const { session, resumed } = await seat(connection, credentials);
+      const { session, resumed } = await seat(connection, offer);
       // The client may be gone by now: then its leaving was noticed before there was a session to leave.
       if (connection.closed) {
         if (hub.connectionOf(session.id) === null) await sessions.left(session.id);
@@ -155,13 +142,17 @@ export function createSockets(options: SocketsOptions): Sockets {
   };
 
   return {
-    upgrade(request, server) {
+    upgrade(request, server, origin) {
       if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
         throw new Refusal("upgrade_required", "This address speaks WebSocket.", {
           headers: { Upgrade: "websocket", Connection: "Upgrade" },
         });
       }
-      const data: SocketData = { credentials: readOffer(request.headers), seat: null };
+      const visitor: Visitor = { method: request.method, headers: request.headers, origin };
+      const data: SocketData = {
+        offer: gate.offered(visitor, readSubprotocols(request.headers)),
+        seat: null,
+      };
       // Always named: left to itself the runtime echoes the client's first offer, which may be a token.
       const headers = { "Sec-WebSocket-Protocol": SUBPROTOCOL };
       if (!server.upgrade(request, { data, headers })) {
@@ -180,10 +171,10 @@ export function createSockets(options: SocketsOptions): Sockets {
       open(ws: ServerWebSocket<SocketData>) {
         const connection = hub.add(ws);
         const inbox = requests.createInbox();
-        const { credentials } = ws.data;
+        const { offer } = ws.data;
         ws.data.seat = { connection, inbox };
-        ws.data.credentials = null;
-        if (credentials !== null) void open(connection, inbox, credentials);
+        ws.data.offer = null;
+        if (offer !== null) void open(connection, inbox, offer);
       },
       message(ws, message) {
         if (ws.data.seat !== null) requests.receive(ws.data.seat.connection, ws.data.seat.inbox, message);

@@ -97,7 +97,6 @@ export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
   return {
     upstream: true,
     async generate(request, write) {
-      request.signal.throwIfAborted();
       const model = request.model ?? options.model ?? "default";
       const response = await ask(request, model);
       if (!response.ok) await refuse(response);

@@ -24,7 +24,10 @@ const LETTERS: Readonly<Record<string, string>> = {
   ı: "i",
 };
 
-/** In this order; before compatibility decomposition, which would turn `1½` into `11/2` and `x²` into `x2`. */
+/**
+ * In this order; before compatibility decomposition, which would turn `1½` into `11/2` and `x²` into `x2`. No pattern
+ * here or below may walk a run of blanks from each of its places: the text is as long as a stranger likes.
+ */
 const SIGNS: readonly (readonly [RegExp, string])[] = [
   [/(?<=\d)(?=[¼-¾⅐-⅞])/gu, " and "],
   [/²/gu, " squared "],
@@ -54,8 +57,7 @@ export interface Reading {
 
 /** How a piece of text is read aloud in English. Pure; any string is allowed, also a malformed one. */
 export function readInEnglish(text: string): Reading {
-  // One blank first: the patterns below may start at every blank of a run, and must not each walk the rest of it.
-  let plain = text.toWellFormed().replaceAll(/\s+/gu, " ");
+  let plain = text;
   for (const [sign, words] of SIGNS) plain = plain.replace(sign, words);
   plain = plain
     .replaceAll(/[ßæÆœŒøØłŁđĐðÐþÞı]/gu, (letter) => LETTERS[letter] ?? " ")

@@ -20,12 +20,21 @@ export const LOCAL_CONCURRENCY = 64;
 /** How much of a sentence that is refused is shown. */
 const EXCERPT_CHARS = 40;
 
-/** `voice` of a speech and of a voice job. */
-export const voiceNameSchema = z.string().min(1).max(64).exactOptional().describe("Who speaks.");
+const voiceSchema = z.string().min(1).max(64).exactOptional();
+
+/** The schema of `voice` in a speech and in a voice job, which names the voices where they are known. */
+export function voiceSchemaOf(engine: Pick<SpeechEngine, "voices">): typeof voiceSchema {
+  const names = engine.voices?.join(", ");
+  return voiceSchema.describe(
+    names === undefined
+      ? "Who speaks: a voice of the upstream."
+      : `Who speaks: ${names}; the first by default.`,
+  );
+}
 
 export const speechInputSchema = z.strictObject({
   text: z.string().min(1).max(TEXT_CHARS).describe("What is spoken, as plain text."),
-  voice: voiceNameSchema,
+  voice: voiceSchemaOf({ voices: null }),
   speed: z.number().min(0.5).max(2).exactOptional().describe("1 is the voice's own; 2 is twice as fast."),
   format: z
     .enum(SPEECH_FORMATS)
@@ -51,7 +60,7 @@ function checkText(engine: SpeechEngine, text: string): void {
   const refused = findings?.refused[0];
   if (refused !== undefined)
     throw invalidField("/input/text", `${refused.reason}: "${excerpt(refused.sentence)}"`);
-  if (findings?.speakable === false)
+  if (findings?.speakable === false || text.trim() === "")
     throw invalidField("/input/text", "holds nothing that can be spoken: no letters and no digits");
 }
 
@@ -65,7 +74,7 @@ function excerpt(sentence: string): string {
 export function createSpeechHandler(engine: SpeechEngine): Handler<SpeechInput> {
   return defineHandler<SpeechInput>({
     type: "speech",
-    input: speechInputSchema,
+    input: speechInputSchema.extend({ voice: voiceSchemaOf(engine) }),
     output: ["audio"],
     ...(engine.upstream
       ? { firstOutputMs: FIRST_OUTPUT_MS, idleMs: IDLE_MS }

@@ -64,6 +64,10 @@ export function createSynthesizer(options: SynthesizerOptions): Synthesizer {
     return task;
   };
 
+  /**
+   * Replaces the thread. Bun 1.4.5 cannot interrupt WebAssembly: a thread that is inside a sentence ends when that
+   * returns, and until then it only costs its core. Nobody waits for it.
+   */
   const dropWorker = (error: JobError): void => {
     const lost = worker;
     worker = null;

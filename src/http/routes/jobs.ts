@@ -7,7 +7,7 @@ import { isUuid, type JobId } from "../../lib/ids.ts";
 import { Refusal } from "../../protocol/error.ts";
 import { isTerminalStatus, JOB_STATUSES, type JobObject } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import type { Principal } from "../../sessions/sessions.ts";
+import type { Principal } from "../../sessions/gate.ts";
 import { readJson } from "../body.ts";
 import { authenticate, jsonResponse, refuseWhileDraining, type Call, type HttpServices } from "../call.ts";
 import { readIdempotencyKey, readPreferWait } from "../idempotency.ts";

@@ -3,22 +3,20 @@ import { isUuid, type SessionId } from "../../lib/ids.ts";
 import { Refusal } from "../../protocol/error.ts";
 import type { SessionCreated } from "../../protocol/sessions.ts";
 import { toSessionObject, type SessionRecord } from "../../sessions/session.ts";
-import type { Principal } from "../../sessions/sessions.ts";
+import type { Principal } from "../../sessions/gate.ts";
 import {
   authenticate,
-  bearerOf,
   jsonResponse,
   refuseWhileDraining,
   type Call,
   type HttpServices,
+  visitorOf,
 } from "../call.ts";
 
 export async function openSession(services: HttpServices, call: Call): Promise<Response> {
   refuseWhileDraining(services);
-  if (bearerOf(call.req.raw.headers) !== null) {
-    throw new Refusal("unauthenticated", "In open mode a session is opened without a credential.");
-  }
-  const session = await services.sessions.openAnonymous({ connected: false });
+  const user = await services.gate.opener(visitorOf(call));
+  const session = await services.sessions.open(user, { connected: false });
   const created: SessionCreated = {
     session: toSessionObject(session),
     ...(await services.sessions.issueToken(session)),

@@ -1,0 +1,74 @@
+/** Wires everything that decides who may come in: keys, tokens, sessions, revocations, the gate. A part of app.ts. */
+import type { Config } from "./config.ts";
+import type { Clock } from "./lib/clock.ts";
+import type { Ids } from "./lib/ids.ts";
+import type { Logger } from "./lib/logger.ts";
+import { createGate, type Gate } from "./sessions/gate.ts";
+import { createEphemeralKeys, loadSigningKeys } from "./sessions/keys.ts";
+import { createRevocations, type Revocations } from "./sessions/revocations.ts";
+import { createSessions, type Sessions } from "./sessions/sessions.ts";
+import { createSessionTokens } from "./sessions/tokens.ts";
+import { createUserTokens, type UserKeySource } from "./sessions/user-tokens.ts";
+import type { SessionStore } from "./sessions/store.ts";
+
+export interface AccessOptions {
+  readonly config: Config;
+  readonly store: SessionStore;
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+}
+
+export interface Access {
+  readonly sessions: Sessions;
+  readonly gate: Gate;
+  readonly revocations: Revocations;
+}
+
+/** Where user tokens are verified; null in open mode. The configuration has exactly one of them at most. */
+function keySource({ authSecret, authPublicKey, authJwksUrl }: Config): UserKeySource | null {
+  if (authSecret !== null) return { kind: "secret", secret: authSecret };
+  if (authPublicKey !== null) return { kind: "pem", pem: authPublicKey };
+  return authJwksUrl === null ? null : { kind: "jwks", url: authJwksUrl };
+}
+
+/** Rejects when keys or revocations cannot be read: nobody is let in on a guess. */
+export async function openAccess(options: AccessOptions): Promise<Access> {
+  const { config, store, nodeId, clock, ids, logger } = options;
+  const { resumeMs, sessionTokenMs } = config;
+  const inMemory = config.databaseUrl === "sqlite::memory:";
+  const keys = inMemory ? await createEphemeralKeys() : await loadSigningKeys(config.dataDir, clock.wallMs());
+  const issuer = config.publicUrl ?? "holdline";
+  const sessionTokens = createSessionTokens({ keys, clock, ids, issuer, lifeMs: sessionTokenMs });
+  const source = keySource(config);
+  const { authIssuer, authAudience } = config;
+  const userTokens =
+    source === null
+      ? null
+      : await createUserTokens({ source, issuer: authIssuer, audience: authAudience, clock, fetch });
+  const tokens = sessionTokens;
+  const sessions = createSessions({
+    store,
+    tokens,
+    clock,
+    ids,
+    logger,
+    nodeId,
+    resumeMs,
+    tokenLifeMs: sessionTokenMs,
+  });
+  const revocations = createRevocations(store);
+  await revocations.load();
+  const gate = createGate({
+    userTokens,
+    sessionTokens,
+    sessions,
+    revocations,
+    clock,
+    cookie: config.authCookie,
+    strict: config.authBinding === "strict",
+    resumeMs,
+  });
+  return { sessions, gate, revocations };
+}

@@ -1,0 +1,44 @@
+/**
+ * What was revoked beyond single sessions: every token of a user issued before a moment, or one user token by its id.
+ * Kept in the store as long as a revoked token could be shown; known by heart here, so that each request can ask.
+ */
+import type { UserId } from "../lib/ids.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { UserBinding } from "./session.ts";
+import type { Revocation, SessionStore } from "./store.ts";
+
+export interface Revocations {
+  /** Reads all of them from the store. Rejects when it cannot: nobody is let in on a guess. */
+  load(): Promise<void>;
+  /** Resolves when it is stored; holds from the call on. `before`: wall time in ms. */
+  revoke(kind: Revocation["kind"], subject: string, before: number): Promise<void>;
+  /** `since`: when the credential was issued, or the session opened where there is none (wall time in ms). */
+  isRevoked(userId: UserId, binding: UserBinding | null, since: number): boolean;
+}
+
+export function createRevocations(store: SessionStore): Revocations {
+  const known = new Map<string, number>();
+  const name = (kind: Revocation["kind"], subject: string): string => `${kind}/${subject}`;
+  const learn = ({ kind, subject, before }: Revocation): void => {
+    const key = name(kind, subject);
+    known.set(key, Math.max(known.get(key) ?? 0, before));
+  };
+
+  return {
+    async load() {
+      for (const revocation of await store.revocations()) learn(revocation);
+    },
+    async revoke(kind, subject, before) {
+      const revocation: Revocation = { kind, subject, before, until: before + LIMITS.userTokenLifeMs };
+      learn(revocation);
+      await store.revoke(revocation);
+    },
+    isRevoked(userId, binding, since) {
+      if (known.size === 0) return false;
+      const userBefore = known.get(name("user", userId));
+      // Times in tokens are whole seconds: one issued in the very second of the revocation is taken for an older one.
+      if (userBefore !== undefined && since <= userBefore) return true;
+      return binding !== null && known.has(name("token", binding.tokenId));
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/** Everything that is counted in this process, put together once by the composition root and read by a scrape. */
+import type { Clock } from "../lib/clock.ts";
+import { createDeliveryCounters, type DeliveryCounters } from "./deliveries.ts";
+import { counter, exposition, gauge } from "./exposition.ts";
+import { createJobCounters, type JobCounters } from "./jobs.ts";
+import { createProcessGauges } from "./process.ts";
+import { createRequestCounters, type RequestCounters } from "./requests.ts";
+import { createWriteTimes, type WriteTimes } from "./writes.ts";
+
+/** What other parts know anyway and are asked for at the scrape. */
+export interface Readings {
+  readonly connections: number;
+  /** Runs in flight. */
+  readonly runs: number;
+}
+
+export interface Telemetry {
+  readonly jobs: JobCounters;
+  readonly deliveries: DeliveryCounters;
+  readonly requests: RequestCounters;
+  readonly writes: WriteTimes;
+  sessionOpened(): void;
+  sessionLoggedOut(): void;
+  start(): void;
+  stop(): void;
+  /** The answer to a scrape (exposition.ts). */
+  render(readings: Readings): string;
+}
+
+export function createTelemetry({
+  clock,
+  version,
+}: {
+  readonly clock: Clock;
+  readonly version: string;
+}): Telemetry {
+  const jobs = createJobCounters();
+  const deliveries = createDeliveryCounters();
+  const requests = createRequestCounters(clock);
+  const writes = createWriteTimes(clock);
+  const own = createProcessGauges(clock);
+  let opened = 0;
+  let loggedOut = 0;
+
+  return {
+    jobs,
+    deliveries,
+    requests,
+    writes,
+    sessionOpened: () => {
+      opened += 1;
+    },
+    sessionLoggedOut: () => {
+      loggedOut += 1;
+    },
+    start: () => own.start(),
+    stop: () => own.stop(),
+    render: ({ connections, runs }) =>
+      exposition([
+        {
+          name: "holdline_info",
+          help: "Which program this is.",
+          type: "gauge",
+          samples: [{ labels: { version, bun: Bun.version }, value: 1 }],
+        },
+        ...jobs.families(),
+        gauge("holdline_runs", "Runs in flight in this process.", runs),
+        ...writes.families(),
+        gauge("holdline_connections", "Open sockets.", connections),
+        ...deliveries.families(),
+        counter("holdline_sessions_opened_total", "Sessions that were opened here.", opened),
+        counter("holdline_sessions_logged_out_total", "Sessions that were logged out or revoked.", loggedOut),
+        ...requests.families(),
+        ...own.families(),
+      ]),
+  };
+}
