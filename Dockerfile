@@ -19,6 +19,7 @@ RUN npm run build && mkdir /data
 # glibc and nothing else: no shell, no package manager. 65532 is the image's own `nonroot` user.
 FROM gcr.io/distroless/base-debian12:nonroot
 COPY --from=build /src/dist/holdline /usr/local/bin/holdline
+COPY --from=build /src/dist/THIRD-PARTY-NOTICES.txt /usr/share/doc/holdline/THIRD-PARTY-NOTICES.txt
 COPY --from=build --chown=65532:65532 --chmod=700 /data /data
 ENV HOLDLINE_HOST=0.0.0.0 \
     HOLDLINE_DATA_DIR=/data

@@ -1,5 +1,5 @@
 /** `npm run build`: one binary with everything inside (dist/holdline). Not part of the program; run it with Bun from source. */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildWeb } from "./web/build.ts";
 
@@ -47,6 +47,31 @@ function removeMaps(): void {
   for (const name of readdirSync(DIST)) if (name.endsWith(".map")) rmSync(join(DIST, name));
 }
 
+interface LockedPackage {
+  readonly dev?: boolean;
+  readonly version?: string;
+  readonly license?: string;
+}
+
+/** The licences of everything that is inside the binary: most of them ask to go along with it. */
+function collectNotices(): string {
+  const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+    packages: Record<string, LockedPackage>;
+  };
+  const parts: string[] = [];
+  for (const [path, { dev, version, license }] of Object.entries(lock.packages)) {
+    const folder = join(ROOT, path);
+    if (path === "" || dev === true || !existsSync(folder)) continue;
+    const file = readdirSync(folder).find((name) => /^(licen[cs]e|copying)/i.test(name));
+    const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
+    parts.push(
+      `${path.replace(/^.*node_modules\//, "")} ${version ?? ""} (${license ?? "see its package"})\n${text}`,
+    );
+  }
+  return parts.join(`\n${"-".repeat(80)}\n\n`);
+}
+
 await writePages();
+writeFileSync(join(DIST, "THIRD-PARTY-NOTICES.txt"), collectNotices());
 process.exitCode = compile(process.argv[2] ?? null);
 removeMaps();
