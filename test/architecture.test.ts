@@ -143,6 +143,13 @@ describe("a tree", () => {
     expect(brokenBy({ "src/jobs/lonely.ts": OPENING, ...reached("src/jobs/a.ts", named) })).toEqual([]);
   });
 
+  test("may have pages, whose scripts they lead to", () => {
+    const page = { "src/web/index.html": '<script type="module" src="./main.ts"></script>\n' };
+    const script = { "src/web/main.ts": `${OPENING}import "./view.ts";\n`, "src/web/view.ts": OPENING };
+    expect(brokenBy({ ...page, ...script })).toEqual([]);
+    expect(brokenBy(script)).toEqual(["src/web/main.ts reach", "src/web/view.ts reach"]);
+  });
+
   test("is read from disk with its folders", async () => {
     const folder = await mkdtemp(join(tmpdir(), "holdline-tree-"));
     try {

@@ -266,7 +266,7 @@ describe("secrets", () => {
   const CANARY = "canary-7f3a";
   const leaky: Given[] = [
     { env: { HOLDLINE_AUTH_SECRET: CANARY } },
-    { env: { HOLDLINE_AUTH_SECRET: `${CANARY}${SECRET}` } },
+    { env: { HOLDLINE_AUTH_SECRET: `${CANARY}${SECRET}`, HOLDLINE_AUTH: "open" } },
     { env: { HOLDLINE_CHAT_KEY: CANARY } },
     { flags: { "speech-key": CANARY } },
     { file: `chat_key = ["${CANARY}"]` },

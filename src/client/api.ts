@@ -11,6 +11,8 @@ export interface ApiOptions {
   readonly clock: ClientClock;
   /** The session's token; waits for one when there is none yet, rejects when there will be none. */
   token(): Promise<string>;
+  /** A user token that has to go along; null when none has. */
+  userToken(): string | null;
   /** The server refused this token: resolves when there is another one to try. */
   renewed(refused: string): Promise<void>;
 }
@@ -40,11 +42,13 @@ export function createApi(options: ApiOptions): Api {
     call.signal?.addEventListener("abort", stop, { once: true });
     if (call.signal?.aborted === true) stop();
     const timer = options.clock.after(ANSWER_MS, stop);
+    const userToken = options.userToken();
     try {
       return await options.fetch(new URL(call.path, options.url).href, {
         method: call.method ?? "GET",
         headers: {
           Authorization: `Bearer ${token}`,
+          ...(userToken === null ? {} : { "Holdline-User-Token": userToken }),
           ...(call.body === undefined ? {} : { "Content-Type": "application/json" }),
           ...call.headers,
         },

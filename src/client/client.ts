@@ -27,6 +27,8 @@ export interface ClientOptions {
   readonly url: string;
   /** A user token or where to get one; not needed in open mode, or when a cookie bears it. */
   readonly credential?: Credential;
+  /** For a server with `HOLDLINE_AUTH_BINDING=strict`: the user token goes along with everything. */
+  readonly strictBinding?: boolean;
   readonly fetch?: Fetch;
   readonly webSocket?: SocketClass;
   /** Where session and cursors survive a reload; `sessionStorage` by default, null for nowhere. */
@@ -90,6 +92,7 @@ export const NO_JOB = "00000000-0000-0000-0000-000000000000";
 export function createClient(options: ClientOptions): Client {
   const clock = options.clock ?? createBrowserClock();
   const random = options.random ?? Math.random;
+  const strictBinding = options.strictBinding ?? false;
   const base = new URL(options.url).origin;
   const storage = options.storage === undefined ? pageStorage() : options.storage;
   const memory = createMemory({ storage, clock, key: `holdline:${base}` });
@@ -106,6 +109,7 @@ export function createClient(options: ClientOptions): Client {
     clock,
     random,
     credential: options.credential ?? null,
+    strictBinding,
     memory,
     onFrame: hear,
     onSent(frame, raw) {
@@ -120,6 +124,7 @@ export function createClient(options: ClientOptions): Client {
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     clock,
     token,
+    userToken: () => (strictBinding ? connection.userToken : null),
     async renewed(refused) {
       if (memory.token !== refused) return;
       connection.drop(0);

@@ -22,8 +22,11 @@ export type ConnectionState =
   /** Nothing happens until `connect` is called. `code` 0: by the application itself, or not started yet. */
   | { readonly phase: "closed"; readonly code: number; readonly cause: string };
 
-/** A user token (JWT), or where to get a fresh one; called again whenever the server says that one is over. */
-export type Credential = string | (() => string | Promise<string>);
+/**
+ * A user token (JWT), or where to get a fresh one, asked again whenever the server says that one is over. Null means
+ * that none has to be sent along: open mode, or a cookie bears it.
+ */
+export type Credential = string | (() => string | null | Promise<string | null>);
 
 export interface ConnectionOptions {
   readonly url: string;
@@ -31,6 +34,8 @@ export interface ConnectionOptions {
   readonly clock: ClientClock;
   readonly random: () => number;
   readonly credential: Credential | null;
+  /** Every connect bears a user token, as a server with strict binding wants it. */
+  readonly strictBinding: boolean;
   readonly memory: Memory;
   /** Every frame this client knows, beside the raw data it came as. */
   onFrame(frame: ServerFrame | BinaryFrame, raw: string | ArrayBuffer): void;
@@ -40,6 +45,8 @@ export interface ConnectionOptions {
 
 export interface Connection {
   readonly state: ConnectionState;
+  /** The user token that was sent last; null when none was. */
+  readonly userToken: string | null;
   connect(): void;
   /** Cuts the socket without a goodbye and comes back after `holdMs`. */
   drop(holdMs: number): void;
@@ -63,6 +70,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   let goodbye: Extract<ServerFrame, { type: "goodbye" }> | null = null;
   let proved = false;
   let renew = false;
+  let userToken: string | null = null;
   /** Counts the attempts, so that a credential that arrives late does not open a second socket. */
   let attempt = 0;
 
@@ -91,18 +99,18 @@ export function createConnection(options: ConnectionOptions): Connection {
     const session = memory.token;
     const offer: Offer = {
       session: session !== null,
-      user: options.credential !== null && (session === null || renew),
+      user: options.credential !== null && (session === null || renew || options.strictBinding),
     };
     if (offer.user) {
       try {
-        const user = await userToken(options.credential);
-        tokens.push(`bearer.${user}`);
+        userToken = await fetchUserToken(options.credential);
       } catch {
         if (mine === attempt) retryAfter(nextBackoffMs(), "credential_unavailable");
         return;
       }
       // The application may have closed or reconnected while the token was fetched.
       if (mine !== attempt) return;
+      if (userToken !== null) tokens.push(`bearer.${userToken}`);
     }
     if (session !== null) tokens.push(offer.user ? `session.${session}` : `bearer.${session}`);
     wire = openWire({
@@ -192,6 +200,9 @@ export function createConnection(options: ConnectionOptions): Connection {
     get state() {
       return state;
     },
+    get userToken() {
+      return userToken;
+    },
     connect() {
       if (state.phase === "connecting" || state.phase === "online") return;
       void open();
@@ -209,8 +220,8 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
 }
 
-async function userToken(credential: Credential | null): Promise<string> {
-  return typeof credential === "function" ? credential() : (credential ?? "");
+async function fetchUserToken(credential: Credential | null): Promise<string | null> {
+  return typeof credential === "function" ? credential() : credential;
 }
 
 /** A frame with a type, or null: what a client does not understand it ignores. */

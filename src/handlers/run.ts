@@ -260,7 +260,7 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
       await store.execute({ op: "end", at: instant(clock), id: job.id, lease: job.leaseToken, how });
     } catch (error) {
       // Unknown outcome: the process stops and recovers, or the lease runs out.
-      logger.error({ error, job: job.id }, "the end of a run could not be stored");
+      logger.error({ error }, "the end of a run could not be stored");
     }
   };
 
@@ -281,16 +281,7 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
       await log.settle();
       how = endOf(stopped ?? error, options.random());
       if (stopped === null && !(error instanceof JobError)) {
-        logger.error(
-          {
-            error,
-            job: job.id,
-            type: job.type,
-            attempt: job.attempt,
-            traceId: job.traceparent.split("-")[1],
-          },
-          "a handler failed",
-        );
+        logger.error({ error }, "a handler failed");
       }
     }
     log.close(new RunStopped("the run is over"));

@@ -2,7 +2,8 @@
  * Who runs what and when, in this process: claims ready jobs while there are free slots, keeps their leases, and lets
  * time have its way (late starts, unheard cancels, lost leases). The store decides; this only asks at the right moment.
  */
-import type { Change } from "../jobs/job.ts";
+import type { Change, JobRecord } from "../jobs/job.ts";
+import { traceIdOf } from "../jobs/job-object.ts";
 import type { JobStore } from "../jobs/store.ts";
 import { instant, type Clock, type Timer } from "../lib/clock.ts";
 import type { Ids, JobId } from "../lib/ids.ts";
@@ -73,6 +74,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     });
   };
 
+  /** Every line about a run says whose it is, and what its caller knows it by. */
+  const loggerOf = ({ id, type, attempt, traceparent, correlationId }: JobRecord): Logger =>
+    logger.child({
+      job: id,
+      type,
+      attempt,
+      traceId: traceIdOf(traceparent),
+      ...(correlationId === null ? {} : { correlationId }),
+    });
+
   const claim = async (): Promise<void> => {
     const types = freeSlots();
     if (types.length === 0) return;
@@ -88,8 +99,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     });
     for (const one of claimed.jobs) {
       const handler = registry.find(one.job.type);
-      if (handler !== null)
-        started(startRun(handler, one, { ...options, logger: logger.child({ job: one.job.id }) }));
+      if (handler !== null) started(startRun(handler, one, { ...options, logger: loggerOf(one.job) }));
     }
     if (claimed.jobs.length === most) again = true;
     readyTimer?.cancel();

@@ -17,27 +17,38 @@ export interface FileContent {
   readonly type: string;
 }
 
+function toAsset({ bytes, type }: FileContent): Asset {
+  const page = type.startsWith("text/html");
+  return {
+    bytes: new Uint8Array(bytes),
+    headers: {
+      "Content-Type": type,
+      "Content-Security-Policy": PAGE_POLICY,
+      // The names of all other files hold a hash of their content.
+      "Cache-Control": page ? "no-cache" : `public, max-age=${YEAR_SECONDS}, immutable`,
+      "Cross-Origin-Opener-Policy": "same-origin",
+    },
+  };
+}
+
 /** Serves a set of files by path, `/` being `/index.html`. `load` is called once, when the first one is asked for. */
 export function createAssets(
   load: () => Promise<ReadonlyMap<string, FileContent>>,
 ): (path: string) => Promise<Asset | null> {
-  let loading: Promise<ReadonlyMap<string, FileContent>> | null = null;
+  let loading: Promise<ReadonlyMap<string, Asset>> | null = null;
+  const loadAssets = async (): Promise<ReadonlyMap<string, Asset>> =>
+    new Map([...(await load())].map(([path, file]) => [path, toAsset(file)]));
+
   return async (path) => {
-    loading ??= load();
-    const files = await loading;
     const name = path === "/" ? "/index.html" : path;
-    const file = files.get(name);
-    if (file === undefined) return null;
-    const page = file.type.startsWith("text/html");
-    return {
-      bytes: new Uint8Array(file.bytes),
-      headers: {
-        "Content-Type": file.type,
-        "Content-Security-Policy": PAGE_POLICY,
-        // The names of all other files hold a hash of their content.
-        "Cache-Control": page ? "no-cache" : `public, max-age=${YEAR_SECONDS}, immutable`,
-        "Cross-Origin-Opener-Policy": "same-origin",
-      },
-    };
+    loading ??= loadAssets();
+    try {
+      return (await loading).get(name) ?? null;
+    } catch (error) {
+      // Under `npm start` a page that does not build is the page's trouble: it is tried again, and only it fails.
+      loading = null;
+      if (name === "/index.html") throw error;
+      return null;
+    }
   };
 }

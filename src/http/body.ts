@@ -18,8 +18,7 @@ function tooLarge(bodyBytes: number): Refusal {
 }
 
 function checkHeaders(headers: Headers): void {
-  const encoding = headers.get("content-encoding");
-  if (encoding !== null && encoding.toLowerCase() !== "identity") {
+  if (headers.has("content-encoding")) {
     throw new Refusal("unsupported_media_type", "Bodies are taken as they are, without Content-Encoding.");
   }
   const type = (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";

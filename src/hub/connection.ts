@@ -64,7 +64,11 @@ export class Connection {
   stalledBytes = 0;
   lastHeardMs = 0;
   nextPingMs = 0;
+  /** A ping was sent and not answered yet. */
+  awaitsPong = false;
   renewTokenMs = Number.POSITIVE_INFINITY;
+  /** Wall time at which the session token it holds ends. */
+  tokenEndsAt = 0;
   /** Steady time at which the user token and its grace are over. */
   endsMs = Number.POSITIVE_INFINITY;
   /** Until the welcome was sent no log flows; jobs of the session that come meanwhile are followed already. */
@@ -87,6 +91,15 @@ export class Connection {
   /** Sends a frame that is no part of a log. */
   send(frame: ServerFrame): void {
     this.#write(JSON.stringify(frame));
+  }
+
+  /**
+   * Sends a frame that nobody keeps, serialized once for all who get it. False when this connection does not take it:
+   * it is not open yet, is closed, or has its most waiting.
+   */
+  pass(frame: string): boolean {
+    if (this.opening || this.socket.getBufferedAmount() >= this.#options.queueBytes) return false;
+    return this.#write(frame);
   }
 
   /** Tells the client what was refused; `re` names the frame that asked for it. */
@@ -197,6 +210,8 @@ export class Connection {
       .catch((error: unknown) => this.#options.onError(error))
       .finally(() => {
         this.#pumping = false;
+        // What came between its last look and this moment found it still pumping.
+        this.wake();
       });
   }
 

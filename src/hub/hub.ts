@@ -10,6 +10,7 @@ import type { Clock, Timer } from "../lib/clock.ts";
 import type { JobId, SessionId, UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { CloseName } from "../protocol/codes.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
 import type { TokenObject } from "../protocol/sessions.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { Connection, type Attachment, type Socket } from "./connection.ts";
@@ -30,6 +31,12 @@ export interface HubOptions {
   readonly onGap: (connection: Connection, job: JobId, cursor: number) => void;
 }
 
+/** Whom a frame is for. */
+export type Audience =
+  | { readonly to: "user"; readonly userId: UserId }
+  | { readonly to: "session"; readonly sessionId: SessionId }
+  | { readonly to: "all" };
+
 export interface Hub {
   /** A socket opened; it belongs to nobody yet. */
   add(socket: Socket): Connection;
@@ -48,6 +55,8 @@ export interface Hub {
   closeSession(sessionId: SessionId, name: CloseName): void;
   /** Closes every connection of the user. */
   closeUser(userId: UserId, name: CloseName): void;
+  /** Hands a frame that nobody keeps to the open connections of the audience; returns how many took it. */
+  push(audience: Audience, frame: ServerFrame): number;
   committed(changes: readonly Change[]): void;
   readonly size: number;
   start(): void;
@@ -55,7 +64,7 @@ export interface Hub {
   stop(): Promise<void>;
 }
 
-/** Renewing a token that is about to end for good (its user token is over) must not become a busy loop. */
+/** However short a token lives, it is not renewed more often than this. */
 const LEAST_RENEW_MS = 1000;
 
 /** Connections told to go in one turn of the loop, and the span their return is spread over. */
@@ -117,13 +126,15 @@ export function createHub(options: HubOptions): Hub {
     }
     if (nowMs >= connection.nextPingMs) {
       connection.nextPingMs = nowMs + options.pingMs;
+      connection.awaitsPong = true;
       connection.send({ type: "ping", at: Math.round(clock.wallMs()) });
     }
     if (nowMs >= connection.renewTokenMs) void renewToken(connection);
   };
 
   const renewLater = (connection: Connection, { tokenExpiresAt }: TokenObject): void => {
-    const lifeMs = Date.parse(tokenExpiresAt) - clock.wallMs();
+    connection.tokenEndsAt = tokenExpiresAt;
+    const lifeMs = connection.tokenEndsAt - clock.wallMs();
     connection.renewTokenMs = clock.steadyMs() + Math.max((lifeMs * 2) / 3, LEAST_RENEW_MS);
   };
 
@@ -132,7 +143,8 @@ export function createHub(options: HubOptions): Hub {
     if (connection.sessionId === null) return;
     try {
       const token = await options.issueToken(connection.sessionId);
-      if (token === null) return;
+      // A token that ends no later is no renewal: the user token sets the end, and only `refresh` moves it.
+      if (token === null || token.tokenExpiresAt <= connection.tokenEndsAt) return;
       renewLater(connection, token);
       connection.send({ type: "token", ...token });
     } catch (error) {
@@ -226,6 +238,17 @@ export function createHub(options: HubOptions): Hub {
 
     closeUser(userId, name) {
       for (const connection of connections) if (connection.userId === userId) connection.close(name);
+    },
+
+    push(audience, frame) {
+      const text = JSON.stringify(frame);
+      if (audience.to === "session") return seats.get(audience.sessionId)?.pass(text) === true ? 1 : 0;
+      let taken = 0;
+      for (const connection of connections) {
+        if (audience.to === "user" && connection.userId !== audience.userId) continue;
+        if (connection.pass(text)) taken += 1;
+      }
+      return taken;
     },
 
     committed(changes) {

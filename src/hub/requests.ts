@@ -1,5 +1,6 @@
 /** What a client asks for over its socket: frames parsed, bounded, and answered one after the other (PROTOCOL section 5). */
 import type { JobStore } from "../jobs/store.ts";
+import { createBuckets } from "../lib/bucket.ts";
 import { instant } from "../lib/clock.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isUuid, type JobId } from "../lib/ids.ts";
@@ -18,7 +19,7 @@ export interface RequestsOptions {
   readonly store: JobStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** 0 = no limit. */
+  /** Frames of one user, over all its connections; 0 = no limit. */
   readonly framesPerMinute: number;
   /** Binds the connection's session to a fresh user token and sends the session token that follows from it. */
   readonly refresh: (connection: Connection, token: string) => Promise<void>;
@@ -27,11 +28,14 @@ export interface RequestsOptions {
 /** What is counted of one connection's frames, and those that wait for their turn. */
 export interface Inbox {
   readonly waiting: ClientFrame[];
+  /** How many of them, the first ones, came before the user was known and are not counted yet. */
+  uncounted: number;
   answering: boolean;
   /** Steady times of malformed frames within the last minute. */
   malformed: number[];
-  windowStartMs: number;
-  frames: number;
+  /** Frames that were refused as too many, and since when they are counted. */
+  refused: number;
+  refusedSinceMs: number;
 }
 
 export interface Requests {
@@ -63,6 +67,7 @@ function parseFrame(
 
 export function createRequests(options: RequestsOptions): Requests {
   const { hub, store, clock, logger } = options;
+  const frames = createBuckets({ clock, perMinute: options.framesPerMinute, keysMost: LIMITS.rateKeys });
 
   const malformed = (connection: Connection, inbox: Inbox, detail: string, re: string | undefined): void => {
     const nowMs = clock.steadyMs();
@@ -72,19 +77,19 @@ export function createRequests(options: RequestsOptions): Requests {
     if (inbox.malformed.length >= LIMITS.malformedPerMinute) connection.close("protocol_error");
   };
 
-  /** Counts the frame; false when it is one too many. A flood that goes on after it was told is closed. */
+  /** Counts the frame; false when it is one too many. A flood that goes on after it was told as often is closed. */
   const admit = (connection: Connection, inbox: Inbox, re: string | undefined): boolean => {
-    if (options.framesPerMinute === 0) return true;
+    const { framesPerMinute } = options;
+    if (frames.take(connection.userId ?? "") >= 0) return true;
     const nowMs = clock.steadyMs();
-    if (nowMs - inbox.windowStartMs >= MINUTE_MS) {
-      inbox.windowStartMs = nowMs;
-      inbox.frames = 0;
+    if (nowMs - inbox.refusedSinceMs >= MINUTE_MS) {
+      inbox.refusedSinceMs = nowMs;
+      inbox.refused = 0;
     }
-    inbox.frames += 1;
-    if (inbox.frames <= options.framesPerMinute) return true;
-    const detail = `At most ${options.framesPerMinute} frames a minute.`;
+    inbox.refused += 1;
+    const detail = `At most ${framesPerMinute} frames a minute of one user (framesPerMinute).`;
     connection.refuse(new Refusal("rate_limited", detail), re);
-    if (inbox.frames > options.framesPerMinute * 2) connection.close("protocol_error");
+    if (inbox.refused > framesPerMinute) connection.close("protocol_error");
     return false;
   };
 
@@ -143,6 +148,10 @@ export function createRequests(options: RequestsOptions): Requests {
       frame !== undefined && !connection.closed;
       frame = inbox.waiting.shift()
     ) {
+      if (inbox.uncounted > 0) {
+        inbox.uncounted -= 1;
+        if (!admit(connection, inbox, frame.id)) continue;
+      }
       try {
         const sayOk = await answer(connection, frame);
         if (sayOk && frame.id !== undefined) connection.send({ type: "ok", re: frame.id });
@@ -166,10 +175,11 @@ export function createRequests(options: RequestsOptions): Requests {
   return {
     createInbox: () => ({
       waiting: [],
+      uncounted: 0,
       answering: false,
       malformed: [],
-      windowStartMs: clock.steadyMs(),
-      frames: 0,
+      refused: 0,
+      refusedSinceMs: 0,
     }),
 
     receive(connection, inbox, message) {
@@ -180,7 +190,13 @@ export function createRequests(options: RequestsOptions): Requests {
         malformed(connection, inbox, frame.malformed, frame.re);
         return;
       }
-      if (frame.type === "pong" || !admit(connection, inbox, frame.id)) return;
+      // The answer to a ping is free; a pong that nobody asked for counts like anything else.
+      if (frame.type === "pong" && connection.awaitsPong) {
+        connection.awaitsPong = false;
+        return;
+      }
+      if (connection.userId === null) inbox.uncounted += 1;
+      else if (!admit(connection, inbox, frame.id)) return;
       if (inbox.waiting.length >= LIMITS.inboxFrames) {
         connection.close("overloaded");
         return;

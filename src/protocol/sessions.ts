@@ -18,7 +18,8 @@ export interface SessionObject {
 
 export interface TokenObject {
   readonly token: string;
-  readonly tokenExpiresAt: string;
+  /** Milliseconds since the epoch. */
+  readonly tokenExpiresAt: number;
 }
 
 /** The limits a client should know; durations in ms, sizes in bytes. */

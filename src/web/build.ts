@@ -16,15 +16,25 @@ export async function buildWeb(): Promise<Map<string, WebFile>> {
   const result = await Bun.build({
     entrypoints: [join(import.meta.dir, "index.html")],
     target: "browser",
+    format: "iife",
     minify: true,
     naming: { entry: "[name].[ext]", chunk: "[name]-[hash].[ext]", asset: "[name]-[hash].[ext]" },
   });
   const files = new Map<string, WebFile>();
   for (const output of result.outputs) {
-    files.set(output.path.replace(/^\.?\/*/, "/"), {
-      bytes: new Uint8Array(await output.arrayBuffer()),
-      type: output.type,
-    });
+    const path = output.path.replace(/^\.?\/*/, "/");
+    const bytes = path.endsWith(".html")
+      ? new TextEncoder().encode(withoutOrigin(await output.text()))
+      : new Uint8Array(await output.arrayBuffer());
+    files.set(path, { bytes, type: output.type });
   }
   return files;
+}
+
+/**
+ * Module scripts and `crossorigin` assets are fetched with an Origin header even from their own server, and a server
+ * that does not list its own address would refuse them: then the page could not even say so.
+ */
+function withoutOrigin(page: string): string {
+  return page.replaceAll(' type="module"', " defer").replaceAll(" crossorigin", "");
 }

@@ -12,6 +12,8 @@ const WORTH_COUNTING_MS = 300;
 export interface ConnectionView {
   /** A frame went by. */
   pulse(): void;
+  /** Says why there is no connection, when more is known than its state. */
+  explain(text: string): void;
 }
 
 export function createConnectionView(client: Client, clock: ClientClock): ConnectionView {
@@ -91,6 +93,7 @@ export function createConnectionView(client: Client, clock: ClientClock): Connec
     line.classList.remove("line__pulse--runs");
   });
   return {
+    explain: (text) => write(text, ""),
     pulse: beforePaint(() => {
       if (running || document.hidden) return;
       running = true;

@@ -2,7 +2,9 @@
 import { createBrowserClock, createClient, newIdempotencyKey } from "../client/index.ts";
 import { createComposer } from "./composer.ts";
 import { createConnectionView } from "./connection-view.ts";
+import { startDiagnosis } from "./diagnosis.ts";
 import { byId } from "./dom.ts";
+import { createLogin } from "./login.ts";
 import { createVoice } from "./player.ts";
 import { continuable } from "./saved.ts";
 import { startTheme } from "./theme.ts";
@@ -11,7 +13,9 @@ import { createTranscript } from "./transcript.ts";
 
 function start(): void {
   const clock = createBrowserClock();
-  const client = createClient({ url: location.origin, clock });
+  const login = createLogin();
+  const client = createClient({ url: location.origin, clock, credential: () => login.token() });
+  login.watch(client);
   const voice = createVoice(byId("sound", HTMLButtonElement));
   const timeline = createTimeline();
   const connection = createConnectionView(client, clock);
@@ -63,6 +67,7 @@ function start(): void {
   startTheme(byId("theme", HTMLButtonElement));
   addEventListener("pagehide", () => client.save());
 
+  startDiagnosis(client, (text) => connection.explain(text));
   client.connect();
   transcript.restore();
 }

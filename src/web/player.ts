@@ -31,6 +31,7 @@ export function createVoice(button: HTMLButtonElement): Voice {
     button.setAttribute("aria-pressed", String(!muted));
     button.classList.toggle("button--waits", waits);
     button.title = waits ? "Press to hear it" : muted ? "Sound is off" : "Sound is on";
+    button.ariaLabel = waits ? "Press to hear it" : "Sound";
     // For whoever wants to know that sound really flows: sample frames scheduled, seconds the context has run.
     button.dataset["frames"] = String(player?.framesScheduled ?? 0);
     button.dataset["seconds"] = String(context?.currentTime ?? 0);

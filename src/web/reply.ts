@@ -8,7 +8,16 @@ import type { Exchange } from "./saved.ts";
 import type { Spoken } from "./spoken.ts";
 import { createTokensBody } from "./tokens-body.ts";
 import { createVoiceStrip } from "./voice-strip.ts";
-import { count, endInWords, failureInWords, several, short, size, STATUS_WORDS } from "./words.ts";
+import {
+  count,
+  endInWords,
+  failureInWords,
+  resetInWords,
+  several,
+  short,
+  size,
+  STATUS_WORDS,
+} from "./words.ts";
 
 export interface ReplyLinks {
   readonly client: Client;
@@ -108,8 +117,9 @@ export function createReply(exchange: Exchange, links: ReplyLinks): Reply {
       bytes += chunk.bytes.byteLength;
       strip.push(chunk.bytes, chunk.replayed);
     });
-    job.on("reset", () => {
+    job.on("reset", (reset) => {
       body.clear();
+      body.mark(make("span", "cut-mark", resetInWords(reset.reason)));
       strip.clear();
       links.spoken.clear();
       bytes = 0;

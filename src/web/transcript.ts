@@ -36,6 +36,8 @@ export function createTranscript(client: Client, clock: ClientClock, voice: Voic
   const onChange = beforePaint(() => {
     if (following) scroller.scrollTop = scroller.scrollHeight;
   });
+  // The composer grows and shrinks with what is written in it.
+  new ResizeObserver(onChange).observe(scroller);
   const links: ReplyLinks = {
     client,
     clock,

@@ -1,5 +1,6 @@
 /** What the page says, in plain words, when something is not as it should be; and how it writes numbers. */
 import type { JobEnd } from "../client/index.ts";
+import type { ResetReason } from "../protocol/events.ts";
 
 const LOSSES: Readonly<Record<string, string>> = {
   dropped: "Cut",
@@ -14,7 +15,7 @@ const LOSSES: Readonly<Record<string, string>> = {
 };
 
 const STOPS: Readonly<Record<string, string>> = {
-  unauthenticated: "The server does not know this session.",
+  unauthenticated: "The server does not know this page.",
   revoked: "This session was logged out.",
   replaced: "Another tab has taken over this session.",
   protocol_error: "The server did not understand this page.",
@@ -49,6 +50,17 @@ export function stopInWords(cause: string): string {
 /** A failure's code in words; what the server said itself where this page has none of its own. */
 export function failureInWords(code: string, detail: string): string {
   return FAILURES[code] ?? detail;
+}
+
+const RESETS: Readonly<Record<ResetReason, string>> = {
+  retry: "begun anew: the run before failed",
+  worker_lost: "begun anew: the worker was lost",
+  restart: "begun anew: the server was restarted",
+  released: "begun anew: the work was handed over",
+};
+
+export function resetInWords(reason: ResetReason): string {
+  return RESETS[reason] ?? "begun anew";
 }
 
 export function endInWords(end: JobEnd): string {

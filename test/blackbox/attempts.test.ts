@@ -103,7 +103,7 @@ describe("time limits", () => {
     ["idleMs", lastingBody({ idleMs: 300, maxAttempts: 1 }), "idle_timeout"],
   ];
   test.each(limits)(
-    "%s ends a run as %3$s, an error of origin timeout that may be retried",
+    "%s ends a run with its own code, an error of origin timeout that may be retried",
     async (_option, body, code) => {
       const startedMs = performance.now();
       const { job, log } = await runToEnd(body);

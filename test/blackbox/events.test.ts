@@ -4,6 +4,7 @@ import { type Api, expectProblem, lastingBody, newSession, tokensBody } from "..
 import { expectWhole, outline, textOf } from "../support/log-checker.ts";
 import { sharedServer } from "../support/server.ts";
 import { openNdjson, openSse, type SseBlock } from "../support/streams.ts";
+import { until } from "../support/wait.ts";
 import type { EventBody } from "../support/wire.ts";
 import { expectShape } from "../support/shape.ts";
 
@@ -39,7 +40,7 @@ describe("GET …/events as JSON", () => {
       job,
       attempt: 1,
       data: { bytes: expect.stringMatching(/^[A-Za-z0-9+/]+=*$/) },
-    ));
+    });
     expect(Buffer.from(audio?.data.bytes ?? "", "base64").byteLength).toBe(64);
     for (const { at } of log) expect(Math.abs(at - Date.now())).toBeLessThan(60_000);
     const format = log.find(({ kind }) => kind === "output.audio.format");
@@ -166,6 +167,7 @@ describe("GET …/events as NDJSON", () => {
 
   test("starts after `after` and follows a running job live", async () => {
     const { id } = await api.submit(tokensBody({ tokens: 5, intervalMs: 60 }));
+    await until("seq 2", async () => (await api.job(id)).head >= 2);
     await using stream = await openNdjson(urlOf(id, "?after=2"), api.token);
     const first = await stream.next();
     expect(first?.seq).toBe(3);

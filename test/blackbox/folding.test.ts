@@ -27,15 +27,21 @@ async function caughtUp(job: string, after = 0) {
 }
 
 describe("catching up", () => {
-  test("folds neighbouring texts into frames of at most 64 KiB that cover the log exactly", async () => {
-    const { job, log } = await ended(tokensBody({ tokens: 5000, size: 40 }));
-    const events = await caughtUp(job);
-    expectWhole(log, [{ after: 0, events }]);
-    const texts = events.filter(({ kind }) => kind === "output.text");
-    expect(texts.length).toBeLessThan(500);
-    for (const { frameBytes } of texts) expect(frameBytes).toBeLessThanOrEqual(65_536);
-    expect(texts.map(({ data }) => data.delta).join("")).toBe(textOf(log));
-  });
+  test.each([
+    [5000, 40],
+    [800, 1000],
+  ])(
+    "folds %d texts of %d into frames of at most 64 KiB that cover the log exactly",
+    async (tokens, size) => {
+      const { job, log } = await ended(tokensBody({ tokens, size }));
+      const events = await caughtUp(job);
+      expectWhole(log, [{ after: 0, events }]);
+      const texts = events.filter(({ kind }) => kind === "output.text");
+      expect(texts.length).toBeLessThan(tokens / 8);
+      for (const { frameBytes } of texts) expect(frameBytes).toBeLessThanOrEqual(65_536);
+      expect(texts.map(({ data }) => data.delta).join("")).toBe(textOf(log));
+    },
+  );
 
   test("starts inside what another connection got folded", async () => {
     const { job, log } = await ended(tokensBody({ tokens: 300, size: 10 }));

@@ -20,10 +20,10 @@ test("lists the built-in types with a JSON Schema, their outputs and limits", as
   const { status, body } = await api.call<TypeList>("GET", "/v1/types");
   expect(status).toBe(200);
   const outputs = Object.fromEntries(body.items.map(({ type, output }) => [type, output.toSorted()]));
-  expect(outputs).toMatchObject({
+  expectShape(outputs, {
     chat: ["text"],
     speech: ["audio"],
-    voice: ["audio", "text"],
+    voice: expect.arrayContaining(["audio", "text"]),
     tokens: ["audio", "text"],
   });
   for (const { input, limits } of body.items) {

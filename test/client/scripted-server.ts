@@ -121,7 +121,7 @@ function createPeer(
         protocol: 1,
         session: { id: session, userId: "anon_1", resumed, createdAt: "2026-01-01T00:00:00.000Z" },
         token: `token-of-${session}`,
-        tokenExpiresAt: "2026-01-01T00:15:00.000Z",
+        tokenExpiresAt: Date.UTC(2026, 0, 1, 0, 15),
         jobs: [],
         moreJobs: false,
         rooms: [],

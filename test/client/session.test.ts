@@ -18,7 +18,7 @@ test("open mode offers no token at first, and the session's token from then on",
 test("a token frame replaces the token", async () => {
   await using scene = createScene();
   const peer = await scene.online();
-  peer.send({ type: "token", token: "newer", tokenExpiresAt: "2026-01-01T00:30:00.000Z" });
+  peer.send({ type: "token", token: "newer", tokenExpiresAt: Date.UTC(2026, 0, 1, 0, 30) });
   peer.kill();
   expect((await scene.reconnect()).offered).toEqual(["holdline.v1", "bearer.newer"]);
 });
@@ -113,7 +113,9 @@ test("a session that is gone is replaced by a new one, which attaches to the unf
   peer.event(1, "job.queued", { position: 1 });
   await reaches(job, 1);
   peer.kill();
-  (await scene.reconnect()).close(CLOSE_CODES.session_gone);
+  const resumed = await scene.reconnect();
+  expect(resumed.offered).toEqual(["holdline.v1", "bearer.token-of-s1"]);
+  resumed.close(CLOSE_CODES.session_gone);
   // The session may live while its token is too old: a user token beside it is tried first.
   const second = await scene.reconnect();
   expect(second.offered).toEqual(["holdline.v1", "bearer.user", "session.token-of-s1"]);
@@ -145,6 +147,29 @@ test("an expired user token is fetched anew and sent beside the session's", asyn
   peer.close(CLOSE_CODES.token_expired);
   const second = await scene.reconnect();
   expect(second.offered).toEqual(["holdline.v1", "bearer.user2", "session.token-of-s1"]);
+});
+
+test("a cookie in place of a user token: the session's goes beside it when it has to be renewed", async () => {
+  await using scene = createScene({ credential: () => null });
+  const peer = await scene.online();
+  expect(peer.offered).toEqual(["holdline.v1"]);
+  peer.close(CLOSE_CODES.token_expired);
+  const second = await scene.reconnect();
+  expect(second.offered).toEqual(["holdline.v1", "session.token-of-s1"]);
+});
+
+test("strict binding: every connect and every call bears both tokens", async () => {
+  await using scene = createScene({ credential: () => "user", strictBinding: true });
+  const peer = await scene.online();
+  peer.kill();
+  const second = await scene.reconnect();
+  expect(second.offered).toEqual(["holdline.v1", "bearer.user", "session.token-of-s1"]);
+  second.welcome("s1", true);
+  await scene.phase("online");
+  scene.client.submit(BODY);
+  const { headers } = await acceptNext(scene.server);
+  expect(headers.get("Authorization")).toBe("Bearer token-of-s1");
+  expect(headers.get("Holdline-User-Token")).toBe("user");
 });
 
 test("a credential that cannot be fetched is tried again later", async () => {

@@ -152,14 +152,23 @@ test("cancel asks the server, and the end comes as an event", async () => {
 });
 
 test("closing a handle gives up its submit and its iteration", async () => {
-  await using scene = createScene();
+  const signals: (AbortSignal | null | undefined)[] = [];
+  const asked = Promise.withResolvers<void>();
+  await using scene = createScene({
+    fetch: (_url, init) => {
+      signals.push(init?.signal);
+      asked.resolve();
+      return new Promise(() => undefined);
+    },
+  });
   await scene.online();
   const job = scene.client.submit(BODY);
-  const iterating = Array.fromAsync(job);
-  await scene.server.requests.take();
+  const iterating = failure(Array.fromAsync(job));
+  await asked.promise;
   job.close();
   expect(await failure(job.accepted)).toMatchObject({ code: "closed" });
-  expect(await failure(iterating)).toMatchObject({ code: "closed" });
+  expect(await iterating).toMatchObject({ code: "closed" });
+  expect(signals.map((signal) => signal?.aborted)).toEqual([true]);
 });
 
 test("two handles of one job are refused rather than left to disturb each other", async () => {

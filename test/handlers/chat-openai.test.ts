@@ -150,6 +150,7 @@ describe("an answer", () => {
     ["[DONE] and no finish_reason", [delta("ok"), DONE]],
     ["[DONE] without a blank line after it", [delta("ok"), "data: [DONE]"]],
     ["a finish_reason and no [DONE]", [delta("ok", "length")]],
+    ["a finish_reason and half an event", [delta("ok", "stop"), 'data: {"usage":']],
     ["a finish_reason in the unfinished last event", [delta("o"), delta("k", "stop").trimEnd()]],
   ])("that ends with %s is complete", async (_, chunks) => {
     const { deltas, error } = await hear(streamOf(chunks));
@@ -196,15 +197,18 @@ describe("a bad answer", () => {
   const rows: [name: string, response: () => Response][] = [
     ["that ends without finish_reason or [DONE]", () => streamOf([delta("half")])],
     ["that ends within an event", () => streamOf([delta("half"), delta("other").slice(0, 20)])],
-    ["with an error in the stream", () => streamOf([delta("half"), event({ error: { message: "boom" } })])],
+    [
+      "with an error in the stream",
+      () => streamOf([delta("half"), event({ error: { message: "boom" } }), DONE]),
+    ],
     [
       "with an event of the kind error",
-      () => streamOf([delta("half"), 'event: error\ndata: {"message":"boom"}\n\n']),
+      () => streamOf([delta("half"), 'event: error\ndata: {"message":"boom"}\n\n', DONE]),
     ],
     ["with an event that is no JSON", () => streamOf([delta("half"), event("boom"), DONE])],
     ["with an event of another shape", () => streamOf([delta("half"), event({ choices: "boom" }), DONE])],
     ["with a giant line that never ends", () => streamOf([delta("half"), "data: ", line], { hang: true })],
-    ["with a giant line in one chunk", () => streamOf([delta("half"), `data: ${line}\n\n`, DONE])],
+    ["with a giant line in one chunk", () => streamOf([delta("half"), delta(line), DONE])],
     ["in HTML", () => new Response("<h1>boom</h1>", { headers: { "Content-Type": "text/html" } })],
     ["without a type", () => new Response(new TextEncoder().encode("boom"))],
     ["in JSON that is no completion", () => Response.json({ message: "boom" })],
@@ -319,7 +323,7 @@ describe("a refusal", () => {
       url: "http://upstream.test/v1",
       key: KEY,
       log,
-      fetch: () => Promise.resolve(new Response(said, { status: 401 })),
+      fetch: () => Promise.resolve(new Response(streamOf(said).body, { status: 401 })),
     });
     expect(logged).toEqual([
       [{ status: 401, said: `${"a".repeat(490)}[key]${"b".repeat(5)}` }, "the chat upstream refused"],

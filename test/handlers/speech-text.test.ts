@@ -32,7 +32,7 @@ describe("reading in English", () => {
     expect(readInEnglish(written)).toEqual({ text: "", foreign: true });
   });
 
-  test.each(["", "   ", "...", "😀", "***", "—", "\u0000"])("%j is silent", (written) => {
+  test.each(["", "   ", "...", "😀", "***", "—", "ə", "\u0000"])("%j is silent", (written) => {
     expect(readInEnglish(written)).toEqual({ text: "", foreign: false });
   });
 
@@ -112,6 +112,12 @@ describe("long sentences", () => {
     const [second] = cutLong(`Oh, ${"word ".repeat(100)}`);
     expect(second).toEndWith("word ");
     expect(second?.length).toBeGreaterThan(PIECE_CHARS - 6);
+  });
+
+  test("a row of code points that need two units each is cut between them", () => {
+    const pieces = cutLong(`a${"😀".repeat(400)}`);
+    expect(pieces.map((piece) => piece.length)).toEqual([299, 300, 202]);
+    for (const piece of pieces) expect(piece.isWellFormed()).toBeTrue();
   });
 
   test("pieces are the whole, none is too long, and none splits a code point", () => {

@@ -69,12 +69,15 @@ describe("input", () => {
     expect(speechInputSchema.safeParse(input).success).toBeFalse();
   });
 
-  test("has a JSON Schema in which every field is described", () => {
-    const schema = z.toJSONSchema(speechInputSchema);
+  test("has a JSON Schema in which every field is described, and the voices are listed", () => {
+    const schema = z.toJSONSchema(createSpeechHandler(builtIn).input);
     expect(schema.required).toEqual(["text"]);
     expect(schema.additionalProperties).toBe(false);
     for (const property of Object.values(schema.properties ?? {}))
       expect((property as { description?: string }).description).toBeString();
+    expect(schema.properties?.["voice"]).toMatchObject({
+      description: expect.stringContaining("slt, rms, awb, kal16, kal"),
+    });
   });
 });
 
@@ -116,6 +119,7 @@ describe("what is refused before it is stored", () => {
     const refusal = await refusalOf(builtIn, { text });
     expect(refusal?.pointer).toBe("/input/text");
     expect(refusal?.detail).toContain("nothing that can be spoken");
+    expect(await refusalOf(upstream, { text })).toEqual(text.trim() === "" ? refusal : null);
   });
 
   test("but not accents, emoji and signs among words", async () => {

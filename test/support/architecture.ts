@@ -18,7 +18,18 @@ const ROOMS = [
   "ws",
 ] as const;
 /** Files (or folders) at the top of src, in the order of what may import what; they may import every room. */
-const TOP = ["storage", "access", "pages", "node-id", "writer", "app", "cli", "index", "build", "main"] as const;
+const TOP = [
+  "storage",
+  "access",
+  "pages",
+  "node-id",
+  "writer",
+  "app",
+  "cli",
+  "index",
+  "build",
+  "main",
+] as const;
 /** Outside the order: whom they may import is listed. */
 const ASIDE: Readonly<Record<string, readonly string[]>> = {
   config: ["lib", "protocol"],

@@ -85,7 +85,11 @@ const IMPORTS = [
   /\bimport\s*\(?\s*["']([^"']+)["']/g,
 ];
 /** Files named without being imported: workers, assets. */
-const REFERENCES = [/\bnew URL\(\s*["']([^"']+)["']/g, /\bimport\.meta\.resolve\(\s*["']([^"']+)["']/g];
+const REFERENCES = [
+  /\bnew URL\(\s*["']([^"']+)["']/g,
+  /\bimport\.meta\.resolve\(\s*["']([^"']+)["']/g,
+  /<script\b[^>]*\bsrc="([^"]+)"/g,
+];
 
 function matches(text: string, patterns: readonly RegExp[]): string[] {
   return patterns.flatMap((pattern) => [...text.matchAll(pattern)].map((match) => match[1] ?? ""));
