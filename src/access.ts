@@ -4,7 +4,8 @@ import type { Clock } from "./lib/clock.ts";
 import type { Ids } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
 import { createGate, type Gate } from "./sessions/gate.ts";
-import { createEphemeralKeys, loadSigningKeys } from "./sessions/keys.ts";
+import { createEphemeralKeys, openSigningKeys } from "./sessions/keys.ts";
+import { createMachineTokens, type MachineTokenStore } from "./sessions/machine-tokens.ts";
 import { createRevocations, type Revocations } from "./sessions/revocations.ts";
 import { createSessions, type Sessions } from "./sessions/sessions.ts";
 import { createSessionTokens } from "./sessions/tokens.ts";
@@ -14,6 +15,7 @@ import type { SessionStore } from "./sessions/store.ts";
 export interface AccessOptions {
   readonly config: Config;
   readonly store: SessionStore;
+  readonly machineTokens: MachineTokenStore;
   readonly nodeId: string;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -36,9 +38,9 @@ function keySource({ authSecret, authPublicKey, authJwksUrl }: Config): UserKeyS
 /** Rejects when keys or revocations cannot be read: nobody is let in on a guess. */
 export async function openAccess(options: AccessOptions): Promise<Access> {
   const { config, store, nodeId, clock, ids, logger } = options;
-  const { resumeMs, sessionTokenMs } = config;
+  const { resumeMs, sessionTokenMs, userSessions } = config;
   const inMemory = config.databaseUrl === "sqlite::memory:";
-  const keys = inMemory ? await createEphemeralKeys() : await loadSigningKeys(config.dataDir, clock.wallMs());
+  const keys = await (inMemory ? createEphemeralKeys() : openSigningKeys({ ...config, clock, logger }));
   const issuer = config.publicUrl ?? "holdline";
   const sessionTokens = createSessionTokens({ keys, clock, ids, issuer, lifeMs: sessionTokenMs });
   const source = keySource(config);
@@ -56,6 +58,7 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
     logger,
     nodeId,
     resumeMs,
+    userSessions,
     tokenLifeMs: sessionTokenMs,
   });
   const revocations = createRevocations(store);
@@ -63,6 +66,7 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const gate = createGate({
     userTokens,
     sessionTokens,
+    machineTokens: createMachineTokens({ store: options.machineTokens, clock, logger }),
     sessions,
     revocations,
     clock,

@@ -1,5 +1,6 @@
 /** The composition root: the whole wiring on one screen. Nothing else knows which driver or engine is behind a contract. */
 import type { Server } from "bun";
+import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
 import type { Config } from "./config.ts";
 import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
@@ -9,24 +10,33 @@ import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
 import { createRequests } from "./hub/requests.ts";
+import { createAddresses } from "./http/address.ts";
 import { createAssets } from "./http/assets.ts";
+import { createDocuments } from "./http/documents/documents.ts";
+import type { AdminServices } from "./http/call.ts";
 import { createGuard } from "./http/guard.ts";
 import { createHttp, type HttpHandler } from "./http/http.ts";
-import { createSubmitter } from "./http/submit.ts";
+import { createOperator } from "./http/operator.ts";
+import { createRates, type Rates } from "./http/rates.ts";
+import { createSubmitter, type Submitter } from "./http/submit.ts";
 import { createFeed, type Feed } from "./jobs/feed.ts";
 import { createOrphans, type Orphans } from "./jobs/orphans.ts";
 import { createRetention, type Retention } from "./jobs/retention.ts";
-import { createSystemClock, type Clock } from "./lib/clock.ts";
+import type { JobStore } from "./jobs/store.ts";
+import { createSystemClock, instant, type Clock } from "./lib/clock.ts";
 import { createIds, type Ids, type SessionId } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
 import { loadNodeId } from "./node-id.ts";
 import { loadPages } from "./pages.ts";
 import { Refusal } from "./protocol/error.ts";
+import { LIMITS } from "./protocol/limits.ts";
 import type { PublishedLimits } from "./protocol/sessions.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import { openStorage, type Storage } from "./storage.ts";
+import { createProbe } from "./telemetry/probe.ts";
+import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 import { createRefresh } from "./ws/refresh.ts";
-import { createSockets, type SocketData } from "./ws/sockets.ts";
+import { createSockets, type SocketData, type Sockets } from "./ws/sockets.ts";
 
 export interface AppOptions {
   readonly config: Config;
@@ -45,6 +55,8 @@ export interface App {
   readonly url: string;
   /** Resolves when the server cannot go on and the process has to end. */
   readonly failed: Promise<Error>;
+  /** Resolves when an operator asked it to drain: whoever started it has to stop it now, as on a signal. */
+  readonly drainAsked: Promise<void>;
 }
 
 /** Seconds without a byte after which the runtime closes an HTTP connection: longer than any answer may wait. */
@@ -58,17 +70,20 @@ export function createApp(options: AppOptions): App {
   const { config, logger, clock = createSystemClock() } = options;
   const ids = createIds();
   const failure = Promise.withResolvers<Error>();
+  const drain = Promise.withResolvers<void>();
   let running: Running | null = null;
   let stopping: Promise<void> | null = null;
 
   return {
     failed: failure.promise,
+    drainAsked: drain.promise,
     get url() {
       if (running === null) throw new Error("the server is not running");
       return running.server.url.origin;
     },
     async start() {
-      running = await run({ config, logger, clock, ids, handlers: options.handlers ?? [] });
+      const askDrain = drain.resolve;
+      running = await run({ config, logger, clock, ids, askDrain, handlers: options.handlers ?? [] });
       void running.storage.failed.then((error) => failure.resolve(error));
     },
     stop() {
@@ -91,6 +106,7 @@ interface Base {
   readonly ids: Ids;
   /** Job types beside the built-in ones. */
   readonly handlers: readonly AnyHandler[];
+  readonly askDrain: () => void;
 }
 
 function publishedLimits(config: Config): PublishedLimits {
@@ -130,9 +146,37 @@ function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
   return hub;
 }
 
+/** The same storage, counted. */
+function countedStorage(storage: Storage, telemetry: Telemetry): Storage {
+  const { jobs, sessions } = storage;
+  return {
+    ...storage,
+    jobs: { ...jobs, execute: (command) => telemetry.writes.watch(jobs.execute(command)) },
+    sessions: {
+      ...sessions,
+      async create(session) {
+        await sessions.create(session);
+        telemetry.sessionOpened();
+      },
+    },
+  };
+}
+
+/** The same hub; what its sockets send is counted. */
+function countedHub(hub: Hub, { deliveries }: Telemetry): Hub {
+  return {
+    ...hub,
+    get size() {
+      return hub.size;
+    },
+    add: (socket) => hub.add(deliveries.counted(socket)),
+  };
+}
+
 /** Everything that works before the first request, in the order in which it starts. */
 interface Parts {
   readonly nodeId: string;
+  readonly telemetry: Telemetry;
   readonly storage: Storage;
   readonly access: Access;
   readonly feed: Feed;
@@ -146,14 +190,16 @@ interface Parts {
 
 async function wire(base: Base): Promise<Parts> {
   const { config, logger, clock, ids } = base;
-  const storage = await openStorage(config);
+  const telemetry = createTelemetry({ clock, version: packageJson.version });
+  const storage = countedStorage(await openStorage(config), telemetry);
   const store = storage.jobs;
   const nodeId =
     config.databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(config.dataDir, ids);
-  const access = await openAccess({ ...base, store: storage.sessions, nodeId });
+  const { machineTokens } = storage;
+  const access = await openAccess({ ...base, store: storage.sessions, machineTokens, nodeId });
   const { sessions } = access;
   const feed = createFeed();
-  const hub = createSeats(base, storage, sessions);
+  const hub = countedHub(createSeats(base, storage, sessions), telemetry);
   const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
   const registry = createRegistry([...builtin.handlers, ...base.handlers]);
   const bootId = ids.any();
@@ -172,42 +218,78 @@ async function wire(base: Base): Promise<Parts> {
   const retention = createRetention({ ...config, store, clock, logger });
 
   store.onCommitted((changes) => {
+    telemetry.jobs.committed(changes);
     hub.committed(changes);
     feed.committed(changes);
     scheduler.committed(changes);
   });
   sessions.onEnded((id) => {
+    telemetry.sessionLoggedOut();
     hub.closeSession(id, "revoked");
     orphans
       .loggedOut(id)
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
-  return { nodeId, storage, access, feed, hub, registry, scheduler, orphans, retention, builtin };
+  return { nodeId, telemetry, storage, access, feed, hub, registry, scheduler, orphans, retention, builtin };
 }
 
-function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
-  const { config, clock, logger, ids } = base;
-  const { nodeId, storage, access, feed, hub, registry, scheduler } = parts;
-  const store = storage.jobs;
+/** What `/v1/admin` reaches into. */
+function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServices {
+  const { clock, logger, askDrain } = base;
+  const { nodeId, storage, access, hub, scheduler } = parts;
+  const startedAt = new Date(clock.wallMs()).toISOString();
+  return {
+    operator: createOperator({
+      ...storage,
+      submitter,
+      revocations: access.revocations,
+      endSession: access.sessions.end,
+      clock,
+    }),
+    nodes: () => [{ id: nodeId, startedAt, connections: hub.size, running: scheduler.running }],
+    push: hub.push,
+    drain() {
+      logger.info({}, "an operator asked the server to drain");
+      askDrain();
+    },
+  };
+}
+
+/** The edge of the sockets: what a client may ask for over one, and at which rate. */
+function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boolean): Sockets {
+  const { config, clock, logger } = base;
+  const { nodeId, storage, access, hub } = parts;
   const { sessions, gate } = access;
-  const limits = publishedLimits(config);
-  const { framesPerMinute, userJobs, queueJobs, bodyBytes } = config;
+  const store = storage.jobs;
   const refresh = createRefresh({ gate, sessions, hub });
-  const requests = createRequests({ hub, store, clock, logger, framesPerMinute, refresh });
-  const heartbeat = { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs };
-  const sockets = createSockets({
+  const requests = createRequests({ ...config, hub, store, clock, logger, refresh });
+  return createSockets({
     hub,
     requests,
     sessions,
     gate,
+    rates,
     store,
     clock,
     logger,
     nodeId,
-    limits,
-    heartbeat,
+    limits: publishedLimits(config),
+    heartbeat: { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs },
     draining,
   });
+}
+
+function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
+  const { config, clock, logger, ids } = base;
+  const { telemetry, storage, access, feed, hub, registry, scheduler } = parts;
+  const store = storage.jobs;
+  const { sessions, gate } = access;
+  const limits = publishedLimits(config);
+  const { userJobs, queueJobs, bodyBytes } = config;
+  // Asked while a request is answered, when the server is there.
+  const peerOf = (request: Request): string | null => server.requestIP(request)?.address ?? null;
+  const rates = createRates({ ...config, clock, addressOf: createAddresses({ ...config, peerOf }) });
+  const sockets = openSockets(base, parts, rates, draining);
   // Nothing arrives before this function returned: then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
   const server = Bun.serve({
@@ -230,6 +312,7 @@ function listen(base: Base, parts: Parts, draining: () => boolean): Server<Socke
     feed,
     sessions,
     gate,
+    rates,
     registry,
     submitter,
     clock,
@@ -238,10 +321,15 @@ function listen(base: Base, parts: Parts, draining: () => boolean): Server<Socke
     limits,
     bodyBytes,
     draining,
+    admin: createAdmin(base, parts, submitter),
   };
   answer = createHttp({
     ...services,
     guard,
+    requests: telemetry.requests,
+    scrape: () => telemetry.render({ connections: hub.size, runs: scheduler.running }),
+    storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
+    documents: createDocuments({ ...config, version: packageJson.version }),
     asset: createAssets(loadPages),
     upgrade: (request, origin) => sockets.upgrade(request, server, origin),
   });
@@ -260,6 +348,7 @@ async function shutDown({ config, clock }: Base, parts: Parts, server: Server<So
   await server.stop(true);
   await parts.access.sessions.stop();
   await parts.builtin.stop();
+  parts.telemetry.stop();
   await parts.storage.stop();
 }
 
@@ -270,6 +359,7 @@ async function run(base: Base): Promise<Running> {
   parts.hub.start();
   parts.orphans.start();
   parts.retention.start();
+  parts.telemetry.start();
   let draining = false;
   const server = listen(base, parts, () => draining);
   return {
@@ -280,6 +370,14 @@ async function run(base: Base): Promise<Running> {
       return shutDown(base, parts, server);
     },
   };
+}
+
+/** How long the storage may take to confirm a write before the server is not ready, and how long its answer counts. */
+const STORAGE_PROBE = { deadlineMs: 1000, freshMs: 1000 } as const;
+
+/** The way of every write, and nothing changes: nobody holds a lease under this name. */
+function writeNothing(store: JobStore, clock: Clock): Promise<unknown> {
+  return store.execute({ op: "renew", at: instant(clock), owner: "probe", leaseMs: LIMITS.leaseMs });
 }
 
 /** How long a session has been without a socket: 0 with one, for ever when it is over. */

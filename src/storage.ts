@@ -1,15 +1,21 @@
 /** The one switch from a database URL to the drivers behind it: opens, locks, migrates, and gives the stores. */
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { JobStore } from "./jobs/store.ts";
-import { createSqliteJobReads } from "./jobs/sqlite/reads.ts";
+import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
 import { createJobParticipant, createSqliteJobStore, JOBS } from "./jobs/sqlite/store.ts";
 import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
+import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
+import {
+  createMachineTokenParticipant,
+  createSqliteMachineTokenStore,
+  MACHINE_TOKENS,
+} from "./sessions/machine-tokens-sqlite.ts";
 import { createSessionParticipant, createSqliteSessionStore, SESSIONS } from "./sessions/sqlite.ts";
 import type { SessionStore } from "./sessions/store.ts";
 import { openSqlite, type SqliteConnection } from "./sqlite/database.ts";
 import { lockFolder } from "./sqlite/lock.ts";
-import { migrate } from "./sqlite/migrate.ts";
+import { assertSchema, migrate } from "./sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "./sqlite/migrations.ts";
 import { startWriterThread } from "./sqlite/thread.ts";
 import { createInlineWriter, type Participant, type Writer } from "./sqlite/writer.ts";
@@ -17,6 +23,7 @@ import { createInlineWriter, type Participant, type Writer } from "./sqlite/writ
 export interface Storage {
   readonly jobs: JobStore;
   readonly sessions: SessionStore;
+  readonly machineTokens: MachineTokenStore;
   /** Resolves when the storage can no longer tell what it holds: the process has to stop. */
   readonly failed: Promise<Error>;
   /** Commits what was given, then closes. */
@@ -36,6 +43,7 @@ export function createParticipants(connection: SqliteConnection): Readonly<Recor
   return {
     [JOBS]: createJobParticipant(createSqliteJobTables(connection)),
     [SESSIONS]: createSessionParticipant(connection),
+    [MACHINE_TOKENS]: createMachineTokenParticipant(connection),
   };
 }
 
@@ -59,6 +67,7 @@ function assemble(writer: Writer, reader: SqliteConnection, close: () => void): 
   return {
     jobs: createSqliteJobStore(writer, createSqliteJobReads(reader)),
     sessions: createSqliteSessionStore(writer, reader),
+    machineTokens: createSqliteMachineTokenStore(writer, reader),
     failed: writer.failed,
     async stop() {
       await writer.stop();
@@ -92,6 +101,54 @@ export function migrateStorage({ databaseUrl, dataDir, durability }: StorageOpti
   } finally {
     unlock();
   }
+}
+
+/** There is nothing to look into: no server has made it yet, or only the server itself can see it. */
+export class NoDatabaseError extends Error {
+  override readonly name = "NoDatabaseError";
+}
+
+/** What a program may do while a server runs on the same database: read, and keep the tokens of machines. */
+export interface StorageBeside extends Pick<Storage, "machineTokens" | "stop"> {
+  readonly jobs: JobReads;
+  readonly sessions: Pick<SessionStore, "find" | "page">;
+}
+
+/** The file of an installation that exists, at the schema of this version. Throws a sentence for the operator. */
+function existingFile({ databaseUrl, durability }: StorageOptions): string {
+  const path = sqlitePath(databaseUrl);
+  if (path === ":memory:")
+    throw new NoDatabaseError("the database is in the memory of the server: nobody else can see it");
+  if (!existsSync(path)) {
+    throw new NoDatabaseError(`there is no database at ${path} yet: start the server once, or run holdline migrate`);
+  }
+  const connection = openSqlite({ path, durability, readonly: true });
+  try {
+    assertSchema(connection.raw, SQLITE_MIGRATIONS);
+  } finally {
+    connection.close();
+  }
+  return path;
+}
+
+/**
+ * Opens the database of an installation whether or not a server runs on it. The folder's lock is not taken, so only
+ * what no server keeps in its memory can be written. Throws NoDatabaseError, OlderSchemaError or NewerSchemaError.
+ */
+export function openStorageBeside(options: StorageOptions): StorageBeside {
+  const path = existingFile(options);
+  const connection = openSqlite({ path, durability: options.durability });
+  const tokens = { [MACHINE_TOKENS]: createMachineTokenParticipant(connection) };
+  const writer = createInlineWriter(connection.raw, tokens);
+  return {
+    jobs: createSqliteJobReads(connection),
+    sessions: createSqliteSessionStore(writer, connection),
+    machineTokens: createSqliteMachineTokenStore(writer, connection),
+    async stop() {
+      await writer.stop();
+      connection.close();
+    },
+  };
 }
 
 /** Opens the storage. Rejects with FolderInUseError, NewerSchemaError, or whatever the file system says. */

@@ -113,6 +113,19 @@ CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_expiry ON sessions (expires_by) WHERE expires_by IS NOT NULL;
 CREATE INDEX sessions_forget ON sessions (forget_at) WHERE forget_at IS NOT NULL;
 
+CREATE TABLE machine_tokens (
+  id TEXT PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE, -- base64url SHA-256; the secret itself is nowhere
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  types TEXT, -- JSON array; NULL: all
+  rooms TEXT, -- JSON array; NULL: all
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  last_used_at INTEGER,
+  revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE revocations (
   kind TEXT NOT NULL,
   subject TEXT NOT NULL,

@@ -20,6 +20,22 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: "Check, print or document the settings",
     load: async () => (await import("./config.ts")).config,
   },
+  token: {
+    summary: "Make, list and revoke tokens of workers, operators and publishers",
+    load: async () => (await import("./token.ts")).token,
+  },
+  keys: {
+    summary: "List and rotate the keys that sign session tokens",
+    load: async () => (await import("./keys.ts")).keys,
+  },
+  jobs: {
+    summary: "List, show, cancel and retry jobs of all users",
+    load: async () => (await import("./jobs.ts")).jobs,
+  },
+  sessions: {
+    summary: "List sessions of all users, and revoke them",
+    load: async () => (await import("./sessions.ts")).sessions,
+  },
   health: {
     summary: "Ask a running server whether it is ready",
     load: async () => (await import("./health.ts")).health,

@@ -8,14 +8,15 @@ const TIMEOUT_MS = 3000;
 const TIMEOUT_MOST_MS = 600_000;
 
 /** Where a process on this machine reaches a server of this configuration. */
-function addressOf({ host, port }: Config): string {
+export function addressOf({ host, port }: Config): string {
   if (port === 0) throw new UsageError("The port is 0, so it cannot be known here: say --url URL.");
   // "Every address" is a place to listen, not one to connect to.
   const reached = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return `http://${isIPv6(reached) ? `[${reached}]` : reached}:${port}`;
 }
 
-function givenAddress(url: string): string {
+/** The origin of a URL from the command line. Throws a UsageError when it is none. */
+export function givenAddress(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
     throw new UsageError(`--url needs a URL that begins with http:// or https://.`);

@@ -18,6 +18,8 @@ interface Running {
   stop(): Promise<void>;
   /** Resolves with the reason when it cannot go on. */
   readonly failed: Promise<Error>;
+  /** Resolves when it was asked over its own API to end. */
+  readonly drainAsked: Promise<void>;
 }
 
 export interface Life {
@@ -56,7 +58,8 @@ export async function live(life: Life): Promise<ExitCode> {
     return 1;
   }
   logger.announce({ url: app.url }, "listening");
-  const end = await Promise.race([signaled, app.failed]);
+  const asked = app.drainAsked.then(() => "drain");
+  const end = await Promise.race([signaled, app.failed, asked]);
   if (end instanceof Error) {
     tellFailure(life, "cannot go on", end);
     return 1;

@@ -63,7 +63,7 @@ const listening = {
   trustedProxies: list({
     allowed: "IP addresses or CIDR blocks",
     check: proxyProblem,
-    description: "Proxies whose `X-Forwarded-*` headers count.",
+    description: "Proxies whose `X-Forwarded-For` counts.",
   }),
 };
 

@@ -26,6 +26,8 @@ export interface OutputLog {
   text(delta: string, index: number): Promise<void>;
   /** Resolves when all that was written is committed. */
   settle(): Promise<void>;
+  /** Why the storage did not take something that was written; null when it took all it was given. */
+  readonly failure: Error | null;
   /** Nothing more is written: what still gathers, and every later write, rejects with `reason`. */
   close(reason: Error): void;
 }
@@ -55,6 +57,7 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
   let timer: Timer | null = null;
   let wroteText = false;
   let closed: Error | null = null;
+  let failure: Error | null = null;
   let pumping: Promise<void> | null = null;
 
   const refuse = (waiters: readonly Waiter[], reason: Error): void => {
@@ -86,8 +89,9 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
           close(closed ?? reason);
         }
       } catch (error) {
-        refuse(waiters, error as Error);
-        close(error as Error);
+        failure = error as Error;
+        refuse(waiters, failure);
+        close(failure);
       }
     }
   };
@@ -152,6 +156,10 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
     async settle() {
       flushText();
       while (pumping !== null) await pumping;
+    },
+
+    get failure() {
+      return failure;
     },
 
     close,

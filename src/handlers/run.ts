@@ -65,27 +65,26 @@ interface Watch {
 
 /** The three time limits of a run; the first that passes stops it. */
 function watchTime({ job }: ClaimedJob, clock: Clock, stop: (reason: RunStopped) => void): Watch {
-  const timers = new Set<Timer>();
-  const limit = (delayMs: number, code: string, message: string): Timer => {
-    const timer = clock.after(delayMs, () =>
-      stop(new RunStopped(code, { error: { code, message, origin: "timeout" } })),
-    );
-    timers.add(timer);
-    return timer;
-  };
-  limit(job.timeoutMs, "timeout", `The run took longer than ${job.timeoutMs} ms.`);
+  const limit = (delayMs: number, code: string, message: string): Timer =>
+    clock.after(delayMs, () => stop(new RunStopped(code, { error: { code, message, origin: "timeout" } })));
+  let over = false;
+  const whole = limit(job.timeoutMs, "timeout", `The run took longer than ${job.timeoutMs} ms.`);
   let quiet: Timer | null =
     job.firstOutputMs === null
       ? null
       : limit(job.firstOutputMs, "first_output_timeout", `No output within ${job.firstOutputMs} ms.`);
   return {
     heardOutput() {
+      // What a handler writes after its end is refused, and starts no watch.
+      if (over) return;
       quiet?.cancel();
       quiet =
         job.idleMs === null ? null : limit(job.idleMs, "idle_timeout", `No output for ${job.idleMs} ms.`);
     },
     cancel() {
-      for (const timer of timers) timer.cancel();
+      over = true;
+      whole.cancel();
+      quiet?.cancel();
     },
   };
 }
@@ -176,6 +175,10 @@ function createRunningJob(
   };
 }
 
+function notStored(cause: Error): JobError {
+  return new JobError("handler_error", "The output could not be stored.", { origin: "server", cause });
+}
+
 /** JSON text of what a handler returned. Throws when it is too large or no JSON. */
 function resultText(value: unknown, eventBytes: number): string {
   let text: string | undefined;
@@ -221,10 +224,10 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
   const { job } = claimed;
   const controller = new AbortController();
   let stopped: RunStopped | null = null;
-  let ended = false;
+  let ending: Promise<void> | null = null;
 
   const stop = (reason: RunStopped): void => {
-    if (stopped !== null || ended) return;
+    if (stopped !== null || ending !== null) return;
     stopped = reason;
     log.close(reason);
     controller.abort(reason);
@@ -252,9 +255,7 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
     },
   });
 
-  const finish = async (how: RunEnd): Promise<void> => {
-    if (ended) return;
-    ended = true;
+  const writeEnd = async (how: RunEnd): Promise<void> => {
     watch.cancel();
     try {
       await store.execute({ op: "end", at: instant(clock), id: job.id, lease: job.leaseToken, how });
@@ -264,6 +265,9 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
     }
   };
 
+  /** The first end counts; whoever comes later waits for it. */
+  const finish = (how: RunEnd): Promise<void> => (ending ??= writeEnd(how));
+
   const watch = watchTime(claimed, clock, stop);
   const running = createRunningJob(claimed, options, log, () => watch.heardOutput(), controller.signal);
 
@@ -272,6 +276,11 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
     try {
       const value = await handler.run(running, handler.input.parse(JSON.parse(claimed.input)));
       await log.settle();
+      // The handler need not have waited for its writes; that they are stored is what success means.
+      if (stopped === null && log.failure !== null) {
+        logger.error({ error: log.failure }, "the output of a run could not be stored");
+        throw notStored(log.failure);
+      }
       how =
         stopped === null
           ? { kind: "succeeded", result: resultText(value, options.eventBytes) }

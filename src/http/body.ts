@@ -52,6 +52,10 @@ async function receive(request: Request, { bodyBytes, clock }: BodyOptions): Pro
   });
   try {
     return await Promise.race([whole, late.promise]);
+  } catch (error) {
+    // The client left, or the runtime closed the connection over a broken chunk: nothing of ours failed.
+    if (request.signal.aborted) throw new Refusal("invalid_request", "The body broke off.", { cause: error });
+    throw error;
   } finally {
     timer.cancel();
   }
@@ -91,12 +95,14 @@ export function fieldErrors(error: z.ZodError, base = ""): FieldError[] {
   });
 }
 
-/** The value as its schema says, or a refusal that points at every fault. */
+/** The value as its schema says, or a refusal that points at every fault, as far as there are not too many. */
 export function parseBody<Output>(schema: z.ZodType<Output>, value: unknown, base = ""): Output {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = fieldErrors(parsed.error, base);
   const first = errors[0];
   const place = first === undefined || first.pointer === "" ? "The body" : first.pointer;
-  throw new Refusal("invalid_request", `${place}: ${first?.detail ?? "is not valid"}`, { errors });
+  throw new Refusal("invalid_request", `${place}: ${first?.detail ?? "is not valid"}`, {
+    errors: errors.slice(0, LIMITS.fieldErrors),
+  });
 }

@@ -1,23 +1,40 @@
 /** What every route knows of the call it answers, and what all of them need to answer it. */
 import type { Context } from "hono";
 import type { Registry } from "../handlers/registry.ts";
+import type { Hub } from "../hub/hub.ts";
 import type { Feed } from "../jobs/feed.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import type { NodeObject } from "../protocol/admin.ts";
 import { Refusal } from "../protocol/error.ts";
 import type { PublishedLimits } from "../protocol/sessions.ts";
 import type { Gate, Principal, Visitor } from "../sessions/gate.ts";
+import type { MachineKind, MachineToken } from "../sessions/machine-tokens.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import type { VerifiedUser } from "../sessions/user-tokens.ts";
+import type { Operator } from "./operator.ts";
+import type { Left, Rates } from "./rates.ts";
 import type { Submitter } from "./submit.ts";
 import type { Trace } from "./trace.ts";
+
+/** What only operators may ask for. */
+export interface AdminServices {
+  readonly operator: Operator;
+  readonly nodes: () => readonly NodeObject[];
+  /** Hands a frame to the open sockets of the audience; how many took it. */
+  readonly push: Hub["push"];
+  /** Begins to shut down, as on SIGTERM. */
+  readonly drain: () => void;
+}
 
 export interface HttpServices {
   readonly store: JobStore;
   readonly feed: Feed;
   readonly sessions: Sessions;
   readonly gate: Gate;
+  readonly rates: Rates;
   readonly registry: Registry;
   readonly submitter: Submitter;
   readonly clock: Clock;
@@ -25,13 +42,20 @@ export interface HttpServices {
   readonly logger: Logger;
   readonly bodyBytes: number;
   readonly limits: PublishedLimits;
+  readonly admin: AdminServices;
   /** Stops taking work; reads go on. */
   readonly draining: () => boolean;
 }
 
 /** What the edge found out before any route ran. */
 export interface CallEnv {
-  Bindings: { trace: Trace; url: URL; origin: string | null };
+  Bindings: {
+    trace: Trace;
+    url: URL;
+    origin: string | null;
+    /** Set when the call was counted; infinite until then. */
+    left: Left;
+  };
 }
 
 export type Call = Context<CallEnv>;
@@ -41,9 +65,47 @@ export function visitorOf(call: Call): Visitor {
   return { method: call.req.method, headers: call.req.raw.headers, origin: call.env.origin };
 }
 
-/** Who calls. Rejects with the 401 or 403 that fits. */
-export function authenticate(services: HttpServices, call: Call): Promise<Principal> {
-  return services.gate.authenticate(visitorOf(call));
+/** What the credential of a call proves. Bad ones are counted by address, and refused unseen when there were too many. */
+async function judged<Proof>(
+  { gate, rates }: HttpServices,
+  call: Call,
+  judge: (visitor: Visitor) => Promise<Proof>,
+): Promise<Proof> {
+  const visitor = visitorOf(call);
+  const addressOf = (): string => rates.addressOf(call.req.raw);
+  rates.refuseFailing(addressOf, () => {
+    const beside = visitor.headers.get("holdline-user-token");
+    return gate.knows({ ...gate.offered(visitor, []), session: beside });
+  });
+  try {
+    return await judge(visitor);
+  } catch (error) {
+    rates.countFailure(addressOf, error);
+    throw error;
+  }
+}
+
+/** Who calls. Rejects with the 401 or 403 that fits, and with `rate_limited`. */
+export async function authenticate(services: HttpServices, call: Call): Promise<Principal> {
+  const principal = await judged(services, call, (visitor) => services.gate.authenticate(visitor));
+  call.env.left = services.rates.countUser(principal.userId);
+  return principal;
+}
+
+/** The machine that calls. Rejects with the 401 or 403 that fits; bad ones are counted by address. */
+export function authenticateMachine(
+  services: HttpServices,
+  call: Call,
+  kind: MachineKind,
+): Promise<MachineToken> {
+  return judged(services, call, (visitor) => services.gate.machine(visitor, kind));
+}
+
+/** Whose session is to be opened; null: an anonymous one. Rejects like `authenticate`; counted by address. */
+export async function authenticateOpener(services: HttpServices, call: Call): Promise<VerifiedUser | null> {
+  const { gate, rates } = services;
+  call.env.left = rates.countAddress(rates.addressOf(call.req.raw));
+  return judged(services, call, (visitor) => gate.opener(visitor));
 }
 
 /** A JSON answer that no cache keeps. */

@@ -22,17 +22,32 @@ export interface Guard {
 
 const TOKEN_PARAMETERS = new Set(["token", "access_token", "session_token", "auth", "jwt", "key"]);
 const JWT_SHAPE = /^[\w-]{10,}\.[\w-]{10,}\.[\w-]*$/;
+const MACHINE_SHAPE = /^hl[wap]_[\w-]{16,}$/;
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
 function refuseTokens(url: URL): void {
   if (url.search === "") return;
   for (const [name, value] of url.searchParams) {
-    if (TOKEN_PARAMETERS.has(name.toLowerCase()) || JWT_SHAPE.test(value)) {
+    const isToken = [name, value].some((text) => JWT_SHAPE.test(text) || MACHINE_SHAPE.test(text));
+    if (isToken || TOKEN_PARAMETERS.has(name.toLowerCase())) {
       throw new Refusal(
         "token_in_url",
         "Tokens travel in the Authorization header, never in a URL: URLs are logged.",
       );
     }
+  }
+}
+
+/**
+ * Headers of which a request may have one only (RFC 9112 sections 3.2 and 6.3). The runtime takes the first `Host` and
+ * lets equal lengths pass, joined with a comma, and `Number("9, 9")` is over no limit.
+ */
+function refuseRepeated(headers: Headers): void {
+  for (const name of ["host", "content-length"]) {
+    if (headers.get(name)?.includes(",") !== true) continue;
+    throw new Refusal("invalid_request", `The header ${name} was sent more than once.`, {
+      headers: { Connection: "close" },
+    });
   }
 }
 
@@ -61,6 +76,7 @@ export function createGuard(options: GuardOptions): Guard {
   return {
     origins,
     check(request) {
+      refuseRepeated(request.headers);
       const url = parseUrl(request);
       // Open mode trusts whoever reaches it: a page that points its own name at 127.0.0.1 must not (DNS rebinding).
       if (!anyHost && !hosts.has(url.hostname)) {

@@ -1,17 +1,30 @@
 /** The HTTP edge: every route on one screen, what is done for all of them, and errors mapped once. */
 import { Hono } from "hono";
 import { Refusal } from "../protocol/error.ts";
+import type { RequestCounters } from "../telemetry/requests.ts";
 import type { Asset } from "./assets.ts";
-import type { CallEnv, Call, HttpServices } from "./call.ts";
+import type { CallEnv, Call } from "./call.ts";
 import type { Guard } from "./guard.ts";
 import { problemResponse, toRefusal } from "./problem.ts";
-import { live, listTypes, ready } from "./routes/about.ts";
+import {
+  cancelAnyJob,
+  drain,
+  listAllJobs,
+  listAllSessions,
+  listNodes,
+  push,
+  readAnyJob,
+  retryAnyJob,
+  revoke,
+} from "./routes/admin.ts";
+import { type AboutServices, documentRoute, live, listTypes, metrics, ready } from "./routes/about.ts";
 import { readAudio, readEvents, readJobOutput } from "./routes/events.ts";
 import { cancelJob, deleteJob, listJobs, readJob, retryJob, submitJob } from "./routes/jobs.ts";
 import { endSession, listSessions, openSession, readSession, renewToken } from "./routes/sessions.ts";
 import { readTrace } from "./trace.ts";
 
-export interface HttpOptions extends HttpServices {
+export interface HttpOptions extends AboutServices {
+  readonly requests: RequestCounters;
   readonly guard: Guard;
   /** The playground's files by path; null for a path that is none. */
   readonly asset: (path: string) => Promise<Asset | null>;
@@ -19,14 +32,15 @@ export interface HttpOptions extends HttpServices {
   readonly upgrade: (request: Request, origin: string | null) => void;
 }
 
-type Route = (services: HttpServices, call: Call) => Promise<Response>;
+type Route = (services: AboutServices, call: Call) => Promise<Response>;
 type Method = "GET" | "POST" | "DELETE";
 
 /** The socket's address answers GET only; it is listed so that other methods learn that. */
 const CONNECT_ROUTE: Route = () =>
   Promise.reject(new Refusal("upgrade_required", "This address speaks WebSocket."));
 
-const ROUTES: readonly (readonly [Method, string, Route])[] = [
+/** documents/ describes each of them; a test holds that. */
+export const ROUTES: readonly (readonly [Method, string, Route])[] = [
   ["POST", "/v1/jobs", submitJob],
   ["GET", "/v1/jobs", listJobs],
   ["GET", "/v1/jobs/:id", readJob],
@@ -43,8 +57,22 @@ const ROUTES: readonly (readonly [Method, string, Route])[] = [
   ["POST", "/v1/sessions/current/token", renewToken],
   ["GET", "/v1/sessions/:id", readSession],
   ["DELETE", "/v1/sessions/:id", endSession],
+  ["GET", "/v1/admin/nodes", listNodes],
+  ["GET", "/v1/admin/sessions", listAllSessions],
+  ["GET", "/v1/admin/jobs", listAllJobs],
+  ["GET", "/v1/admin/jobs/:id", readAnyJob],
+  ["POST", "/v1/admin/jobs/:id/cancel", cancelAnyJob],
+  ["POST", "/v1/admin/jobs/:id/retry", retryAnyJob],
+  ["POST", "/v1/admin/revocations", revoke],
+  ["POST", "/v1/admin/push", push],
+  ["POST", "/v1/admin/drain", drain],
   ["GET", "/healthz", live],
   ["GET", "/readyz", ready],
+  ["GET", "/metrics", metrics],
+  ["GET", "/openapi.json", documentRoute("openapi")],
+  ["GET", "/asyncapi.json", documentRoute("asyncapi")],
+  ["GET", "/docs", documentRoute("page")],
+  ["GET", "/docs/reference.css", documentRoute("style")],
 ];
 
 const EXPOSED =
@@ -115,17 +143,31 @@ export type HttpHandler = (request: Request) => Promise<Response | undefined>;
 
 /** Where sockets are opened. */
 const CONNECT = "/v1/connect";
+const SWITCHING_PROTOCOLS = 101;
+
+/** What a call bears beside what routes look at: which of them it was, as a pattern, to be counted by. */
+type EdgeBindings = CallEnv["Bindings"] & { route: string };
+
+function mark(call: Call, route: string): void {
+  (call.env as EdgeBindings).route = route;
+}
 
 export function createHttp(options: HttpOptions): HttpHandler {
-  const { guard, ids, logger } = options;
+  const { guard, ids, logger, rates, requests } = options;
   const app = new Hono<CallEnv>();
-  for (const [method, path, route] of ROUTES) app.on(method, path, (call) => route(options, call));
+  for (const [method, path, route] of ROUTES) {
+    app.on(method, path, (call) => {
+      mark(call, path);
+      return route(options, call);
+    });
+  }
   app.notFound(async (call) => {
     const { path, method } = call.req;
     if (method === "OPTIONS" && methodsOf(path).length > 0) return preflight(path);
     const asset = method === "GET" || method === "HEAD" ? await options.asset(path) : null;
-    if (asset !== null) return new Response(asset.bytes, { headers: asset.headers });
-    return refuseUnknown(method, path);
+    if (asset === null) return refuseUnknown(method, path);
+    mark(call, "asset");
+    return new Response(asset.bytes, { headers: asset.headers });
   });
   app.onError((error) => {
     throw error;
@@ -135,17 +177,29 @@ export function createHttp(options: HttpOptions): HttpHandler {
     const trace = readTrace(request.headers, ids);
     let origin: string | null = null;
     let path = "/";
-    const tell = (response: Response): Response => finish(response, { ...trace, origin });
+    let env: EdgeBindings | null = null;
+    const begun = requests.begin();
+    const count = (status: number): void => {
+      const route = path === CONNECT ? CONNECT : (env?.route ?? "none");
+      requests.count({ route, method: request.method, status, begun });
+    };
+    const tell = (response: Response): Response => {
+      count(response.status);
+      if (env !== null) rates.describe(response.headers, env.left);
+      return finish(response, { ...trace, origin });
+    };
     try {
       const checked = guard.check(request);
       ({ origin } = checked);
       path = checked.url.pathname;
       if (path === CONNECT && request.method === "GET") {
         options.upgrade(request, origin);
+        count(SWITCHING_PROTOCOLS);
         // The runtime answers an upgrade by itself.
         return undefined;
       }
-      return tell(await app.fetch(request, { trace, url: checked.url, origin }));
+      env = { trace, url: checked.url, origin, left: Number.POSITIVE_INFINITY, route: "none" };
+      return tell(await app.fetch(request, env));
     } catch (error) {
       const refusal = toRefusal(error);
       if (refusal.code === "internal") {

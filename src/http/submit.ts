@@ -9,6 +9,7 @@ import type { Ids, JobId } from "../lib/ids.ts";
 import { Refusal } from "../protocol/error.ts";
 import { submitSchema, type SubmitOptions } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import { quotaHeaders } from "../protocol/quota.ts";
 import type { Principal } from "../sessions/gate.ts";
 import { isAllowed } from "../sessions/user-tokens.ts";
 import { parseBody } from "./body.ts";
@@ -103,9 +104,11 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
       case "reused":
         throw reused();
       case "too_many_jobs":
-        throw new Refusal("too_many_jobs", `At most ${options.userJobs} unfinished jobs (userJobs).`);
+        throw tooManyJobs(options.userJobs);
       case "queue_full":
-        throw new Refusal("queue_full", `The queue holds its most (queueJobs, ${options.queueJobs}).`);
+        throw new Refusal("queue_full", `The queue holds its most (queueJobs, ${options.queueJobs}).`, {
+          extra: { limit: "queueJobs" },
+        });
     }
   };
 
@@ -184,6 +187,14 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
       return storeJob(spec, input, key, "");
     },
   };
+}
+
+/** Nobody knows when one of them ends: worth another look in a second. */
+function tooManyJobs(userJobs: number): Refusal {
+  return new Refusal("too_many_jobs", `At most ${userJobs} unfinished jobs of one user (userJobs).`, {
+    extra: { limit: "userJobs" },
+    headers: quotaHeaders({ policy: "jobs", most: userJobs, left: 0, seconds: 1 }),
+  });
 }
 
 function reused(): Refusal {

@@ -47,6 +47,8 @@ export interface Requests {
 }
 
 const MINUTE_MS = 60_000;
+/** How much of a name that a client made up is repeated to it. */
+const NAME_CHARS = 64;
 
 function parseFrame(
   message: string | Uint8Array,
@@ -59,9 +61,13 @@ function parseFrame(
   const id = (parsed.value as { id?: unknown } | null)?.id;
   const issue = frame.error.issues[0];
   const place = issue === undefined || issue.path.length === 0 ? "the frame" : `/${issue.path.join("/")}`;
+  // Names of unknown fields are the client's words, as many and as long as it likes: the first is told, shortened.
+  const unknown = issue?.code === "unrecognized_keys" ? (issue.keys[0] ?? "").slice(0, NAME_CHARS) : null;
+  const fault =
+    unknown === null ? (issue?.message ?? "not valid") : `${JSON.stringify(unknown)} is not a known field`;
   return {
-    malformed: `${place}: ${issue?.message ?? "not valid"}`,
-    ...(typeof id === "string" ? { re: id } : {}),
+    malformed: `${place}: ${fault}`,
+    ...(typeof id === "string" && id.length <= LIMITS.frameIdChars ? { re: id } : {}),
   };
 }
 

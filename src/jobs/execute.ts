@@ -12,6 +12,14 @@ import { summarize, type Change, type JobRecord, type StoredEvent } from "./job.
 import type { ClaimedJob, IdempotencyKey, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
 import * as transitions from "./transitions.ts";
 
+/** A job that may run, with what decides its place: highest priority, then lowest turn, then lowest `num` (age). */
+export interface ReadyJob {
+  readonly id: JobId;
+  readonly priority: number;
+  readonly turn: number;
+  readonly num: number;
+}
+
 /** The tables inside one transaction. Records given out are copies; only `save` makes a change last. */
 export interface JobTables {
   load(id: JobId): JobRecord | null;
@@ -26,9 +34,10 @@ export interface JobTables {
   /** Jobs of the user that have not ended; jobs of all that are queued or retrying. */
   unfinished(userId: UserId): number;
   queued(): number;
+  /** The job of the lane that has not ended and was not told to. */
   inLane(sessionId: SessionId, lane: string): JobId | null;
   /** Jobs of the type that may run at this moment, best first. */
-  ready(type: string, steadyMs: number, limit: number): readonly JobId[];
+  ready(type: string, steadyMs: number, limit: number): readonly ReadyJob[];
   /** Jobs whose time is over: `start` not started in time, `cancel` not stopped in time, `lease` ran out (not of `owner`). */
   overdue(
     steadyMs: number,
@@ -41,11 +50,11 @@ export interface JobTables {
   renew(owner: string, leaseBy: number): number;
   findKey(key: IdempotencyKey): { id: JobId; fingerprint: string } | null;
   putKey(key: IdempotencyKey, fingerprint: string, id: JobId, at: number): void;
-  /** Deletes input and checkpoint; the log goes with `trimSome`. */
+  /** Deletes input and checkpoint; no read shows the log from here on, its entries go with `trimSome`. */
   dropPayload(job: JobRecord): void;
   /** Deletes at most `limit` entries from the front of what retention no longer keeps; returns how many. */
   trimSome(eventsBefore: number, limit: number): number;
-  /** Deletes at most `limit` jobs, whole, that ended before; returns how many rows went. */
+  /** Deletes jobs that ended before, `limit` rows at most; a job and its last entry go together and count as one. */
   forgetSome(jobsBefore: number, limit: number): number;
   dropKeys(before: number, limit: number): number;
 }
@@ -101,22 +110,33 @@ const submit: Executor<"submit"> = (tables, command, changes) => {
   return { kind: "accepted", job, position: queued + 1 };
 };
 
+function byPlace(a: ReadyJob, b: ReadyJob): number {
+  return b.priority - a.priority || a.turn - b.turn || a.num - b.num;
+}
+
 const claim: Executor<"claim"> = (tables, command, changes) => {
   const claimed: ClaimedJob[] = [];
   const { at, owner, leaseMs, worker } = command;
-  for (const { type, most } of command.types) {
-    const room = Math.min(most, command.most - claimed.length);
-    if (room <= 0) continue;
-    for (const id of tables.ready(type, at.steadyMs, room)) {
+  const room = new Map(command.types.map(({ type, most }) => [type, most]));
+  // What is found too late makes room for what stands behind it: looked for again until none was.
+  for (let late = true; late && claimed.length < command.most;) {
+    late = false;
+    const most = command.most - claimed.length;
+    const ready = [...room].flatMap(([type, ofType]) =>
+      ofType > 0 ? tables.ready(type, at.steadyMs, Math.min(ofType, most)) : [],
+    );
+    for (const { id } of ready.toSorted(byPlace).slice(0, most)) {
       const job = tables.load(id);
       if (job === null) continue;
       if (job.startBy !== null && job.startBy <= at.steadyMs) {
         commit(tables, changes, job, transitions.expire(job, at));
+        late = true;
         continue;
       }
       const token = `${command.secret}-${claimed.length}` as LeaseToken;
       const lease = { token, owner, leaseMs, ...(worker === undefined ? {} : { worker }) };
       commit(tables, changes, job, transitions.start(job, at, lease));
+      room.set(job.type, (room.get(job.type) ?? 0) - 1);
       claimed.push({
         job: { ...job, leaseToken: token },
         input: tables.input(job),
@@ -198,7 +218,8 @@ const purge: Executor<"purge"> = (tables, command) => {
   const job = tables.load(command.id);
   if (job === null) return "unknown";
   if (!isTerminalStatus(job.status)) return "not_terminal";
-  job.purgedAt ??= command.at.wallMs;
+  if (job.purgedAt !== null) return "purged";
+  job.purgedAt = command.at.wallMs;
   tables.save(job, "state");
   tables.dropPayload(job);
   return "purged";

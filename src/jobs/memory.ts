@@ -72,7 +72,11 @@ function createTables(rows: Map<JobId, Row>, keys: Map<string, KeyRow>): JobTabl
     queued: () => book.queued,
     inLane(sessionId, lane) {
       const found = all().find(
-        ({ job }) => job.sessionId === sessionId && job.lane === lane && !isTerminalStatus(job.status),
+        ({ job }) =>
+          job.sessionId === sessionId &&
+          job.lane === lane &&
+          job.status !== "canceling" &&
+          !isTerminalStatus(job.status),
       );
       return found?.job.id ?? null;
     },
@@ -81,7 +85,7 @@ function createTables(rows: Map<JobId, Row>, keys: Map<string, KeyRow>): JobTabl
         .filter(({ job }) => job.type === type && waiting(job.status) && job.readyBy <= steadyMs)
         .toSorted((a, b) => b.job.priority - a.job.priority || a.turn - b.turn || a.num - b.num)
         .slice(0, limit)
-        .map(({ job }) => job.id),
+        .map(({ job, turn, num }) => ({ id: job.id, priority: job.priority, turn, num })),
     overdue(steadyMs, owner, limit) {
       const found: { id: JobId; why: "start" | "cancel" | "lease" }[] = [];
       for (const { job } of rows.values()) {
@@ -152,9 +156,14 @@ function createReads(
   rows: Map<JobId, Row>,
   keys: Map<string, KeyRow>,
 ): Omit<JobStore, "execute" | "onCommitted"> {
+  /** The log as reads see it: a purged one is gone, though its entries may wait for retention. */
+  const logOf = (id: JobId): readonly StoredEvent[] => {
+    const row = rows.get(id);
+    return row === undefined || row.job.purgedAt !== null ? [] : row.events;
+  };
   const withResult = (row: Row): JobWithResult => ({
     job: { ...row.job },
-    result: resultOf(row.job, row.events.at(-1)),
+    result: resultOf(row.job, logOf(row.job.id).at(-1)),
   });
   const newestFirst = (a: Row, b: Row): number => b.num - a.num;
 
@@ -168,11 +177,14 @@ function createReads(
       return row === undefined ? null : withResult(row);
     },
     input: async (id) => rows.get(id)?.input ?? null,
-    findByKey: async (key) => keys.get(keyName(key)) ?? null,
+    findByKey: async (key) => {
+      const found = keys.get(keyName(key));
+      return found === undefined ? null : { id: found.id, fingerprint: found.fingerprint };
+    },
     events: async (id, { after, limit, bytes }) => {
       const page: StoredEvent[] = [];
       let size = 0;
-      for (const event of rows.get(id)?.events ?? []) {
+      for (const event of logOf(id)) {
         if (event.seq <= after) continue;
         if (page.length >= limit || size >= bytes) break;
         page.push(event);
@@ -181,14 +193,14 @@ function createReads(
       return page;
     },
     audioChunks: async (id, after) =>
-      (rows.get(id)?.events ?? [])
+      logOf(id)
         .filter((event) => event.kind === "output.audio" && event.seq > after)
         .map((event) => ({ seq: event.seq, bytes: sizeOf(event.data) })),
     list: async (query) =>
       [...rows.values()]
         .filter(
           ({ job }) =>
-            job.userId === query.userId &&
+            (query.userId === null || job.userId === query.userId) &&
             job.purgedAt === null &&
             (query.status === null || job.status === query.status) &&
             (query.type === null || job.type === query.type) &&

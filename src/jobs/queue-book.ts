@@ -24,6 +24,8 @@ export interface QueueBook {
   nextTurn(userId: string, priority: number): number;
   /** A job appeared (`before` null) or changed its status. */
   moved(entry: QueueEntry, before: JobStatus | null, after: JobStatus): void;
+  /** Nobody new gets an earlier turn: how far a store that is opened anew had come. */
+  serve(priority: number, turn: number): void;
   clear(): void;
 }
 
@@ -52,6 +54,10 @@ export function createQueueBook(): QueueBook {
     }
   };
 
+  const serve = (priority: number, turn: number): void => {
+    served.set(priority, Math.max(served.get(priority) ?? 0, turn));
+  };
+
   const leave = (entry: QueueEntry, toRun: boolean): void => {
     queued -= 1;
     const name = lineOf(entry.userId, entry.priority);
@@ -60,7 +66,7 @@ export function createQueueBook(): QueueBook {
       line.waiting -= 1;
       if (line.waiting === 0) lines.delete(name);
     }
-    if (toRun) served.set(entry.priority, Math.max(served.get(entry.priority) ?? 0, entry.turn));
+    if (toRun) serve(entry.priority, entry.turn);
   };
 
   const count = (userId: string, step: number): void => {
@@ -86,6 +92,7 @@ export function createQueueBook(): QueueBook {
       if (!open && !isTerminalStatus(after)) count(entry.userId, 1);
       if (open && isTerminalStatus(after)) count(entry.userId, -1);
     },
+    serve,
     clear() {
       queued = 0;
       unfinished.clear();

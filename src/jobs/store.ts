@@ -149,7 +149,8 @@ export interface EventsQuery {
 }
 
 export interface JobQuery {
-  readonly userId: UserId;
+  /** null: of all users. */
+  readonly userId: UserId | null;
   readonly status: JobStatus | null;
   readonly type: string | null;
   /** Jobs older than this id. */

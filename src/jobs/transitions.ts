@@ -176,6 +176,13 @@ function retry(
   return [logJson(job, at, "job.retrying", data)];
 }
 
+const OUT_OF_ATTEMPTS: RunError = {
+  code: "handler_error",
+  message: `The job did not end within ${LIMITS.attempts} runs.`,
+  retryable: true,
+  origin: "server",
+};
+
 /** How a run says that it is over. */
 export type RunEnd =
   /** `result` is JSON text. */
@@ -204,6 +211,8 @@ export function end(
       // The result's text is spliced in as it is: it may be large, and it was serialized once already.
       return finish(job, at, "job.succeeded", succeededData(how.result));
     case "released":
+      // Releases cost no budget, so nothing else ends a job that is handed on for ever.
+      if (job.attempt >= LIMITS.attempts) return fail(job, at, OUT_OF_ATTEMPTS);
       return retry(job, at, "released", 0, { reason: "released", delayMs: 0 });
     case "error": {
       job.errors += 1;
@@ -223,7 +232,10 @@ export function end(
   }
 }
 
-/** The process or worker that ran it is gone. Counted before the job runs again, so that a poison job ends. */
+/**
+ * The process or worker that ran it is gone. Counted before the job runs again, so that a poison job ends. Changes
+ * nothing when no run holds it any more.
+ */
 export function lose(
   job: JobRecord,
   at: Instant,
@@ -231,6 +243,7 @@ export function lose(
   maxLostLeases: number,
 ): StoredEvent[] {
   if (job.status === "canceling") return endCanceled(job, at, job.cancelReason ?? "requested");
+  if (job.status !== "running") return [];
   job.lostLeases += 1;
   const spent = job.lostLeases >= maxLostLeases || job.attempt >= LIMITS.attempts;
   if (spent || (job.hasOutput && !job.retryAfterOutput)) {

@@ -9,7 +9,7 @@ import type { Presence, PublishedLimits, TokenObject } from "./sessions.ts";
 /** The subprotocol a client must offer and the only one the server ever answers. */
 export const SUBPROTOCOL = "holdline.v1";
 
-const id = z.string().max(128).optional().describe("Given back as `re` in the answer.");
+const id = z.string().max(LIMITS.frameIdChars).optional().describe("Given back as `re` in the answer.");
 const job = z.string().max(64);
 const seq = z.int().min(0);
 const room = z.string().min(1).max(LIMITS.roomChars);

@@ -17,6 +17,8 @@ export const LIMITS = {
   bodyArrivalMs: 30 * SECOND_MS,
   /** Nesting of a JSON body or frame. */
   jsonDepth: 64,
+  /** Faults that one answer names: a body full of them must not grow into a larger answer. */
+  fieldErrors: 100,
   metadataPairs: 16,
   metadataKeyChars: 64,
   metadataValueChars: 512,
@@ -66,6 +68,7 @@ export const LIMITS = {
   /** Frames that may wait while an earlier one of the same socket is being answered. */
   inboxFrames: 512,
   malformedPerMinute: 10,
+  frameIdChars: 128,
   stalledMs: 30 * SECOND_MS,
   replayPageEvents: 512,
   replayPageBytes: 256 * KIB,
@@ -91,6 +94,8 @@ export const LIMITS = {
   userJobs: 1000,
   queueJobs: 100_000,
   ratePerMinute: 6000,
+  /** Users, and addresses, whose rate is remembered at a time. */
+  rateKeys: 100_000,
   framesPerMinute: 600,
   concurrency: 1000,
 

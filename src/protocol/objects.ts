@@ -192,7 +192,7 @@ export const sessionsSchema = z.object({ items: z.array(sessionSchema) });
 
 export const tokenSchema = z.object({
   token: z.string().describe("Session token, to be sent as `Authorization: Bearer`."),
-  tokenExpiresAt: time,
+  tokenExpiresAt: z.int().describe("Milliseconds since the epoch."),
 });
 
 export const limitsSchema = z.object({
@@ -206,5 +206,29 @@ export const limitsSchema = z.object({
 
 export const sessionCreatedSchema = tokenSchema.extend({ session: sessionSchema, limits: limitsSchema });
 
+export const sessionsPageSchema = z.object({ items: z.array(sessionSchema), next: nextCursor });
+
+export const adminJobSchema = jobSchema.extend({
+  userId: z.string(),
+  sessionId: uuid.exactOptional().describe("The session it was submitted with."),
+});
+
+export const adminJobsPageSchema = z.object({ items: z.array(adminJobSchema), next: nextCursor });
+
+export const nodeSchema = z.object({
+  id: z.string(),
+  startedAt: time,
+  connections: count.describe("Open sockets."),
+  running: count.describe("Runs of jobs in this process."),
+});
+
+export const nodesSchema = z.object({ items: z.array(nodeSchema) });
+
+export const pushedSchema = z.object({
+  id: z.string(),
+  delivered: count.describe("Connections that it was handed to; nobody else will get it."),
+});
+
+export const drainingSchema = z.object({ status: z.literal("draining") });
 export const liveSchema = z.object({ status: z.literal("ok") });
 export const readySchema = z.object({ status: z.literal("ready") });

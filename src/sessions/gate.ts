@@ -6,7 +6,13 @@ import type { Clock } from "../lib/clock.ts";
 import type { SessionId, UserId } from "../lib/ids.ts";
 import { Refusal } from "../protocol/error.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Revocations } from "./revocations.ts";
+import {
+  looksLikeMachineToken,
+  type MachineKind,
+  type MachineToken,
+  type MachineTokens,
+} from "./machine-tokens.ts";
+import { isSessionRevoked, type Revocations } from "./revocations.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 import { hashToken, looksLikeSessionToken, type SessionTokens } from "./tokens.ts";
@@ -47,6 +53,7 @@ export interface GateOptions {
   /** null: open mode. */
   readonly userTokens: UserTokens | null;
   readonly sessionTokens: SessionTokens;
+  readonly machineTokens: MachineTokens;
   readonly sessions: Sessions;
   readonly revocations: Revocations;
   readonly clock: Clock;
@@ -62,8 +69,14 @@ export interface Gate {
   opener(visitor: Visitor): Promise<VerifiedUser | null>;
   /** The tokens of a connect: header, then subprotocols, then cookie. Throws 403 for a cookie from who knows where. */
   offered(visitor: Visitor, subprotocols: readonly string[]): Offer;
+  /** Whether every token that came along, if any did, was genuine before: then judging them costs no signature check. */
+  knows(offer: Offer): boolean;
   /** Judges them. */
   enter(offer: Offer): Promise<Entry>;
+  /** Throws `token_revoked` when the session was revoked after its credential had been judged. */
+  confirm(session: SessionRecord): void;
+  /** The machine that calls. Rejects with the 401 that fits, and 403 for a genuine credential of another kind. */
+  machine(visitor: Visitor, kind: MachineKind): Promise<MachineToken>;
   /** A fresh user token for a session of this user. Rejects with `token_revoked` when it is another user's. */
   refresh(userId: UserId, token: string): Promise<VerifiedUser>;
 }
@@ -76,6 +89,10 @@ function missing(): Refusal {
 
 function notBound(): Refusal {
   return new Refusal("token_binding", "The session token and the user token do not belong together.");
+}
+
+function gone(): Refusal {
+  return new Refusal("session_gone", "The session is over.");
 }
 
 function revoked(): Refusal {
@@ -100,7 +117,7 @@ function readCookie(headers: Headers, name: string): string | null {
 }
 
 export function createGate(options: GateOptions): Gate {
-  const { userTokens, sessionTokens, sessions, revocations, clock } = options;
+  const { userTokens, sessionTokens, machineTokens, sessions, revocations, clock } = options;
 
   /** A browser sends cookies along for any site: they count only where the request says that it comes from ours. */
   const cookieOf = ({ headers, method, origin }: Visitor): string | null => {
@@ -115,7 +132,15 @@ export function createGate(options: GateOptions): Gate {
     return token;
   };
 
+  /** A machine's token opens nothing that is for users; it is told so if it is genuine. */
+  const refuseMachine = async (token: string): Promise<void> => {
+    if (!looksLikeMachineToken(token)) return;
+    await machineTokens.read(token);
+    throw new Refusal("forbidden", "A machine token does not open the API of users.");
+  };
+
   const verifyUser = async (token: string): Promise<VerifiedUser> => {
+    await refuseMachine(token);
     if (userTokens === null)
       throw new Refusal("unauthenticated", "This server is in open mode: it takes no user tokens.");
     const user = await userTokens.verify(token);
@@ -123,10 +148,15 @@ export function createGate(options: GateOptions): Gate {
     return user;
   };
 
+  const confirm = (session: SessionRecord): void => {
+    if (isSessionRevoked(revocations, session)) throw revoked();
+  };
+
   const livingSession = async (token: string, graceMs: number): Promise<SessionRecord> => {
     const session = await sessions.living(await sessionTokens.read(token), graceMs);
-    const { userId, binding, createdAt } = session;
-    if (revocations.isRevoked(userId, binding, binding?.issuedAt ?? createdAt)) throw revoked();
+    // Opened in open mode, which is over: nobody ever vouched for its user.
+    if (userTokens !== null && session.binding === null) throw gone();
+    confirm(session);
     return session;
   };
 
@@ -145,29 +175,43 @@ export function createGate(options: GateOptions): Gate {
     if (token === null || hashToken(token) !== session.binding?.tokenHash) throw notBound();
   };
 
+  const authenticate = async (visitor: Visitor): Promise<Principal> => {
+    const header = readHeader(visitor.headers);
+    const token = header ?? cookieOf(visitor);
+    if (token === null) throw missing();
+    if (header !== null && looksLikeSessionToken(token)) {
+      const session = await livingSession(token, 0);
+      await checkBinding(visitor, session, "header");
+      sessions.used(session.id);
+      const { types, rooms } = session.binding ?? { types: null, rooms: null };
+      return { userId: session.userId, sessionId: session.id, types, rooms };
+    }
+    const { userId, binding } = await verifyUser(token);
+    if (options.strict) throw notBound();
+    return { userId, sessionId: null, types: binding.types, rooms: binding.rooms };
+  };
+
   return {
-    async authenticate(visitor) {
-      const header = readHeader(visitor.headers);
-      const token = header ?? cookieOf(visitor);
-      if (token === null) throw missing();
-      if (header !== null && looksLikeSessionToken(token)) {
-        const session = await livingSession(token, 0);
-        await checkBinding(visitor, session, "header");
-        sessions.used(session.id);
-        const { types, rooms } = session.binding ?? { types: null, rooms: null };
-        return { userId: session.userId, sessionId: session.id, types, rooms };
+    authenticate,
+    confirm,
+
+    async machine(visitor, kind) {
+      const secret = readHeader(visitor.headers);
+      if (secret === null || !looksLikeMachineToken(secret)) {
+        await authenticate(visitor);
+        throw new Refusal("forbidden", `This address takes ${kind} tokens only.`);
       }
-      const { userId, binding } = await verifyUser(token);
-      if (options.strict) throw notBound();
-      return { userId, sessionId: null, types: binding.types, rooms: binding.rooms };
+      const token = await machineTokens.read(secret);
+      if (token.kind !== kind) throw new Refusal("forbidden", `This address takes ${kind} tokens only.`);
+      return token;
     },
 
     async opener(visitor) {
       const token = readHeader(visitor.headers) ?? cookieOf(visitor);
       if (userTokens === null) {
-        if (token !== null)
-          throw new Refusal("unauthenticated", "In open mode a session is opened without a credential.");
-        return null;
+        if (token === null) return null;
+        await refuseMachine(token);
+        throw new Refusal("unauthenticated", "In open mode a session is opened without a credential.");
       }
       if (token === null) throw missing();
       return verifyUser(token);
@@ -179,6 +223,12 @@ export function createGate(options: GateOptions): Gate {
       const token = readHeader(visitor.headers) ?? find("bearer.");
       // A cookie opens a session, or goes beside a session token that is to be resumed under it.
       return { token: token ?? cookieOf(visitor), session: find("session.") };
+    },
+
+    knows({ token, session }) {
+      const isKnown = (one: string): boolean =>
+        sessionTokens.remembers(one) || userTokens?.remembers(one) === true || machineTokens.remembers(one);
+      return [token, session].every((one) => one === null || isKnown(one));
     },
 
     async enter({ token, session: second }) {
@@ -199,7 +249,9 @@ export function createGate(options: GateOptions): Gate {
           throw new Refusal("session_gone", error.message);
         throw error;
       });
-      if (user === null ? options.strict : user.userId !== resumes.userId) throw notBound();
+      // Another user's session is one that there is not.
+      if (user !== null && user.userId !== resumes.userId) throw gone();
+      if (user === null && options.strict) throw notBound();
       if (user === null && isOver(resumes.binding, clock)) {
         throw new Refusal(
           "token_expired",

@@ -3,6 +3,7 @@
  * the provider is down, a flood of unknown keys costs one request in 30 s, and an answer is bounded and checked.
  */
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from "jose";
+import { z } from "zod";
 import type { Clock } from "../lib/clock.ts";
 
 /** No key set could be fetched yet. */
@@ -22,6 +23,8 @@ const COOL_DOWN_MS = 30_000;
 const FRESH_MS = 600_000;
 const MOST_BYTES = 1024 * 1024;
 
+const keySetSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) });
+
 async function readBounded(response: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -38,8 +41,8 @@ async function fetchKeys(get: typeof fetch, url: string): Promise<string> {
   const response = await get(url, { signal, redirect: "error", headers: { Accept: "application/json" } });
   if (response.status !== 200) throw new Error(`the key set answered ${response.status}`);
   const text = await readBounded(response);
-  const { keys } = JSON.parse(text) as { keys?: unknown };
-  if (!Array.isArray(keys)) throw new Error("what was fetched is no key set");
+  // jose refuses a set with one broken entry as a whole: let in here, it would shut out every key that is known.
+  if (!keySetSchema.safeParse(JSON.parse(text)).success) throw new Error("what was fetched is no key set");
   return text;
 }
 

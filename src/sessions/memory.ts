@@ -3,22 +3,41 @@ import type { SessionId } from "../lib/ids.ts";
 import type { SessionRecord } from "./session.ts";
 import type { Revocation, SessionStore } from "./store.ts";
 
+interface Row extends SessionRecord {
+  readonly forgetAt: number | null;
+}
+
+function recordOf({ forgetAt: _forgetAt, ...record }: Row): SessionRecord {
+  return record;
+}
+
 export function createMemorySessionStore(): SessionStore {
-  const rows = new Map<SessionId, SessionRecord & { readonly forgetAt: number | null }>();
+  const rows = new Map<SessionId, Row>();
   const revoked = new Map<string, Revocation>();
-  const living = (id: SessionId): (SessionRecord & { readonly forgetAt: number | null }) | null => {
+  const living = (id: SessionId): Row | null => {
     const row = rows.get(id);
     return row === undefined || row.endedAt !== null ? null : row;
   };
 
   return {
     create: async (session) => void rows.set(session.id, { ...session, forgetAt: null }),
-    find: async (id) => rows.get(id) ?? null,
+    find: async (id) => {
+      const row = rows.get(id);
+      return row === undefined ? null : recordOf(row);
+    },
     listOf: async (userId, limit) =>
       [...rows.values()]
         .filter((row) => row.userId === userId && row.endedAt === null)
         .toSorted((a, b) => (a.id < b.id ? 1 : -1))
-        .slice(0, limit),
+        .slice(0, limit)
+        .map(recordOf),
+    page: async ({ userId, before, limit }) =>
+      [...rows.values()]
+        .filter((row) => row.endedAt === null && (userId === null || row.userId === userId))
+        .filter((row) => before === null || row.id < before)
+        .toSorted((a, b) => (a.id < b.id ? 1 : -1))
+        .slice(0, limit)
+        .map(recordOf),
     connected: async ({ id, nodeId, at, binding }) => {
       const row = living(id);
       if (row === null) return null;
@@ -33,7 +52,7 @@ export function createMemorySessionStore(): SessionStore {
         expiresBy: null,
       };
       rows.set(id, next);
-      return next;
+      return recordOf(next);
     },
     away: async ({ id, awayBy, expiresBy, at }) => {
       const row = living(id);
@@ -78,8 +97,9 @@ export function createMemorySessionStore(): SessionStore {
     },
     revoke: async (revocation) => {
       const key = `${revocation.kind}/${revocation.subject}`;
-      const before = Math.max(revoked.get(key)?.before ?? 0, revocation.before);
-      revoked.set(key, { ...revocation, before });
+      const known = revoked.get(key) ?? revocation;
+      const before = Math.max(known.before, revocation.before);
+      revoked.set(key, { ...revocation, before, until: Math.max(known.until, revocation.until) });
     },
     revocations: async () => [...revoked.values()],
     recover: async (nodeId, awayBy, expiresBy) => {

@@ -4,7 +4,7 @@
  */
 import type { UserId } from "../lib/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { UserBinding } from "./session.ts";
+import type { SessionRecord, UserBinding } from "./session.ts";
 import type { Revocation, SessionStore } from "./store.ts";
 
 export interface Revocations {
@@ -14,6 +14,12 @@ export interface Revocations {
   revoke(kind: Revocation["kind"], subject: string, before: number): Promise<void>;
   /** `since`: when the credential was issued, or the session opened where there is none (wall time in ms). */
   isRevoked(userId: UserId, binding: UserBinding | null, since: number): boolean;
+}
+
+/** Whether the session goes with what was revoked: its credential is of before. */
+export function isSessionRevoked(revocations: Revocations, session: SessionRecord): boolean {
+  const { userId, binding, createdAt } = session;
+  return revocations.isRevoked(userId, binding, binding?.issuedAt ?? createdAt);
 }
 
 export function createRevocations(store: SessionStore): Revocations {

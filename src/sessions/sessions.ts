@@ -7,6 +7,7 @@ import type { Ids, SessionId, UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import { Refusal } from "../protocol/error.ts";
 import type { TokenObject } from "../protocol/sessions.ts";
+import { createAdmission } from "./admission.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
 import type { SessionStore, Touch } from "./store.ts";
 import type { SessionClaims, SessionTokens } from "./tokens.ts";
@@ -20,6 +21,8 @@ export interface SessionsOptions {
   readonly logger: Logger;
   readonly nodeId: string;
   readonly resumeMs: number;
+  /** Living sessions of one user; 0 = no limit. */
+  readonly userSessions: number;
   /** Life of a session token: an ended session is remembered as long as one of its tokens could be shown. */
   readonly tokenLifeMs: number;
 }
@@ -76,6 +79,14 @@ export function createSessions(options: SessionsOptions): Sessions {
     return expiresBy <= clock.steadyMs();
   };
 
+  const admit = createAdmission({
+    ...options,
+    living: async (userId) => {
+      const listed = await store.listOf(userId, options.userSessions + LISTED_MOST);
+      return listed.filter((session) => !isOver(session));
+    },
+  });
+
   const flush = async (): Promise<void> => {
     if (touches.size === 0) return;
     const some = [...touches.values()];
@@ -127,7 +138,8 @@ export function createSessions(options: SessionsOptions): Sessions {
         expiresBy: connected ? null : clock.steadyMs() + resumeMs,
         endedAt: null,
       };
-      await store.create(session);
+      // An anonymous user is made with the session: it cannot have another.
+      await (user === null ? store.create(session) : admit(user.userId, () => store.create(session)));
       return session;
     },
 
@@ -141,7 +153,7 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     async issueToken(session) {
       const { token, expiresAt } = await tokens.issue(session);
-      return { token, tokenExpiresAt: new Date(expiresAt).toISOString() };
+      return { token, tokenExpiresAt: expiresAt };
     },
 
     find: (id) => store.find(id),

@@ -1,5 +1,5 @@
 /** The SQLite driver of `SessionStore`: one table; writes go through the database's one writer. */
-import { and, desc, eq, getTableColumns, isNotNull, isNull, lte, or, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, isNotNull, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
 import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { Presence } from "../protocol/sessions.ts";
@@ -54,7 +54,17 @@ interface SessionCommand {
 }
 
 function createExecutors({ orm }: SqliteConnection): Executors {
-  const living = (id: SessionId) => and(eq(sessions.id, id), isNull(sessions.endedAt));
+  const living = (id: SessionId | SQL) => and(eq(sessions.id, id), isNull(sessions.endedAt));
+  const p = sql.placeholder;
+  // Prepared: every session in use comes by here, every second.
+  const touchOne = orm
+    .update(sessions)
+    .set({
+      lastSeenAt: sql`${p("at")}`,
+      expiresBy: sql`CASE WHEN ${sessions.expiresBy} IS NULL THEN NULL ELSE ${p("expiresBy")} END`,
+    })
+    .where(living(sql`${p("id")}`))
+    .prepare();
   return {
     create(session) {
       orm.insert(sessions).values(session).run();
@@ -82,19 +92,10 @@ function createExecutors({ orm }: SqliteConnection): Executors {
         .run();
     },
     touch(touches) {
-      for (const { id, at, expiresBy } of touches) {
-        orm
-          .update(sessions)
-          .set({
-            lastSeenAt: at,
-            expiresBy: sql`CASE WHEN ${sessions.expiresBy} IS NULL THEN NULL ELSE ${expiresBy} END`,
-          })
-          .where(living(id))
-          .run();
-      }
+      for (const { id, at, expiresBy } of touches) touchOne.run({ id, at, expiresBy });
     },
     update(id, change) {
-      orm.update(sessions).set(change).where(living(id)).run();
+      if (Object.keys(change).length > 0) orm.update(sessions).set(change).where(living(id)).run();
     },
     end: (id, at, forgetAt) =>
       orm
@@ -177,6 +178,20 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
     revoke: send("revoke"),
     revocations: async () => orm.select().from(revocations).all(),
     find: async (id) => byId.get({ id }) ?? null,
+    page: async ({ userId, before, limit }) =>
+      orm
+        .select(recordColumns)
+        .from(sessions)
+        .where(
+          and(
+            isNull(sessions.endedAt),
+            userId === null ? undefined : eq(sessions.userId, userId),
+            before === null ? undefined : lt(sessions.id, before),
+          ),
+        )
+        .orderBy(desc(sessions.id))
+        .limit(limit)
+        .all(),
     listOf: async (userId, limit) =>
       orm
         .select(recordColumns)

@@ -45,11 +45,21 @@ export interface Revocation {
   readonly until: number;
 }
 
+export interface SessionQuery {
+  /** null: of all users. */
+  readonly userId: UserId | null;
+  /** Sessions older than this one. */
+  readonly before: SessionId | null;
+  readonly limit: number;
+}
+
 export interface SessionStore {
   create(session: SessionRecord): Promise<void>;
   find(id: SessionId): Promise<SessionRecord | null>;
   /** Living sessions of the user, newest first, at most `limit`. */
   listOf(userId: UserId, limit: number): Promise<readonly SessionRecord[]>;
+  /** Living sessions, newest first. */
+  page(query: SessionQuery): Promise<readonly SessionRecord[]>;
   /** A socket was opened: online on this node. null when the session is unknown or ended. */
   connected(connected: Connected): Promise<SessionRecord | null>;
   /** Its last socket closed. Nothing happens when it is unknown, ended, or held by another connection meanwhile. */

@@ -48,6 +48,8 @@ export interface SessionTokens {
   }): Promise<IssuedToken>;
   /** The claims of a genuine token, over or not. Rejects with Refusal `unauthenticated` for anything else. */
   read(token: string): Promise<SessionClaims>;
+  /** Whether it was verified before, so that reading it costs no signature check. */
+  remembers(token: string): boolean;
 }
 
 export interface SessionTokensOptions {
@@ -79,11 +81,17 @@ function unauthenticated(): Refusal {
   return new Refusal("unauthenticated", "The token is not valid.");
 }
 
+interface Verified {
+  readonly claims: SessionClaims;
+  /** The key that its signature was checked with. */
+  readonly kid: string;
+}
+
 export function createSessionTokens(options: SessionTokensOptions): SessionTokens {
   const { keys, clock, ids, issuer, lifeMs } = options;
-  const remembered = createLru<string, SessionClaims>(REMEMBERED);
+  const remembered = createLru<string, Verified>(REMEMBERED);
 
-  const verify = async (token: string): Promise<SessionClaims> => {
+  const verify = async (token: string): Promise<Verified> => {
     try {
       const { payload, protectedHeader } = await compactVerify(
         token,
@@ -97,7 +105,7 @@ export function createSessionTokens(options: SessionTokensOptions): SessionToken
       if (protectedHeader.typ !== SESSION_TOKEN_TYPE) throw unauthenticated();
       const claims = claimsSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
       if (claims.iss !== issuer) throw unauthenticated();
-      return {
+      const verified: SessionClaims = {
         userId: claims.sub as UserId,
         sessionId: claims.sid as SessionId,
         userTokenHash: claims.uth ?? null,
@@ -105,6 +113,7 @@ export function createSessionTokens(options: SessionTokensOptions): SessionToken
         expiresAt: claims.exp * 1000,
         tokenId: claims.jti,
       };
+      return { claims: verified, kid: protectedHeader.kid ?? "" };
     } catch {
       // Why it is bad is nobody's business: one answer for every bad token.
       throw unauthenticated();
@@ -117,28 +126,48 @@ export function createSessionTokens(options: SessionTokensOptions): SessionToken
       // Never beyond the user token that the session is bound to.
       const endMs = Math.min(clock.wallMs() + lifeMs, session.binding?.expiresAt ?? Number.POSITIVE_INFINITY);
       const expiresAt = Math.max(issuedAt + 1, Math.floor(endMs / 1000));
+      const { kid, privateKey } = keys.current;
+      const tokenId = ids.any();
+      const userTokenHash = session.binding?.tokenHash ?? null;
       const token = await new SignJWT({
         sid: session.id,
-        ...(session.binding === null ? {} : { uth: session.binding.tokenHash }),
+        ...(userTokenHash === null ? {} : { uth: userTokenHash }),
       })
-        .setProtectedHeader({ alg: "EdDSA", typ: SESSION_TOKEN_TYPE, kid: keys.current.kid })
+        .setProtectedHeader({ alg: "EdDSA", typ: SESSION_TOKEN_TYPE, kid })
         .setIssuer(issuer)
         .setSubject(session.userId)
         .setIssuedAt(issuedAt)
         .setExpirationTime(expiresAt)
-        .setJti(ids.any())
-        .sign(keys.current.privateKey);
+        .setJti(tokenId)
+        .sign(privateKey);
+      // What was just signed need not be verified when it comes back.
+      const claims: SessionClaims = {
+        userId: session.userId,
+        sessionId: session.id,
+        userTokenHash,
+        issuedAt: issuedAt * 1000,
+        expiresAt: expiresAt * 1000,
+        tokenId,
+      };
+      remembered.set(hashToken(token), { claims, kid });
       return { token, expiresAt: expiresAt * 1000 };
     },
+
+    remembers: (token) => remembered.get(hashToken(token)) !== undefined,
 
     async read(token) {
       if (token.length > LIMITS.tokenChars) throw unauthenticated();
       const hash = hashToken(token);
       const known = remembered.get(hash);
-      if (known !== undefined) return known;
-      const claims = await verify(token);
-      remembered.set(hash, claims);
-      return claims;
+      if (known !== undefined) {
+        // The key may have been removed since then, and its tokens with it.
+        if (keys.publicKey(known.kid) !== null) return known.claims;
+        remembered.delete(hash);
+        throw unauthenticated();
+      }
+      const verified = await verify(token);
+      remembered.set(hash, verified);
+      return verified.claims;
     },
   };
 }

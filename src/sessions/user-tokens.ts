@@ -33,6 +33,8 @@ export interface UserTokens {
    * else that is wrong with it, without saying what.
    */
   verify(token: string): Promise<VerifiedUser>;
+  /** Whether it was verified before, so that judging it costs no signature check. */
+  remembers(token: string): boolean;
 }
 
 export type UserKeySource =
@@ -149,6 +151,8 @@ export async function createUserTokens(options: UserTokensOptions): Promise<User
   };
 
   return {
+    remembers: (token) => remembered.get(hashToken(token)) !== undefined,
+
     async verify(token) {
       if (token.length > LIMITS.tokenChars) throw unauthenticated();
       const hash = hashToken(token);

@@ -52,5 +52,5 @@ export function openSqlite(options: SqliteOptions): SqliteConnection {
   }
   raw.run("PRAGMA cache_size = -16000");
   raw.run("PRAGMA temp_store = MEMORY");
-  return { raw, orm: drizzle({ client: raw }), close: () => raw.close() };
+  return { raw, orm: drizzle({ client: raw }), close: () => raw.close(true) };
 }

@@ -24,6 +24,24 @@ export function orderMigrations(files: Readonly<Record<string, string>>): readon
   return migrations;
 }
 
+/** Somebody has to bring the schema up first; who only looks in beside a server does not. */
+export class OlderSchemaError extends Error {
+  override readonly name = "OlderSchemaError";
+  constructor(found: number, known: number) {
+    super(
+      `the database has schema ${found}, this version needs ${known}: run holdline migrate, or start the server of this version`,
+    );
+  }
+}
+
+/** Throws unless the schema is exactly the one that these migrations make. */
+export function assertSchema(db: Database, migrations: readonly Migration[]): void {
+  const table = db.query("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'").get();
+  const found = table === null ? 0 : newestNumber(db);
+  if (found > migrations.length) throw new NewerSchemaError(found, migrations.length);
+  if (found < migrations.length) throw new OlderSchemaError(found, migrations.length);
+}
+
 /** The schema was made by a newer version of this program: running on it could lose data, so nothing is touched. */
 export class NewerSchemaError extends Error {
   override readonly name = "NewerSchemaError";

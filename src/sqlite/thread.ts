@@ -53,14 +53,20 @@ export function runWriterThread(scope: Worker, open: (start: ThreadStart) => Thr
 /** Starts the thread; resolves when its database is open. Rejects when it cannot be opened. */
 export async function startWriterThread(worker: Worker, start: ThreadStart): Promise<Writer> {
   let waiting: { resolve: (message: FromThread) => void; reject: (error: Error) => void } | null = null;
-  const ask = (message: ToThread): Promise<FromThread> =>
-    new Promise((resolve, reject) => {
+  let dead: Error | null = null;
+  const ask = (message: ToThread): Promise<FromThread> => {
+    // A thread that is gone answers nothing: whoever asks it must not wait for ever.
+    if (dead !== null) return Promise.reject(dead);
+    return new Promise((resolve, reject) => {
       waiting = { resolve, reject };
       worker.postMessage(message);
     });
-  const fail = (why: string): void => {
-    waiting?.reject(new Error(`the database writer failed: ${why}`));
+  };
+  const fail = (why: string): Error => {
+    const error = new Error(`the database writer failed: ${why}`);
+    waiting?.reject(error);
     waiting = null;
+    return error;
   };
   worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
     if ("fatal" in data) fail(data.fatal);
@@ -69,7 +75,9 @@ export async function startWriterThread(worker: Worker, start: ThreadStart): Pro
       waiting = null;
     }
   };
-  worker.onerror = (event) => fail(event.message);
+  worker.onerror = (event) => {
+    dead = fail(event.message);
+  };
 
   await ask({ start });
   return createWriter(
@@ -79,7 +87,7 @@ export async function startWriterThread(worker: Worker, start: ThreadStart): Pro
       return message.results;
     },
     async () => {
-      await ask({ stop: true });
+      if (dead === null) await ask({ stop: true });
       worker.terminate();
     },
   );

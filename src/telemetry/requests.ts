@@ -49,7 +49,7 @@ export function createRequestCounters(clock: Clock): RequestCounters {
       durations.observe((clock.steadyMs() - begun) / 1000);
     },
     families() {
-      const all = [...routes.values()].flatMap((methods) => [...methods.values()]);
+      const all = [...routes.values()].flatMap((methods) => Array.from(methods.values()));
       return [
         {
           name: "holdline_http_requests_total",

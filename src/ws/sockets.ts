@@ -7,6 +7,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Connection } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { Rates } from "../http/rates.ts";
 import type { Inbox, Requests } from "../hub/requests.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -24,6 +25,8 @@ import type { Sessions } from "../sessions/sessions.ts";
 export interface SocketData {
   /** Tokens that the client offered as subprotocols; forgotten as soon as they were judged. */
   offer: Offer | null;
+  /** What bad credentials are counted by. */
+  readonly address: string;
   /** Set when the socket opened. */
   seat: { readonly connection: Connection; readonly inbox: Inbox } | null;
 }
@@ -33,6 +36,7 @@ export interface SocketsOptions {
   readonly requests: Requests;
   readonly sessions: Sessions;
   readonly gate: Gate;
+  readonly rates: Rates;
   readonly store: JobStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -64,6 +68,7 @@ const CLOSE_NAMES: Partial<Record<ErrorCode, CloseName>> = {
   token_revoked: "revoked",
   session_gone: "session_gone",
   token_binding: "unauthenticated",
+  forbidden: "unauthenticated",
   token_expired: "token_expired",
   too_many_sessions: "too_many_sessions",
   draining: "draining",
@@ -71,7 +76,7 @@ const CLOSE_NAMES: Partial<Record<ErrorCode, CloseName>> = {
 };
 
 export function createSockets(options: SocketsOptions): Sockets {
-  const { hub, requests, sessions, gate, store, clock, logger } = options;
+  const { hub, requests, sessions, gate, rates, store, clock, logger } = options;
 
   /** The session this socket is for: a new one, or the one its token names. Seats the connection. */
   const seat = async (
@@ -125,7 +130,11 @@ export function createSockets(options: SocketsOptions): Sockets {
     hub.opened(connection, new Set(open.map(({ id }) => id)));
   };
 
-  const open = async (connection: Connection, inbox: Inbox, offer: Offer): Promise<void> => {
+  const open = async (
+    connection: Connection,
+    inbox: Inbox,
+    { offer, address }: { readonly offer: Offer; readonly address: string },
+  ): Promise<void> => {
     try {
       const { session, resumed } = await seat(connection, offer);
       // The client may be gone by now: then its leaving was noticed before there was a session to leave.
@@ -133,9 +142,11 @@ export function createSockets(options: SocketsOptions): Sockets {
         if (hub.connectionOf(session.id) === null) await sessions.left(session.id);
         return;
       }
+      gate.confirm(session);
       await welcome(connection, session, resumed);
       requests.resume(connection, inbox);
     } catch (error) {
+      rates.countFailure(() => address, error);
       if (!(error instanceof Refusal)) logger.error({ error }, "a connection could not be opened");
       connection.close((error instanceof Refusal ? CLOSE_NAMES[error.code] : null) ?? "internal");
     }
@@ -148,11 +159,15 @@ export function createSockets(options: SocketsOptions): Sockets {
           headers: { Upgrade: "websocket", Connection: "Upgrade" },
         });
       }
+      const address = rates.addressOf(request);
+      rates.countAddress(address);
       const visitor: Visitor = { method: request.method, headers: request.headers, origin };
-      const data: SocketData = {
-        offer: gate.offered(visitor, readSubprotocols(request.headers)),
-        seat: null,
-      };
+      const offer = gate.offered(visitor, readSubprotocols(request.headers));
+      rates.refuseFailing(
+        () => address,
+        () => gate.knows(offer),
+      );
+      const data: SocketData = { offer, address, seat: null };
       // Always named: left to itself the runtime echoes the client's first offer, which may be a token.
       const headers = { "Sec-WebSocket-Protocol": SUBPROTOCOL };
       if (!server.upgrade(request, { data, headers })) {
@@ -171,10 +186,10 @@ export function createSockets(options: SocketsOptions): Sockets {
       open(ws: ServerWebSocket<SocketData>) {
         const connection = hub.add(ws);
         const inbox = requests.createInbox();
-        const { offer } = ws.data;
+        const { offer, address } = ws.data;
         ws.data.seat = { connection, inbox };
         ws.data.offer = null;
-        if (offer !== null) void open(connection, inbox, offer);
+        if (offer !== null) void open(connection, inbox, { offer, address });
       },
       message(ws, message) {
         if (ws.data.seat !== null) requests.receive(ws.data.seat.connection, ws.data.seat.inbox, message);

@@ -11,6 +11,7 @@ interface Stage {
   readonly story: string[];
   readonly err: string[];
   readonly signal: (name: string) => void;
+  readonly askDrain: () => void;
   readonly fail: (error: Error) => void;
   /** Runs the timer of that length. */
   readonly elapse: (delayMs: number) => void;
@@ -27,6 +28,7 @@ function stage({ start, stop }: Script = {}): Stage {
   const err: string[] = [];
   const signaled = Promise.withResolvers<string>();
   const failed = Promise.withResolvers<Error>();
+  const drain = Promise.withResolvers<void>();
   const timers = new Map<number, () => void>();
   const host: Host = {
     out: () => undefined,
@@ -50,6 +52,7 @@ function stage({ start, stop }: Script = {}): Stage {
   const app = {
     url: "http://127.0.0.1:1",
     failed: failed.promise,
+    drainAsked: drain.promise,
     async start() {
       story.push("start");
       await start?.();
@@ -69,6 +72,7 @@ function stage({ start, stop }: Script = {}): Stage {
     story,
     err,
     signal: signaled.resolve,
+    askDrain: drain.resolve,
     fail: failed.resolve,
     elapse: (delayMs) => timers.get(delayMs)?.(),
   };
@@ -91,6 +95,14 @@ describe("serve", () => {
       "log: stopped",
     ]);
     expect(err).toEqual([]);
+  });
+
+  test("stops the same way when it is asked to over its own API", async () => {
+    const { life, story, askDrain } = stage();
+    const code = live(life);
+    askDrain();
+    expect(await code).toBe(0);
+    expect(story.slice(2)).toEqual([LISTENING, "log: stopping", "stop", "log: stopped"]);
   });
 
   test("lets a start that a signal interrupts come to its end, and stops then", async () => {

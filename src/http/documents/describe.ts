@@ -3,7 +3,7 @@ import type { ErrorCode } from "../../protocol/codes.ts";
 import type { SchemaName } from "./schemas.ts";
 import type { Example, Parameter } from "./shape.ts";
 
-export type Tag = "Jobs" | "Output" | "Sessions" | "Socket" | "About";
+export type Tag = "Jobs" | "Output" | "Sessions" | "Socket" | "Operators" | "About";
 
 export type HeaderName =
   | "Location"
@@ -14,6 +14,7 @@ export type HeaderName =
   | "Content-Range"
   | "Accept-Ranges"
   | "Upgrade"
+  | "WWW-Authenticate"
   | "Sec-WebSocket-Protocol";
 
 /** A body by its media type: a schema of ours, or text that a schema cannot tell more about. */
@@ -37,8 +38,8 @@ export interface Described {
   readonly tag: Tag;
   readonly summary: string;
   readonly description?: string;
-  /** `maybe`: with a credential or without, as the server is configured. */
-  readonly credential: "needed" | "maybe" | "none";
+  /** `maybe`: with a credential or without, as the server is configured; `admin`: the token of an operator. */
+  readonly credential: "needed" | "maybe" | "admin" | "none";
   readonly parameters?: readonly Parameter[];
   readonly body?: {
     readonly description: string;

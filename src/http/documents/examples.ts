@@ -1,6 +1,7 @@
 /** Examples in the two documents, all about one job; test/http/documents.test.ts holds them to the schemas. */
 import { ERROR_CODES, type ErrorCode } from "../../protocol/codes.ts";
 import type { EventObject, EventsPage, JobObject, OutputObject, TypeObject } from "../../protocol/jobs.ts";
+import type { AdminJobObject, NodeObject, PushedObject } from "../../protocol/admin.ts";
 import type { ProblemObject } from "../../protocol/objects.ts";
 import type { PublishedLimits, SessionCreated, SessionObject, TokenObject } from "../../protocol/sessions.ts";
 
@@ -115,7 +116,7 @@ export const sessionExample: SessionObject = {
   rooms: [],
 };
 
-export const tokenExample: TokenObject = { token: TOKEN, tokenExpiresAt: time(900_000) };
+export const tokenExample: TokenObject = { token: TOKEN, tokenExpiresAt: Date.parse(time(900_000)) };
 
 export const limitsExample: PublishedLimits = {
   frameBytes: 65_536,
@@ -132,6 +133,18 @@ export const sessionCreatedExample: SessionCreated = {
   ...tokenExample,
   limits: limitsExample,
 };
+
+export const adminJobExample: AdminJobObject = { ...endedJob, userId: USER_ID, sessionId: SESSION_ID };
+
+export const nodeExample: NodeObject = {
+  id: "node_5f2c9a",
+  startedAt: time(-3_600_000),
+  connections: 12,
+  running: 3,
+};
+
+export const pushExample = { to: { user: USER_ID }, data: { notice: "Back in five minutes" } };
+export const pushedExample: PushedObject = { id: "0199e3f0-7c30-7b12-9d44-1a8e5c2f7b90", delivered: 2 };
 
 export const EXAMPLE_AT = AT;
 export const EXAMPLE_TIME = time(-60_000);

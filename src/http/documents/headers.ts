@@ -6,7 +6,7 @@ import type { Header, Parameter } from "./shape.ts";
 const text = { type: "string" } as const;
 const seconds = { type: "integer", minimum: 0 } as const;
 
-type SharedHeader = HeaderName | "X-Trace-Id" | "WWW-Authenticate" | "RateLimit" | "RateLimit-Policy";
+type SharedHeader = HeaderName | "X-Trace-Id" | "RateLimit" | "RateLimit-Policy";
 
 export const HEADERS: Readonly<Record<SharedHeader, Header>> = {
   "X-Trace-Id": {

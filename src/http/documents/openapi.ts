@@ -1,8 +1,9 @@
 /** /openapi.json: the HTTP API as OpenAPI 3.1, made from the schemas of the protocol and the operations in words. */
 import { ERROR_CODES, type ErrorCode } from "../../protocol/codes.ts";
-import type { Content, Described, DescribedAnswer, Tag } from "./describe.ts";
+import type { Content, Described, DescribedAnswer, HeaderName, Tag } from "./describe.ts";
 import { problemExample } from "./examples.ts";
 import { ABOUT_OPERATIONS } from "./operations-about.ts";
+import { ADMIN_OPERATIONS } from "./operations-admin.ts";
 import { JOB_OPERATIONS } from "./operations-jobs.ts";
 import { OUTPUT_OPERATIONS } from "./operations-output.ts";
 import { SESSION_OPERATIONS, TYPE_OPERATIONS } from "./operations-sessions.ts";
@@ -15,8 +16,12 @@ export const OPERATIONS: readonly Described[] = [
   ...TYPE_OPERATIONS,
   ...OUTPUT_OPERATIONS,
   ...SESSION_OPERATIONS,
+  ...ADMIN_OPERATIONS,
   ...ABOUT_OPERATIONS,
 ];
+
+/** Borne by the answers of every call that is counted. */
+export const COMMON_HEADERS: readonly string[] = ["X-Trace-Id", "RateLimit", "RateLimit-Policy"];
 
 /** What any call may be told, before its route runs or when something broke. */
 const EDGE: readonly ErrorCode[] = ["token_in_url", "forbidden", "forbidden_origin", "internal"];
@@ -49,6 +54,7 @@ const TAGS: Readonly<Record<Tag, string>> = {
   Output: "What a job writes: one log, read as pages, followed live, or put together.",
   Sessions: "Who is there. A session outlives its sockets; its token is what calls bear.",
   Socket: "Where output is delivered; the frames are in the AsyncAPI document.",
+  Operators: "Everybody's jobs and sessions, for who holds an admin token.",
   About: "What the server says about itself. Needs no credential.",
 };
 
@@ -75,23 +81,24 @@ function headerRefs(names: readonly string[]): Record<string, Reference> {
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
-function problemHeaders(status: number): readonly string[] {
-  if (status === 401) return ["X-Trace-Id", "WWW-Authenticate"];
-  if (status === 416) return ["X-Trace-Id", "Content-Range"];
-  if (status === 426) return ["X-Trace-Id", "Upgrade"];
-  if (status === 429) return ["X-Trace-Id", "Retry-After", "RateLimit", "RateLimit-Policy"];
-  return status === 503 ? ["X-Trace-Id", "Retry-After"] : ["X-Trace-Id"];
-}
+/** Headers of refusals beside the common ones. */
+const PROBLEM_HEADERS: Readonly<Record<number, readonly HeaderName[]>> = {
+  401: ["WWW-Authenticate"],
+  416: ["Content-Range"],
+  426: ["Upgrade"],
+  429: ["Retry-After"],
+  503: ["Retry-After"],
+};
 
 /** The answers to what is refused, one a status, each with its codes. */
-function problemAnswers(codes: readonly ErrorCode[]): Record<string, Answer> {
+function problemAnswers(codes: readonly ErrorCode[], common: readonly string[]): Record<string, Answer> {
   const byStatus = Map.groupBy(codes, (code) => ERROR_CODES[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, some]) => [
       String(status),
       {
         description: some.map((code) => `\`${code}\`: ${ERROR_CODES[code].title}.`).join("\n\n"),
-        headers: headerRefs(problemHeaders(status)),
+        headers: headerRefs([...common, ...(PROBLEM_HEADERS[status] ?? [])]),
         content: {
           "application/problem+json": {
             schema: { allOf: [schemaRef("Problem"), { properties: { code: { enum: some } } }] },
@@ -112,8 +119,11 @@ function mediaType(content: Content): MediaType {
   return content.examples === undefined ? { schema } : { schema, examples: content.examples };
 }
 
-function answerOf({ description, headers = [], content }: DescribedAnswer): Answer {
-  const answer = { description, headers: headerRefs(["X-Trace-Id", ...headers]) };
+function answerOf(
+  { description, headers = [], content }: DescribedAnswer,
+  common: readonly string[],
+): Answer {
+  const answer = { description, headers: headerRefs([...common, ...headers]) };
   if (content === undefined) return answer;
   const types = Object.entries(content).map(([type, one]) => [type, mediaType(one)] as const);
   return { ...answer, content: Object.fromEntries(types) };
@@ -130,12 +140,14 @@ function pathParameters({ path }: Described): Parameter[] {
   }));
 }
 
-const SECURITY = { needed: [{ bearer: [] }], maybe: [{ bearer: [] }, {}], none: [] } as const;
+const TOKENS = [{ bearer: [] }, { cookie: [] }] as const;
+const SECURITY = { needed: TOKENS, maybe: [...TOKENS, {}], admin: [{ admin: [] }], none: [] } as const;
 
 function operationOf(described: Described): Operation {
   const { id, tag, summary, description, credential, body, parameters = [] } = described;
+  const common = credential === "none" ? ["X-Trace-Id"] : COMMON_HEADERS;
   const answers = Object.entries(described.answers).map(
-    ([status, answer]) => [status, answerOf(answer)] as const,
+    ([status, answer]) => [status, answerOf(answer, common)] as const,
   );
   return {
     operationId: id,
@@ -159,7 +171,7 @@ function operationOf(described: Described): Operation {
             content: { "application/json": { schema: schemaRef(body.schema), examples: body.examples } },
           },
         }),
-    responses: { ...Object.fromEntries(answers), ...problemAnswers(problemsOf(described)) },
+    responses: { ...Object.fromEntries(answers), ...problemAnswers(problemsOf(described), common) },
   };
 }
 
@@ -187,9 +199,14 @@ export interface DocumentOptions {
   readonly version: string;
   /** Where the outside reaches the server; null when nobody said. */
   readonly publicUrl: string | null;
+  /** Name of the cookie that may hold a user token. */
+  readonly authCookie: string;
 }
 
-export function createOpenApi({ version, publicUrl }: DocumentOptions, { named }: PublishedSchemas): OpenApi {
+export function createOpenApi(
+  { version, publicUrl, authCookie }: DocumentOptions,
+  { named }: PublishedSchemas,
+): OpenApi {
   const examples = Object.fromEntries(
     (Object.keys(ERROR_CODES) as ErrorCode[]).map((code): [string, Example] => [
       code,
@@ -214,6 +231,17 @@ export function createOpenApi({ version, publicUrl }: DocumentOptions, { named }
           scheme: "bearer",
           bearerFormat: "JWT",
           description: "A session token, or a user token of the operator's identity provider.",
+        },
+        admin: {
+          type: "http",
+          scheme: "bearer",
+          description: "An admin token, made by the command line.",
+        },
+        cookie: {
+          type: "apiKey",
+          in: "cookie",
+          name: authCookie,
+          description: "A user token; counts only with an allowed `Origin`, or on a same-origin GET.",
         },
       },
     },

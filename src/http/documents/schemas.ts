@@ -1,5 +1,6 @@
 /** The zod schemas of the protocol as JSON Schema 2020-12, under the names that both documents refer to. */
 import { z } from "zod";
+import { pushSchema, revocationSchema } from "../../protocol/admin.ts";
 import { isTerminalKind, type EventKind } from "../../protocol/events.ts";
 import { clientFrameSchema, type ClientFrame } from "../../protocol/frames.ts";
 import { submitSchema } from "../../protocol/jobs.ts";
@@ -26,6 +27,15 @@ const NAMED = {
   Limits: objects.limitsSchema,
   Problem: objects.problemSchema,
   FieldError: objects.fieldErrorSchema,
+  AdminJob: objects.adminJobSchema,
+  AdminJobsPage: objects.adminJobsPageSchema,
+  SessionsPage: objects.sessionsPageSchema,
+  Node: objects.nodeSchema,
+  Nodes: objects.nodesSchema,
+  Revocation: revocationSchema,
+  Push: pushSchema,
+  Pushed: objects.pushedSchema,
+  Draining: objects.drainingSchema,
   Live: objects.liveSchema,
   Ready: objects.readySchema,
   RoomMember: roomMemberSchema,
@@ -52,9 +62,11 @@ export function schemaRef(name: SchemaName): Schema {
 }
 
 /** Members that say nothing: what zod adds for its own reasons, and bounds that every JSON number keeps. */
-function isNoise(key: string, value: unknown): boolean {
+function isNoise(key: string, value: unknown, schema: object): boolean {
+  // The format says it in one word.
+  if (key === "pattern" && "format" in schema) return true;
   if (key === "$schema" || key === "$id" || key === "$defs") return true;
-  if (key === "maximum") return value === Number.MAX_SAFE_INTEGER;
+  if (key === "maximum" || key === "minimum") return Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER;
   return key === "propertyNames" && JSON.stringify(value) === '{"type":"string"}';
 }
 
@@ -66,7 +78,7 @@ function clean(value: unknown): unknown {
   if ("not" in value) return false;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key, member]) => !isNoise(key, member))
+      .filter(([key, member]) => !isNoise(key, member, value))
       .map(([key, member]) => [key, clean(member)]),
   );
 }
@@ -88,15 +100,28 @@ function withKinds(
     oneOf: kinds.map((kind) => ({
       title: kind,
       properties: { kind: { const: kind }, data: data[kind] ?? {} },
-      ...(isTerminalKind(kind) ? { required: ["terminal"] } : {}),
+      required: isTerminalKind(kind) ? ["terminal"] : [],
     })),
   };
 }
 
-/** Says of the metadata what a refinement says, which has no JSON Schema of its own. */
-function withMetadataBound(schema: Schema): Schema {
-  const metadata = { ...schema.properties?.["metadata"], maxProperties: LIMITS.metadataPairs };
-  return { ...schema, properties: { ...schema.properties, metadata } };
+/**
+ * Defaults that the server fills in for every type, and a bound that a refinement holds. `timeoutMs` and `maxAttempts`
+ * have none here: a type may have its own.
+ */
+const SUBMIT_FACTS: Readonly<Record<string, Schema>> = {
+  metadata: { maxProperties: LIMITS.metadataPairs, default: {} },
+  priority: { default: LIMITS.priorityDefault },
+  retryAfterOutput: { default: true },
+  onDisconnect: { default: "continue" },
+  orphanMs: { default: LIMITS.orphanDefaultMs },
+};
+
+function withFacts(schema: Schema, facts: Readonly<Record<string, Schema>>): Schema {
+  const properties = Object.entries(schema.properties ?? {}).map(
+    ([name, property]) => [name, { ...property, ...facts[name] }] as const,
+  );
+  return { ...schema, properties: Object.fromEntries(properties) };
 }
 
 /** Converts everything; the caller keeps the result. */
@@ -126,7 +151,11 @@ export function publishSchemas(): PublishedSchemas {
   const named = Object.fromEntries(all.filter(([id]) => id in NAMED)) as Record<SchemaName, Schema>;
   const serverFrames = under("server:") as Record<ServerFrameType, Schema>;
   return {
-    named: { ...named, Submit: withMetadataBound(named.Submit), Event: withKinds(named.Event, data, []) },
+    named: {
+      ...named,
+      Submit: withFacts(named.Submit, SUBMIT_FACTS),
+      Event: withKinds(named.Event, data, []),
+    },
     clientFrames: under("client:") as Record<ClientFrameType, Schema>,
     serverFrames: { ...serverFrames, event: withKinds(serverFrames.event, data, BINARY_ONLY) },
   };

@@ -9,6 +9,7 @@ export interface Schema {
   readonly format?: string;
   readonly pattern?: string;
   readonly const?: unknown;
+  readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];

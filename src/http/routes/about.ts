@@ -1,5 +1,18 @@
-/** What the server says about itself: job types, health, readiness. */
+/** What the server says about itself: job types, health, readiness, metrics, and its contract by machine and for people. */
+import { Refusal } from "../../protocol/error.ts";
+import { EXPOSITION_TYPE } from "../../telemetry/exposition.ts";
+import type { Probe } from "../../telemetry/probe.ts";
 import { authenticate, jsonResponse, type Call, type HttpServices } from "../call.ts";
+import type { DocumentName, Documents } from "../documents/documents.ts";
+
+/** What these routes need beside the services of all routes. */
+export interface AboutServices extends HttpServices {
+  /** Whether the storage confirms a write, as of a moment ago. */
+  readonly storageWrites: Probe;
+  /** The text of a scrape. */
+  readonly scrape: () => string;
+  readonly documents: Documents;
+}
 
 export async function listTypes(services: HttpServices, call: Call): Promise<Response> {
   await authenticate(services, call);
@@ -11,8 +24,39 @@ export async function live(): Promise<Response> {
   return jsonResponse(200, { status: "ok" });
 }
 
-/** It takes work: the storage answers and nobody told it to stop. */
-export async function ready(services: HttpServices): Promise<Response> {
-  if (services.draining()) return jsonResponse(503, { status: "draining" }, { "Retry-After": "1" });
+/** It takes work: the storage confirms writes and nobody told the server to stop. */
+export async function ready(services: AboutServices): Promise<Response> {
+  if (services.draining()) throw new Refusal("draining", "The server is shutting down.");
+  if (!(await services.storageWrites())) {
+    throw new Refusal("storage_unavailable", "The storage did not confirm a write in time.");
+  }
   return jsonResponse(200, { status: "ready" });
+}
+
+/**
+ * Who may scrape: the one place to ask for a credential. Everybody for now, as in open mode, where the server listens
+ * on loopback; the figures name job types and routes, never users.
+ */
+function authorizeScrape(_services: AboutServices, _call: Call): void {}
+
+export async function metrics(services: AboutServices, call: Call): Promise<Response> {
+  authorizeScrape(services, call);
+  return new Response(services.scrape(), {
+    headers: { "Content-Type": EXPOSITION_TYPE, "Cache-Control": "no-store" },
+  });
+}
+
+/** The route that answers with this document; `If-None-Match` spares sending it again. */
+export function documentRoute(
+  name: DocumentName,
+): (services: AboutServices, call: Call) => Promise<Response> {
+  return async ({ documents }, call) => {
+    const { bytes, headers } = await documents(name);
+    const known = call.req.header("if-none-match")?.split(",") ?? [];
+    const { ETag = "", "Cache-Control": caching = "" } = headers;
+    const isKnown = known.some((one) => one.trim().replace(/^W\//, "") === ETag);
+    // RFC 9110 section 15.4.5: what the answer would have said of caching, and nothing of a body that is not there.
+    if (isKnown) return new Response(null, { status: 304, headers: { ETag, "Cache-Control": caching } });
+    return new Response(bytes, { headers });
+  };
 }

@@ -8,7 +8,7 @@ import { Refusal } from "../../protocol/error.ts";
 import { isTerminalKind } from "../../protocol/events.ts";
 import { isTerminalStatus } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import { jsonResponse, type Call, type HttpServices } from "../call.ts";
+import { jsonResponse, type Call, type HttpServices, visitorOf } from "../call.ts";
 import { intParameter } from "../query.ts";
 import { ownJob } from "./jobs.ts";
 
@@ -85,13 +85,23 @@ function encodeFor(form: "sse" | "ndjson", job: JobRecord, page: readonly Stored
   return page.map((event) => `id: ${event.seq}\ndata: ${toEventText(job.id, event)}\n\n`).join("");
 }
 
+/** Whether what the call came with was revoked since. That it ran out meanwhile does not end a stream. */
+async function isRevoked({ gate }: HttpServices, call: Call): Promise<boolean> {
+  const error: unknown = await gate.authenticate(visitorOf(call)).then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  return error instanceof Refusal && error.code === "token_revoked";
+}
+
 function streamResponse(
-  { store, feed, clock }: HttpServices,
+  services: HttpServices,
   call: Call,
   job: JobRecord,
   after: number,
   form: "sse" | "ndjson",
 ): Response {
+  const { store, feed, clock } = services;
   const gone = new AbortController();
   call.req.raw.signal.addEventListener("abort", () => gone.abort(), { once: true });
   const signal = gone.signal;
@@ -101,8 +111,11 @@ function streamResponse(
     // Pulled by the socket: a reader that stops reading stops the reading of the log.
     async pull(controller) {
       const { done, value } = await pages.next();
-      if (done === true) controller.close();
-      else controller.enqueue(encoder.encode(encodeFor(form, job, value)));
+      // Asked right before each page: nobody is shown what he was shut out from.
+      if (done === true || (await isRevoked(services, call))) {
+        gone.abort();
+        controller.close();
+      } else controller.enqueue(encoder.encode(encodeFor(form, job, value)));
     },
     cancel() {
       gone.abort();

@@ -6,16 +6,16 @@ import { toSessionObject, type SessionRecord } from "../../sessions/session.ts";
 import type { Principal } from "../../sessions/gate.ts";
 import {
   authenticate,
+  authenticateOpener,
   jsonResponse,
   refuseWhileDraining,
   type Call,
   type HttpServices,
-  visitorOf,
 } from "../call.ts";
 
 export async function openSession(services: HttpServices, call: Call): Promise<Response> {
   refuseWhileDraining(services);
-  const user = await services.gate.opener(visitorOf(call));
+  const user = await authenticateOpener(services, call);
   const session = await services.sessions.open(user, { connected: false });
   const created: SessionCreated = {
     session: toSessionObject(session),

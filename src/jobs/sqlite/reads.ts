@@ -1,7 +1,6 @@
 /** The reading half of the SQLite driver, on a connection of its own: prepared, paged, and never across an await. */
 import { and, asc, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { JobId } from "../../lib/ids.ts";
 import { sizeOf, type JobRecord, type StoredEvent } from "../job.ts";
 import { resultOf } from "../result.ts";
 import type { JobStore, JobWithResult } from "../store.ts";
@@ -63,7 +62,8 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
     num: orm
       .select({ num: jobs.num })
       .from(jobs)
-      .where(eq(jobs.id, p("id")))
+      // A purged log is gone for every reader, though its entries may wait for retention.
+      .where(and(eq(jobs.id, p("id")), isNull(jobs.purgedAt)))
       .prepare(),
     input: orm
       .select({ input: jobPayloads.input })
@@ -98,10 +98,28 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
   };
 }
 
+/** How many of the jobs that are claimed next stand before a given one; none further back is looked at. */
+function prepareAhead(orm: SqliteConnection["orm"]) {
+  const front = orm
+    .select({ num: jobs.num, priority: jobs.priority, turn: jobs.turn })
+    .from(jobs)
+    .where(and(sql`due = 1`, eq(jobs.type, p("type"))))
+    .orderBy(desc(jobs.priority), asc(jobs.turn), asc(jobs.num))
+    .limit(POSITION_MOST)
+    .as("front");
+  return orm
+    .select({ count: sql<number>`count(*)` })
+    .from(front)
+    .where(
+      sql`(-${front.priority}, ${front.turn}, ${front.num}) < (${p("placed")}, ${p("turn")}, ${p("num")})`,
+    )
+    .prepare();
+}
+
 export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
 
 export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
-  const statements = { ...prepareJobs(orm), ...prepareLog(orm) };
+  const statements = { ...prepareJobs(orm), ...prepareLog(orm), ahead: prepareAhead(orm) };
 
   const withResult = ({
     num,
@@ -161,7 +179,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
         .from(jobs)
         .where(
           and(
-            eq(jobs.userId, userId),
+            userId === null ? undefined : eq(jobs.userId, userId),
             isNull(jobs.purgedAt),
             status === null ? undefined : eq(jobs.status, status),
             type === null ? undefined : eq(jobs.type, type),
@@ -179,35 +197,12 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
         .flatMap(({ id, sessionId, orphanMs }) => (sessionId === null ? [] : [{ id, sessionId, orphanMs }])),
     position: async (id) => {
       const own = statements.row.get({ id });
-      return own === undefined ? 1 : countAhead(orm, own) + 1;
+      if (own === undefined) return 1;
+      const { type, priority, turn, num } = own;
+      return (statements.ahead.get({ type, placed: -priority, turn, num })?.count ?? 0) + 1;
     },
   };
 }
 
 /** Rows of one read step of a page. */
 const READ_STEP = 64;
-
-/** Jobs of the same type that would be claimed before this one, counted up to a bound. */
-function countAhead(
-  orm: SqliteConnection["orm"],
-  own: { id: JobId; type: string; priority: number; turn: number; num: number },
-): number {
-  const ahead = orm
-    .select({ num: jobs.num })
-    .from(jobs)
-    .where(
-      and(
-        sql`due = 1`,
-        eq(jobs.type, own.type),
-        sql`(-${jobs.priority}, ${jobs.turn}, ${jobs.num}) < (${-own.priority}, ${own.turn}, ${own.num})`,
-      ),
-    )
-    .limit(POSITION_MOST)
-    .as("ahead");
-  return (
-    orm
-      .select({ count: sql<number>`count(*)` })
-      .from(ahead)
-      .get()?.count ?? 0
-  );
-}

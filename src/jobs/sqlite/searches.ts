@@ -24,7 +24,14 @@ function prepareSearches(orm: Orm) {
     inLane: orm
       .select({ id: jobs.id })
       .from(jobs)
-      .where(and(eq(jobs.sessionId, p("sessionId")), eq(jobs.lane, p("lane")), isNull(jobs.finishedAt)))
+      .where(
+        and(
+          eq(jobs.sessionId, p("sessionId")),
+          eq(jobs.lane, p("lane")),
+          isNull(jobs.finishedAt),
+          ne(jobs.status, "canceling"),
+        ),
+      )
       .limit(1)
       .prepare(),
     promote: orm
@@ -34,7 +41,7 @@ function prepareSearches(orm: Orm) {
       .prepare(),
     // The literal makes the partial index usable: a bound parameter would not.
     ready: orm
-      .select({ id: jobs.id })
+      .select({ id: jobs.id, priority: jobs.priority, turn: jobs.turn, num: jobs.num })
       .from(jobs)
       .where(and(sql`due = 1`, eq(jobs.type, p("type"))))
       .orderBy(desc(jobs.priority), asc(jobs.turn), asc(jobs.num))
@@ -82,7 +89,7 @@ export function createSearches(orm: Orm): Searches {
     inLane: (sessionId, lane) => searches.inLane.get({ sessionId, lane })?.id ?? null,
     ready(type, steadyMs, limit) {
       searches.promote.run({ steadyMs });
-      return searches.ready.all({ type, limit }).map(({ id }) => id);
+      return searches.ready.all({ type, limit });
     },
     overdue(steadyMs, owner, limit) {
       const of = (why: "start" | "cancel" | "lease", rows: readonly { id: JobRecord["id"] }[]) =>

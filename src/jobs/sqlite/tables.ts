@@ -89,6 +89,11 @@ function prepareWrites(orm: Orm) {
       .delete(jobPayloads)
       .where(eq(jobPayloads.num, p("num")))
       .prepare(),
+    untrim: orm
+      .update(jobs)
+      .set({ trimmed: false })
+      .where(eq(jobs.num, p("num")))
+      .prepare(),
     renew: orm
       .update(jobs)
       .set(asValues<Update>(placeholders(["leaseBy"])))
@@ -106,15 +111,28 @@ function prepareWrites(orm: Orm) {
   };
 }
 
+/** Turns go on where they had come: at the last that was served, or at the first of those that wait. */
 function fillBook(orm: Orm, book: QueueBook): void {
   book.clear();
+  const firstSeen = new Set<number>();
   const open = orm
-    .select({ userId: jobs.userId, priority: jobs.priority, turn: jobs.turn, status: jobs.status })
+    .select({
+      userId: jobs.userId,
+      priority: jobs.priority,
+      turn: jobs.turn,
+      status: jobs.status,
+      attempt: jobs.attempt,
+    })
     .from(jobs)
     .where(inArray(jobs.status, ["queued", "retrying", "running", "canceling"]))
     .orderBy(asc(jobs.turn))
     .all();
-  for (const { status, ...entry } of open) book.moved(entry, null, status);
+  for (const { status, attempt, ...entry } of open) {
+    book.moved(entry, null, status);
+    const { priority, turn } = entry;
+    if (attempt > 0 || !firstSeen.has(priority)) book.serve(priority, turn);
+    if (attempt === 0) firstSeen.add(priority);
+  }
 }
 
 export interface SqliteJobTables extends JobTables {
@@ -182,7 +200,10 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
       writes.putKey.run({ userId, route, key, fingerprint, jobId: id, createdAt: at });
     },
     dropPayload(job) {
-      writes.dropPayload.run({ num: knownOf(job).num });
+      const { num } = knownOf(job);
+      writes.dropPayload.run({ num });
+      // Retention may have been done with it: its last entry has to go as well now.
+      writes.untrim.run({ num });
     },
     ...createSearches(orm),
     ...createRetention(orm),

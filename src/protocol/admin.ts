@@ -1,0 +1,70 @@
+/** What goes in and out of `/v1/admin` (PROTOCOL section 3): bodies as schemas, answers as types. */
+import { z } from "zod";
+import type { JobObject } from "./jobs.ts";
+import { LIMITS } from "./limits.ts";
+
+const userId = z.string().min(1).max(LIMITS.userIdChars);
+const anyId = z.string().min(1).max(64);
+const TOKEN_ID_CHARS = 255;
+
+/** Exactly one of the first three; that is checked after the schema, so that the refusal can say so. */
+export const revocationSchema = z.strictObject({
+  userId: userId.optional().describe("Everything of this user that was issued up to `before`."),
+  sessionId: anyId.optional().describe("One session and all of its tokens."),
+  tokenId: z
+    .string()
+    .min(1)
+    .max(TOKEN_ID_CHARS)
+    .optional()
+    .describe("One user token: its `jti`, or base64url SHA-256 of it where it has none."),
+  before: z
+    .union([z.iso.datetime({ offset: true }), z.int().min(0)])
+    .optional()
+    .describe("With `userId`: RFC 3339, or milliseconds since the epoch; now when absent."),
+});
+
+export type RevocationBody = z.infer<typeof revocationSchema>;
+
+/** `to` names exactly one audience. */
+export const pushSchema = z.strictObject({
+  to: z.strictObject({
+    user: userId.optional(),
+    session: anyId.optional(),
+    room: z.string().min(1).max(LIMITS.roomChars).optional(),
+    all: z.literal(true).optional(),
+  }),
+  data: z.json().describe("Any JSON; handed on as it is."),
+});
+
+export type PushBody = z.infer<typeof pushSchema>;
+
+/** A job as an operator sees it: whose it is stands beside what its owner sees. */
+export interface AdminJobObject extends JobObject {
+  readonly userId: string;
+  /** The session it was submitted with; absent without one. */
+  readonly sessionId?: string;
+}
+
+/** A process of this installation. */
+export interface NodeObject {
+  readonly id: string;
+  /** RFC 3339 UTC with milliseconds. */
+  readonly startedAt: string;
+  /** Open sockets. */
+  readonly connections: number;
+  /** Runs of jobs in this process. */
+  readonly running: number;
+}
+
+/** The answer to a push. */
+export interface PushedObject {
+  readonly id: string;
+  /** Connections that it was handed to. Nobody else will get it: a push is stored nowhere. */
+  readonly delivered: number;
+}
+
+/** One page of a list, newest first; `next` is the `cursor` of the one after it. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next: string | null;
+}

@@ -1,0 +1,15 @@
+/** The job store contract on SQLite: in memory, in a file behind the writer's thread, and restarted all the time. */
+import { afterAll } from "bun:test";
+import { describeJobStore } from "./job-store.ts";
+import { openInMemory, openReopening, shareThreaded } from "./storages.ts";
+
+describeJobStore("SQLite in memory", async () => {
+  const storage = await openInMemory();
+  return { store: storage.jobs, close: () => storage.stop() };
+});
+
+const threaded = shareThreaded();
+afterAll(() => threaded.end());
+describeJobStore("a SQLite file behind the writer's thread", () => threaded.openJobs());
+
+describeJobStore("a SQLite file that is opened anew all the time", () => openReopening(3));

@@ -1,0 +1,39 @@
+/** What was revoked: whom it hits, that it is known again after a restart, and that it is forgotten when it is due. */
+import { expect, test } from "bun:test";
+import type { UserId } from "../../src/lib/ids.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
+import { createMemorySessionStore } from "../../src/sessions/memory.ts";
+import { createRevocations } from "../../src/sessions/revocations.ts";
+
+const ADA = "ada" as UserId;
+const BOB = "bob" as UserId;
+const BEFORE = 1_800_000_000_000;
+const bindingOf = (tokenId: string) => {
+  return { tokenHash: "", tokenId, issuedAt: 0, expiresAt: 0, types: null, rooms: null };
+};
+
+test("a user's tokens up to the moment are hit, later ones and other users are not; a token by its id alone", async () => {
+  const revocations = createRevocations(createMemorySessionStore());
+  await revocations.revoke("user", ADA, BEFORE);
+  await revocations.revoke("token", "one", BEFORE);
+  expect(revocations.isRevoked(ADA, null, BEFORE)).toBe(true);
+  expect(revocations.isRevoked(ADA, null, BEFORE + 1)).toBe(false);
+  expect(revocations.isRevoked(BOB, null, BEFORE)).toBe(false);
+  expect(revocations.isRevoked(BOB, bindingOf("one"), BEFORE + 1)).toBe(true);
+  expect(revocations.isRevoked(BOB, bindingOf("two"), BEFORE)).toBe(false);
+});
+
+test("it is known after a restart, until no token that it hits can live any more", async () => {
+  const store = createMemorySessionStore();
+  await createRevocations(store).revoke("user", ADA, BEFORE);
+  const restarted = async () => {
+    const revocations = createRevocations(store);
+    await revocations.load();
+    return revocations.isRevoked(ADA, null, BEFORE);
+  };
+  expect(await restarted()).toBe(true);
+  await store.sweep(0, BEFORE + LIMITS.userTokenLifeMs - 1, 10);
+  expect(await restarted()).toBe(true);
+  await store.sweep(0, BEFORE + LIMITS.userTokenLifeMs, 10);
+  expect(await restarted()).toBe(false);
+});

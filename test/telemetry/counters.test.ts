@@ -1,0 +1,200 @@
+/** What is counted of jobs, sockets, calls, writes and the process itself. */
+import { describe, expect, test } from "bun:test";
+import type { JobStatus } from "../../src/protocol/jobs.ts";
+import { createDeliveryCounters, type SocketLike } from "../../src/telemetry/deliveries.ts";
+import { exposition, type Family } from "../../src/telemetry/exposition.ts";
+import { createJobCounters, type CommittedChange } from "../../src/telemetry/jobs.ts";
+import { createProcessGauges } from "../../src/telemetry/process.ts";
+import { createRequestCounters } from "../../src/telemetry/requests.ts";
+import { createWriteTimes } from "../../src/telemetry/writes.ts";
+import { createManualClock } from "./manual-clock.ts";
+import { readExposition, valueOf } from "./scrape.ts";
+
+/** A reader of the families of one part. */
+function reader(part: { families(): readonly Family[] }) {
+  return (sample: string): number => valueOf(exposition(part.families()), sample);
+}
+
+function change(
+  id: string,
+  status: JobStatus,
+  first: number,
+  kinds: readonly string[],
+  position = 1,
+): CommittedChange {
+  const events = kinds.map((kind) => ({ kind, data: JSON.stringify({ position }) }));
+  return { job: { id, type: "chat", status }, first, events };
+}
+
+describe("jobs", () => {
+  test("are counted in and out by type and status, with the entries of their logs", () => {
+    const jobs = createJobCounters();
+    const read = reader(jobs);
+    jobs.committed([change("a", "queued", 1, ["job.queued"]), change("b", "queued", 1, ["job.queued"], 2)]);
+    jobs.committed([change("a", "running", 2, ["job.started"])]);
+    jobs.committed([change("a", "running", 3, ["output.text", "output.text"])]);
+    jobs.committed([
+      change("a", "succeeded", 5, ["job.succeeded"]),
+      change("b", "canceled", 2, ["job.canceled"]),
+    ]);
+    expect(read('holdline_jobs_accepted_total{type="chat"}')).toBe(2);
+    expect(read('holdline_jobs_ended_total{type="chat",status="succeeded"}')).toBe(1);
+    expect(read('holdline_jobs_ended_total{type="chat",status="canceled"}')).toBe(1);
+    expect(read("holdline_events_committed_total")).toBe(7);
+    expect(read("holdline_commits_total")).toBe(4);
+  });
+
+  test("wait from their acceptance and from each retry until they start or end", () => {
+    const jobs = createJobCounters();
+    const waiting = (): number => reader(jobs)("holdline_jobs_waiting");
+    jobs.committed([change("a", "queued", 1, ["job.queued"]), change("b", "queued", 1, ["job.queued"], 2)]);
+    expect(waiting()).toBe(2);
+    jobs.committed([change("a", "running", 2, ["job.started"])]);
+    expect(waiting()).toBe(1);
+    jobs.committed([change("a", "running", 3, ["output.text"])]);
+    jobs.committed([change("a", "retrying", 4, ["job.retrying"])]);
+    expect(waiting()).toBe(2);
+    jobs.committed([change("b", "canceled", 2, ["job.canceled"])]);
+    jobs.committed([change("a", "running", 5, ["job.started"])]);
+    expect(waiting()).toBe(0);
+  });
+
+  test("that waited before this process are told by the next accepted one, and leave as they start", () => {
+    const jobs = createJobCounters();
+    const waiting = (): number => reader(jobs)("holdline_jobs_waiting");
+    jobs.committed([change("new", "queued", 1, ["job.queued"], 4)]);
+    expect(waiting()).toBe(4);
+    jobs.committed([change("old", "running", 2, ["job.started"])]);
+    expect(waiting()).toBe(3);
+    jobs.committed([change("old", "running", 3, ["output.text"])]);
+    expect(waiting()).toBe(3);
+  });
+});
+
+describe("a counted socket", () => {
+  const answers: number[] = [];
+  const calls: string[] = [];
+  const socket: SocketLike = {
+    send: () => answers.shift() ?? 0,
+    close: (code, reason) => void calls.push(`close ${code} ${reason}`),
+    cork: (run) => run(),
+    getBufferedAmount: () => 17,
+  };
+
+  test("counts frames, those that bear entries, bytes, and what was dropped", () => {
+    const deliveries = createDeliveryCounters();
+    const counted = deliveries.counted(socket);
+    answers.push(24, 100, -1, -1, 0);
+    expect(counted.send('{"type":"ping","at":1}')).toBe(24);
+    expect(counted.send('{"type":"event","seq":1}')).toBe(100);
+    expect(counted.send('{"type":"event","data":"é"}')).toBe(-1);
+    expect(counted.send(new Uint8Array(40))).toBe(-1);
+    expect(counted.send('{"type":"event","seq":9}')).toBe(0);
+    const read = reader(deliveries);
+    expect(read("holdline_frames_sent_total")).toBe(4);
+    expect(read("holdline_event_frames_sent_total")).toBe(3);
+    // A socket that queued does not say how much: 28 bytes of text (é has two) and 40 of the chunk.
+    expect(read("holdline_sent_bytes_total")).toBe(24 + 100 + 28 + 40);
+    expect(read("holdline_frames_dropped_total")).toBe(1);
+  });
+
+  test("passes on everything else", () => {
+    const counted = createDeliveryCounters().counted(socket);
+    let corked = false;
+    counted.cork(() => {
+      corked = true;
+    });
+    counted.close(4000, "draining");
+    expect({ corked, buffered: counted.getBufferedAmount(), calls }).toEqual({
+      corked: true,
+      buffered: 17,
+      calls: ["close 4000 draining"],
+    });
+  });
+});
+
+describe("calls", () => {
+  test("are counted by pattern, method and status, with their time", () => {
+    const clock = createManualClock();
+    const requests = createRequestCounters(clock);
+    const call = (status: number, tookMs: number, method = "GET"): void => {
+      const begun = requests.begin();
+      clock.advance(tookMs);
+      requests.count({ route: "/v1/jobs/:id", method, status, begun });
+    };
+    call(200, 3);
+    call(200, 30);
+    call(404, 1);
+    call(202, 1, "POST");
+    const read = reader(requests);
+    expect(read('holdline_http_requests_total{route="/v1/jobs/:id",method="GET",status="200"}')).toBe(2);
+    expect(read('holdline_http_requests_total{route="/v1/jobs/:id",method="GET",status="404"}')).toBe(1);
+    expect(read('holdline_http_requests_total{route="/v1/jobs/:id",method="POST",status="202"}')).toBe(1);
+    const took = "holdline_http_request_duration_seconds";
+    expect(read(`${took}_count{route="/v1/jobs/:id",method="GET"}`)).toBe(3);
+    expect(read(`${took}_sum{route="/v1/jobs/:id",method="GET"}`)).toBeCloseTo(0.034);
+    expect(read(`${took}_bucket{route="/v1/jobs/:id",method="GET",le="0.005"}`)).toBe(2);
+  });
+
+  test("of invented methods share one series", () => {
+    const requests = createRequestCounters(createManualClock());
+    for (let index = 0; index < 100; index += 1) {
+      requests.count({ route: "none", method: `BREW${index}`, status: 405, begun: requests.begin() });
+    }
+    const [calls] = requests.families();
+    expect(calls?.samples).toHaveLength(1);
+    expect(reader(requests)('holdline_http_requests_total{route="none",method="other",status="405"}')).toBe(
+      100,
+    );
+  });
+});
+
+describe("writes", () => {
+  test("are timed one at a time, failures too, and come back as they were given", async () => {
+    const clock = createManualClock();
+    const writes = createWriteTimes(clock);
+    const first = Promise.withResolvers<string>();
+    const second = Promise.withResolvers<string>();
+    expect(writes.watch(first.promise)).toBe(first.promise);
+    clock.advance(20);
+    expect(writes.watch(second.promise)).toBe(second.promise);
+    clock.advance(20);
+    first.resolve("done");
+    second.resolve("done");
+    await Promise.all([first.promise, second.promise]);
+    const read = reader(writes);
+    expect(read("holdline_commit_duration_seconds_count")).toBe(1);
+    expect(read("holdline_commit_duration_seconds_sum")).toBeCloseTo(0.04);
+    const failing = Promise.withResolvers<string>();
+    const watched = writes.watch(failing.promise);
+    clock.advance(5);
+    failing.reject(new Error("no"));
+    expect(await watched.catch((error: Error) => error.message)).toBe("no");
+    expect(read("holdline_commit_duration_seconds_count")).toBe(2);
+    expect(read("holdline_commit_failures_total")).toBe(1);
+  });
+});
+
+describe("the process", () => {
+  test("knows its age, its memory, and how late the event loop ran", () => {
+    const clock = createManualClock();
+    const own = createProcessGauges(clock);
+    const read = reader(own);
+    own.start();
+    clock.advance(1000);
+    expect(read("holdline_event_loop_lag_seconds_count")).toBe(4);
+    expect(read("holdline_event_loop_lag_seconds_sum")).toBe(0);
+    clock.hold(750);
+    expect(read("holdline_event_loop_lag_seconds_sum")).toBeCloseTo(0.5);
+    expect(read("holdline_uptime_seconds")).toBeCloseTo(1.75);
+    expect(read("process_resident_memory_bytes")).toBeGreaterThan(1_000_000);
+    expect(read("process_cpu_seconds_total")).toBeGreaterThan(0);
+    own.stop();
+    expect(clock.waiting).toBe(0);
+  });
+
+  test("tells every family with a help and a type", () => {
+    const families = readExposition(exposition(createProcessGauges(createManualClock()).families()));
+    expect([...families.values()].every(({ help, type }) => help.endsWith(".") && type !== "")).toBe(true);
+  });
+});
