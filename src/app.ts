@@ -243,11 +243,11 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
       ...storage,
       submitter,
       revocations: access.revocations,
-      endSession: access.sessions.end,
+      endSession: (id) => access.sessions.end(id),
       clock,
     }),
     nodes: () => [{ id: nodeId, startedAt, connections: hub.size, running: scheduler.running }],
-    push: hub.push,
+    push: (audience, frame) => hub.push(audience, frame),
     drain() {
       logger.info({}, "an operator asked the server to drain");
       askDrain();

@@ -120,7 +120,9 @@ function existingFile({ databaseUrl, durability }: StorageOptions): string {
   if (path === ":memory:")
     throw new NoDatabaseError("the database is in the memory of the server: nobody else can see it");
   if (!existsSync(path)) {
-    throw new NoDatabaseError(`there is no database at ${path} yet: start the server once, or run holdline migrate`);
+    throw new NoDatabaseError(
+      `there is no database at ${path} yet: start the server once, or run holdline migrate`,
+    );
   }
   const connection = openSqlite({ path, durability, readonly: true });
   try {

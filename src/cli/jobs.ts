@@ -86,7 +86,8 @@ export const jobs: Command = {
 show    shows one job
 cancel  ends a job, or asks its run to stop
 retry   submits a new job like one that has ended, for the same user
-What is shown comes from the database. Changes go through the running server, or to the database when none runs.`,
+What is shown comes from the database. Changes go through the running server, or to the database
+when none runs.`,
   words: Object.keys(ACTIONS),
   flags: [...OWN_FLAGS, ...settingsFlags()],
   run: runAction("jobs", ACTIONS, OWN_FLAGS),

@@ -46,16 +46,22 @@ const RELEASE_GRACE_MS = 2000;
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, registry, clock, ids, logger } = options;
   const owner = `boot:${options.bootId}`;
+  /** Every handler that has not settled: it holds a slot, whatever became of its job. */
+  const slots = new Set<Run>();
+  /** The latest run of each job, the one a cancel is meant for. */
   const runs = new Map<JobId, Run>();
   const perType = new Map<string, number>();
+  /** Cancels of jobs that are perhaps being claimed: announced before the claim is answered. */
+  const early = new Set<JobId>();
   let claiming = false;
+  let claims: Promise<void> = Promise.resolve();
   let again = false;
   let stopping = false;
   let readyTimer: Timer | null = null;
   const timers: Timer[] = [];
 
   const freeSlots = (): { type: string; most: number }[] => {
-    const all = options.concurrency - runs.size;
+    const all = options.concurrency - slots.size;
     if (all <= 0) return [];
     return registry.list().flatMap(({ type, concurrency }) => {
       const most = Math.min(all, (concurrency ?? options.concurrency) - (perType.get(type) ?? 0));
@@ -64,10 +70,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   };
 
   const started = (run: Run): void => {
+    slots.add(run);
     runs.set(run.id, run);
     perType.set(run.type, (perType.get(run.type) ?? 0) + 1);
     void run.done.then(() => {
-      // A job can be back in a later run already; only its own slot is given back.
+      slots.delete(run);
+      // The job can be back in a later run already.
       if (runs.get(run.id) === run) runs.delete(run.id);
       perType.set(run.type, (perType.get(run.type) ?? 1) - 1);
       wake();
@@ -87,7 +95,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const claim = async (): Promise<void> => {
     const types = freeSlots();
     if (types.length === 0) return;
-    const most = Math.min(CLAIM_MOST, options.concurrency - runs.size);
+    const most = Math.min(CLAIM_MOST, options.concurrency - slots.size);
+    early.clear();
     const claimed = await store.execute({
       op: "claim",
       at: instant(clock),
@@ -99,7 +108,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     });
     for (const one of claimed.jobs) {
       const handler = registry.find(one.job.type);
-      if (handler !== null) started(startRun(handler, one, { ...options, logger: loggerOf(one.job) }));
+      if (handler === null) continue;
+      const run = startRun(handler, one, { ...options, logger: loggerOf(one.job) });
+      started(run);
+      if (early.has(run.id)) run.stop(new RunStopped("canceled"));
     }
     if (claimed.jobs.length === most) again = true;
     readyTimer?.cancel();
@@ -123,7 +135,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const wake = (): void => {
     again = true;
-    if (!claiming && !stopping) void claimAll();
+    if (!claiming && !stopping) claims = claimAll();
   };
 
   const sweep = async (): Promise<void> => {
@@ -142,7 +154,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const renew = async (): Promise<void> => {
     try {
-      if (runs.size > 0)
+      if (slots.size > 0)
         await store.execute({ op: "renew", at: instant(clock), owner, leaseMs: LIMITS.leaseMs });
     } catch (error) {
       logger.warn({ error }, "leases could not be renewed");
@@ -176,26 +188,35 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     committed(changes) {
       for (const { job } of changes) {
-        if (job.status === "canceling") runs.get(job.id)?.stop(new RunStopped("canceled"));
-        else if (job.status === "canceled") runs.get(job.id)?.stop(new RunStopped("lease_lost"));
+        if (job.status === "canceling") {
+          const run = runs.get(job.id);
+          if (run !== undefined) run.stop(new RunStopped("canceled"));
+          else if (claiming) early.add(job.id);
+        } else if (job.status === "canceled") runs.get(job.id)?.stop(new RunStopped("lease_lost"));
         else if (job.status === "retrying") wake();
       }
     },
 
     async stop(drainMs) {
       stopping = true;
-      for (const timer of timers.splice(0)) timer.cancel();
+      // A claim that is under way brings runs that have to be waited for as well.
+      await claims;
       readyTimer?.cancel();
-      const settled = (): Promise<unknown> => Promise.all([...runs.values()].map((run) => run.done));
-      const within = (delayMs: number): Promise<unknown> =>
-        Promise.race([settled(), new Promise<void>((resolve) => void clock.after(delayMs, resolve))]);
-      if (runs.size > 0) await within(drainMs);
-      for (const run of runs.values()) run.stop(new RunStopped("released", { released: true }));
-      if (runs.size > 0) await within(RELEASE_GRACE_MS);
+      const within = async (delayMs: number): Promise<void> => {
+        const late = Promise.withResolvers<void>();
+        const timer = clock.after(delayMs, late.resolve);
+        await Promise.race([Promise.all([...slots].map((run) => run.done)), late.promise]);
+        timer.cancel();
+      };
+      if (slots.size > 0) await within(drainMs);
+      for (const run of slots) run.stop(new RunStopped("released", { released: true }));
+      if (slots.size > 0) await within(RELEASE_GRACE_MS);
+      // Last: what still finished needed its lease, and whoever canceled it the sweep.
+      for (const timer of timers.splice(0)) timer.cancel();
     },
 
     get running() {
-      return runs.size;
+      return slots.size;
     },
   };
 }

@@ -132,3 +132,19 @@ export function framesOf(document: Document, arrow: "→" | "←"): { frame: str
     ),
   ];
 }
+
+/** The blocks of a kind; there have to be some. */
+export function blocksOf(document: Document, tag: string): readonly Block[] {
+  const found = document.blocks.filter((block) => block.tag === tag);
+  if (found.length === 0) throw new Error(`no block is marked ${tag}`);
+  return found;
+}
+
+/** JSON of a block. What does not parse is named by its line, so that nobody has to search. */
+export function parseJson(text: string, { line }: Block): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch (cause) {
+    throw new Error(`the JSON of line ${line} does not parse`, { cause });
+  }
+}

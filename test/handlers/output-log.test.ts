@@ -291,7 +291,7 @@ test("whatever is written when, the log holds it in the order of the calls, text
           wanted.push(`data ${JSON.stringify(given.text)}`);
         } else {
           writes.push(log.text(given.text, given.index));
-          for (const unit of given.text) wanted.push(`${given.index} ${unit}`);
+          wanted.push(...given.text.split("").map((unit) => `${given.index} ${unit}`));
         }
       }
       await log.settle();
@@ -299,7 +299,7 @@ test("whatever is written when, the log holds it in the order of the calls, text
       const read = logged.flatMap(({ kind, data: text }) => {
         if (kind === "output.data") return [`data ${text as string}`];
         const { delta, index } = JSON.parse(text as string) as { delta: string; index: number };
-        return [...delta].map((unit) => `${index} ${unit}`);
+        return delta.split("").map((unit) => `${index} ${unit}`);
       });
       expect(read).toEqual(wanted);
     }),

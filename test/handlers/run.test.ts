@@ -3,7 +3,6 @@ import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { JobError, type RunningJob } from "../../src/handlers/handler.ts";
 import { RunStopped } from "../../src/handlers/run.ts";
-import type { JobStore } from "../../src/jobs/store.ts";
 import type { UserId } from "../../src/lib/ids.ts";
 import { Refusal } from "../../src/protocol/error.ts";
 import type { Json } from "../../src/protocol/events.ts";
@@ -296,7 +295,7 @@ describe("output", () => {
       place,
       handlerOf(async (job) => {
         job.signal.addEventListener("abort", () => reasons.push(job.signal.reason));
-        for (;;) void (await job.text("0123456789"));
+        for (;;) await job.text("0123456789");
       }),
       { jobBytes: 200 },
     );
@@ -313,10 +312,7 @@ describe("output", () => {
     const unavailable = new Refusal("storage_unavailable", "The storage did not confirm the write.");
     const place = createPlace((store) => ({
       ...store,
-      execute: ((command) =>
-        command.op === "append"
-          ? Promise.reject(unavailable)
-          : store.execute(command)) as JobStore["execute"],
+      execute: (command) => (command.op === "append" ? Promise.reject(unavailable) : store.execute(command)),
     }));
     const end = await endOf(place, (job) => {
       void job.text("lost");
@@ -499,10 +495,8 @@ describe("a run that is stopped", () => {
 test("a run whose end cannot be stored settles all the same, and the reason is logged", async () => {
   const place = createPlace((store) => ({
     ...store,
-    execute: ((command) =>
-      command.op === "end"
-        ? Promise.reject(new Error("no disk"))
-        : store.execute(command)) as JobStore["execute"],
+    execute: (command) =>
+      command.op === "end" ? Promise.reject(new Error("no disk")) : store.execute(command),
   }));
   const { run, claimed } = await startOne(
     place,

@@ -185,6 +185,9 @@ describe("what the server says about itself is answered as described", () => {
         headers: { "if-none-match": `"other", W/${etag}` },
       });
       expect({ status: again.status, text: again.text }).toEqual({ status: 304, text: "" });
+      const any = await contract.call(`GET ${path}`, path, { headers: { "if-none-match": "*" } });
+      const other = await contract.call(`GET ${path}`, path, { headers: { "if-none-match": '"other"' } });
+      expect([any.status, other.status]).toEqual([304, 200]);
     },
   );
 });

@@ -53,7 +53,9 @@ describe("both documents", () => {
     ["AsyncAPI", asyncApi],
   ])("%s holds no component that nothing refers to", (_name, document) => {
     const refs = new Set(membersCalled("$ref", document));
-    const { securitySchemes: _, ...components } = document.components;
+    // OpenAPI refers to its security schemes by name.
+    const { securitySchemes: _, ...rest } = document.components;
+    const components = document === openApi ? rest : document.components;
     const unused = Object.entries(components).flatMap(([group, members]) =>
       Object.keys(members)
         .map((name) => `#/components/${group}/${name}`)

@@ -26,19 +26,17 @@ function onChannel(name: string): Reference {
   return { $ref: `#/channels/connect/messages/${name}` };
 }
 
-function serversOf(publicUrl: string | null): Readonly<Record<string, unknown>> {
+function serversOf(publicUrl: string | null): AsyncApi["servers"] {
+  const security = [{ $ref: "#/components/securitySchemes/bearer" }];
   if (publicUrl === null) {
+    const host = { default: DEFAULT_HOST, description: "Host and port." };
     return {
-      this: {
-        host: "{host}",
-        protocol: "ws",
-        description: "This server.",
-        variables: { host: { default: DEFAULT_HOST, description: "Host and port." } },
-      },
+      this: { host: "{host}", protocol: "ws", description: "This server.", variables: { host }, security },
     };
   }
   const { host, protocol } = new URL(publicUrl);
-  return { public: { host, protocol: protocol === "https:" ? "wss" : "ws", description: "Public address." } };
+  const scheme = protocol === "https:" ? "wss" : "ws";
+  return { public: { host, protocol: scheme, description: "Public address.", security } };
 }
 
 function jsonMessage(

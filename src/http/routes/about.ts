@@ -52,9 +52,13 @@ export function documentRoute(
 ): (services: AboutServices, call: Call) => Promise<Response> {
   return async ({ documents }, call) => {
     const { bytes, headers } = await documents(name);
-    const known = call.req.header("if-none-match")?.split(",") ?? [];
     const { ETag = "", "Cache-Control": caching = "" } = headers;
-    const isKnown = known.some((one) => one.trim().replace(/^W\//, "") === ETag);
+    const known =
+      call.req
+        .header("if-none-match")
+        ?.split(",")
+        .map((one) => one.trim()) ?? [];
+    const isKnown = known.some((one) => one === "*" || one.replace(/^W\//, "") === ETag);
     // RFC 9110 section 15.4.5: what the answer would have said of caching, and nothing of a body that is not there.
     if (isKnown) return new Response(null, { status: 304, headers: { ETag, "Cache-Control": caching } });
     return new Response(bytes, { headers });

@@ -17,6 +17,11 @@ export function refName(schema: Schema): string | null {
 
 const figure = (value: number): string => value.toLocaleString("en-US");
 
+function valueText(value: unknown): string {
+  if (typeof value === "number") return figure(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
 /** Bounds and default, to be put behind the type. */
 function bounds(schema: Schema): string {
   const { minimum, maximum, minLength, maxLength, maxProperties } = schema;
@@ -29,7 +34,7 @@ function bounds(schema: Schema): string {
     parts.push(`${range}${figure(maxLength)} characters`);
   }
   if (maxProperties !== undefined) parts.push(`≤ ${figure(maxProperties)} pairs`);
-  if (schema.default !== undefined) parts.push(`default ${JSON.stringify(schema.default)}`);
+  if (schema.default !== undefined) parts.push(`default ${valueText(schema.default)}`);
   return parts.map((part) => `, ${part}`).join("");
 }
 

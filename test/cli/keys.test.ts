@@ -1,0 +1,82 @@
+/** `holdline keys`: what it shows, what it changes, what it refuses (what a server makes of it: test/abuse/admin.test.ts). */
+import { describe, expect, test } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { operate, operateJson } from "../support/operator.ts";
+import { startServer } from "../support/server.ts";
+import { holdline, temporaryFolder } from "./holdline.ts";
+
+interface Keys {
+  items: { kid: string; createdAt: string; signs: boolean }[];
+}
+interface Rotated {
+  kid: string;
+  createdAt: string;
+  older: string[];
+  neededUntil: string;
+}
+
+describe("keys", () => {
+  test("list, rotate and remove work without a server, on the folder of one", async () => {
+    await using folder = await temporaryFolder();
+    const run = (...argv: string[]) => holdline(["keys", ...argv, "--data-dir", folder.path]);
+    const first = JSON.parse((await run("rotate", "--json")).out) as Rotated;
+    expect(first.older).toEqual([]);
+    const settings = ["--session-token-ms", "60000", "--resume-ms", "5000"];
+    const second = JSON.parse((await run("rotate", "--json", ...settings)).out) as Rotated;
+    expect(second.older).toEqual([first.kid]);
+    expect(Date.parse(second.neededUntil) - Date.parse(second.createdAt)).toBe(65_000);
+
+    const listed = JSON.parse((await run("list", "--json")).out) as Keys;
+    expect(listed.items).toEqual([
+      { kid: second.kid, createdAt: second.createdAt, signs: true },
+      { kid: first.kid, createdAt: first.createdAt, signs: false },
+    ]);
+    const table = (await run("list")).out.split("\n");
+    expect(table[0]).toMatch(/^KID +CREATED +USE$/);
+    expect(table[1]).toMatch(new RegExp(`^${second.kid} +${second.createdAt} +signs$`));
+    expect(table[2]).toMatch(new RegExp(`^${first.kid} +${first.createdAt} +verifies$`));
+
+    const signing = await run("remove", second.kid);
+    expect(signing).toMatchObject({ code: 1, out: "" });
+    expect(signing.err).toContain("holdline keys rotate makes another one first");
+    expect((await run("remove", first.kid)).out).toBe(
+      "Removed: its tokens are refused within a few seconds.\n",
+    );
+    const again = await run("remove", first.kid);
+    expect(again).toMatchObject({ code: 1, out: "" });
+    expect(await readdir(join(folder.path, "keys"))).toEqual([`${second.kid}.json`]);
+  });
+
+  test("rotate says in words what to remove, and when", async () => {
+    await using server = await startServer();
+    const { items } = await operateJson<Keys>(server, ["keys", "list"]);
+    const { code, out, err } = await operate(server, ["keys", "rotate"]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toContain(`\n  holdline keys remove ${items[0]?.kid}\n`);
+    expect(out).toMatch(/\nNobody needs it after \d{4}-\d\d-\d\dT[\d:.]+Z\.\n$/);
+  });
+
+  test.each([{ argv: ["list"] }, { argv: ["rotate"] }, { argv: ["remove", "x"] }])(
+    "$argv makes nothing where no server has been, or where the keys are in memory",
+    async ({ argv }) => {
+      await using folder = await temporaryFolder();
+      const dataDir = join(folder.path, "data");
+      const nowhere = await holdline(["keys", ...argv, "--data-dir", dataDir]);
+      expect(nowhere).toMatchObject({ code: 1, out: "" });
+      expect(nowhere.err).toContain(`there is no data folder at ${dataDir} yet`);
+      const memory = await holdline(["keys", ...argv, "--database-url", "sqlite::memory:"], {
+        cwd: folder.path,
+      });
+      expect(memory).toMatchObject({ code: 1, out: "" });
+      expect(memory.err).toContain("with a database in memory");
+      expect(await readdir(folder.path)).toEqual([]);
+    },
+  );
+
+  test("asks for a word it knows", async () => {
+    for (const argv of [[], ["rotat"], ["remove"], ["list", "x"]]) {
+      expect((await holdline(["keys", ...argv])).code).toBe(2);
+    }
+  });
+});

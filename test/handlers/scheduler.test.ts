@@ -1,0 +1,419 @@
+/** Who runs what and when: slots, wake-ups, cancels, leases, time, and the way out. */
+import { describe, expect, test } from "bun:test";
+import { JobError } from "../../src/handlers/handler.ts";
+import type { JobStore } from "../../src/jobs/store.ts";
+import type { JobId } from "../../src/lib/ids.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
+import { createGates, createPlace, createWorks, handlerOf, type Place } from "./run-setup.ts";
+import { settle } from "./virtual-clock.ts";
+
+async function submitted(place: Place, count: number, type = "work"): Promise<JobId[]> {
+  const ids: JobId[] = [];
+  for (let n = 0; n < count; n += 1) ids.push(await place.on.submit({ type }));
+  return ids;
+}
+
+async function statuses(place: Place, ids: readonly JobId[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const id of ids) found.push((await place.on.job(id)).status);
+  return found;
+}
+
+describe("a scheduler", () => {
+  test("runs what waited when it started, and what is woken up for later", async () => {
+    const place = createPlace();
+    const [before] = await submitted(place, 1);
+    const works = createWorks(place, [handlerOf((job) => Promise.resolve(`run ${job.attempt}`))]);
+    await settle();
+    expect(await statuses(place, [before as JobId])).toEqual(["queued"]);
+    await works.start();
+    await settle();
+    const [after] = await submitted(place, 1);
+    await settle();
+    expect(await statuses(place, [before, after] as JobId[])).toEqual(["succeeded", "queued"]);
+    works.wake();
+    await settle();
+    expect(await statuses(place, [after as JobId])).toEqual(["succeeded"]);
+    expect(works.running).toBe(0);
+  });
+
+  test("returns the runs of the process before, and counts them", async () => {
+    const place = createPlace();
+    const run = await place.on.started({ type: "work", owner: "boot:before" });
+    const works = createWorks(place, [handlerOf((job) => Promise.resolve(job.attempt))]);
+    await works.start();
+    await settle();
+    expect(await place.on.last(run.id)).toEqual({
+      kind: "job.succeeded",
+      attempt: 2,
+      data: { result: 2 },
+    });
+    expect(place.lines).toMatchObject([{ level: "info", fields: { jobs: 1 } }]);
+  });
+
+  test("returns many of them, in as many steps as it takes", async () => {
+    const place = createPlace();
+    await submitted(place, 450);
+    await place.on.claim({ owner: "boot:before" });
+    const works = createWorks(place, [handlerOf(() => Promise.resolve())], { concurrency: 1000 });
+    await works.start();
+    expect(place.lines).toMatchObject([{ fields: { jobs: 450 } }]);
+    for (let n = 0; n < 10; n += 1) await settle();
+    const done = await place.on.store.list({
+      userId: null,
+      status: "succeeded",
+      type: null,
+      before: null,
+      limit: 1000,
+    });
+    expect(done).toHaveLength(450);
+  });
+
+  test("takes only the types it serves", async () => {
+    const place = createPlace();
+    const ids = [...(await submitted(place, 1, "a")), ...(await submitted(place, 1, "b"))];
+    await createWorks(place, [handlerOf(() => Promise.resolve(), { type: "b" })]).start();
+    await settle();
+    expect(await statuses(place, ids)).toEqual(["queued", "succeeded"]);
+  });
+});
+
+describe("slots", () => {
+  test("bound the runs of the process; a free one is filled at once", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const ids = await submitted(place, 5);
+    const works = createWorks(place, [handlerOf(gates.work)], { concurrency: 2 });
+    await works.start();
+    await settle();
+    expect(gates.begun.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+    expect(works.running).toBe(2);
+    gates.open(1);
+    await settle();
+    expect(gates.begun.map(({ id }) => id)).toEqual(ids.slice(0, 3));
+    gates.open(0);
+    gates.open(2);
+    await settle();
+    expect(gates.begun).toHaveLength(5);
+    expect(works.running).toBe(2);
+  });
+
+  test("of a type bound its runs, and leave the others to the rest", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    await submitted(place, 4, "slow");
+    const [other] = await submitted(place, 1, "other");
+    const handlers = [
+      handlerOf(gates.work, { type: "slow", concurrency: 2 }),
+      handlerOf(gates.work, { type: "other" }),
+    ];
+    await createWorks(place, handlers, { concurrency: 10 }).start();
+    await settle();
+    expect(gates.begun.map(({ type }) => type)).toEqual(["slow", "slow", "other"]);
+    gates.open(2);
+    await settle();
+    expect(await statuses(place, [other as JobId])).toEqual(["succeeded"]);
+    expect(gates.begun).toHaveLength(3);
+    gates.open(0);
+    await settle();
+    expect(gates.begun.map(({ type }) => type)).toEqual(["slow", "slow", "other", "slow"]);
+  });
+
+  test("are many: a claim that was full is followed by another", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    await submitted(place, 200);
+    const works = createWorks(place, [handlerOf(gates.work)], { concurrency: 150 });
+    await works.start();
+    await settle();
+    expect(gates.begun).toHaveLength(150);
+  });
+
+  test("stay taken by a handler that does not stop, though its job has ended", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const [first, second] = (await submitted(place, 2)) as [JobId, JobId];
+    const works = createWorks(place, [handlerOf(gates.work)], { concurrency: 1 });
+    await works.start();
+    await settle();
+    await place.on.cancel(first);
+    await place.clock.advance(LIMITS.cancelGraceMs + 1000);
+    expect(await statuses(place, [first, second])).toEqual(["canceled", "queued"]);
+    expect(works.running).toBe(1);
+    gates.open(0);
+    await settle();
+    expect(await statuses(place, [first, second])).toEqual(["canceled", "running"]);
+  });
+
+  test("stay taken by it when its own job is in its next run", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const [first] = (await submitted(place, 1)) as [JobId];
+    const handler = handlerOf(gates.work);
+    const works = createWorks(place, [handler], { concurrency: 2 });
+    await works.start();
+    await settle();
+    // Its time is over, the handler goes on, and the job runs again beside it.
+    await place.clock.advance(LIMITS.timeoutDefaultMs + 2000);
+    expect(gates.begun.map(({ id, attempt }) => [id, attempt])).toEqual([
+      [first, 1],
+      [first, 2],
+    ]);
+    expect(works.running).toBe(2);
+    await submitted(place, 1);
+    works.wake();
+    await settle();
+    expect(gates.begun).toHaveLength(2);
+    gates.open(0);
+    await settle();
+    expect(gates.begun).toHaveLength(3);
+    // The later run is still the one that a cancel reaches.
+    await place.on.cancel(first);
+    await settle();
+    expect(gates.begun.map(({ signal }) => signal.aborted)).toEqual([true, true, false]);
+  });
+});
+
+describe("time", () => {
+  test("brings a job's next run when its back-off is over, without anybody's help", async () => {
+    const place = createPlace();
+    const attempts: number[] = [];
+    const handler = handlerOf((job) => {
+      attempts.push(job.attempt);
+      return Promise.reject(new JobError("again", "Once more.", { retryAfterMs: 300 }));
+    });
+    const [id] = (await submitted(place, 1)) as [JobId];
+    await createWorks(place, [handler]).start();
+    await settle();
+    expect(attempts).toEqual([1]);
+    await place.clock.advance(299);
+    expect(attempts).toEqual([1]);
+    await place.clock.advance(1);
+    expect(attempts).toEqual([1, 2]);
+    await place.clock.advance(300);
+    expect(attempts).toEqual([1, 2, 3]);
+    expect(await statuses(place, [id])).toEqual(["failed"]);
+  });
+
+  test("expires what was not started", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    await submitted(place, 1);
+    const works = createWorks(place, [handlerOf(gates.work)], { concurrency: 1 });
+    await works.start();
+    await settle();
+    const late = await place.on.submit({ startWithinMs: 1500 });
+    works.wake();
+    await place.clock.advance(1400);
+    expect(await statuses(place, [late])).toEqual(["queued"]);
+    await place.clock.advance(700);
+    expect(await statuses(place, [late])).toEqual(["expired"]);
+  });
+
+  test("takes nothing of a run that is long: its lease is renewed", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const works = createWorks(place, [handlerOf(gates.work)]);
+    await works.start();
+    await place.clock.advance(10 * LIMITS.leaseMs);
+    // Another process looks for leases that ran out.
+    await place.on.sweep({ owner: "boot:other" });
+    expect(await statuses(place, [id])).toEqual(["running"]);
+    gates.open(0, "done");
+    await settle();
+    expect(await statuses(place, [id])).toEqual(["succeeded"]);
+  });
+
+  test("returns what remote workers lost", async () => {
+    const place = createPlace();
+    const run = await place.on.started({ type: "remote", owner: "worker:w1", leaseMs: 5000 });
+    await createWorks(place, [handlerOf(() => Promise.resolve())]).start();
+    await place.clock.advance(4900);
+    expect(await statuses(place, [run.id])).toEqual(["running"]);
+    await place.clock.advance(1100);
+    expect(await statuses(place, [run.id])).toEqual(["retrying"]);
+  });
+});
+
+describe("a cancel", () => {
+  test("reaches the run at once", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const works = createWorks(place, [handlerOf(gates.obedient)]);
+    await works.start();
+    await settle();
+    expect(await place.on.cancel(id)).toBe("canceling");
+    await settle();
+    expect(await statuses(place, [id])).toEqual(["canceled"]);
+    expect(works.running).toBe(0);
+  });
+
+  test("reaches a run that is only just being claimed", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const works = createWorks(place, [handlerOf(gates.obedient)]);
+    await works.start();
+    await settle();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    works.wake();
+    // In the same commit as the claim, so that it is announced before the claim is answered.
+    expect(await place.on.cancel(id)).toBe("canceling");
+    await settle();
+    expect(gates.begun.map(({ signal }) => signal.aborted)).toEqual([true]);
+    expect(await statuses(place, [id])).toEqual(["canceled"]);
+    // And it is forgotten: the next run of anything is no business of that cancel.
+    await submitted(place, 1);
+    works.wake();
+    await settle();
+    expect(gates.begun.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+  });
+});
+
+describe("stopping", () => {
+  test("claims nothing more and lets the runs finish", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const ids = await submitted(place, 3);
+    const works = createWorks(place, [handlerOf(gates.work)], { concurrency: 2 });
+    await works.start();
+    await settle();
+    let stopped = false;
+    void works.stop(30_000).then(() => {
+      stopped = true;
+    });
+    gates.open(0, "a");
+    await place.clock.advance(20_000);
+    expect(stopped).toBe(false);
+    gates.open(1, "b");
+    await settle();
+    expect(stopped).toBe(true);
+    works.wake();
+    await place.clock.advance(60_000);
+    expect(await statuses(place, ids)).toEqual(["succeeded", "succeeded", "queued"]);
+    expect(gates.begun).toHaveLength(2);
+    expect(place.clock.waiting).toBe(0);
+  });
+
+  test("releases what did not finish in time, at no cost", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const works = createWorks(place, [handlerOf(gates.obedient)]);
+    await works.start();
+    await settle();
+    const stopping = works.stop(5000);
+    await place.clock.advance(4999);
+    expect(gates.begun[0]?.signal.aborted).toBe(false);
+    await place.clock.advance(1);
+    await stopping;
+    expect(await place.on.last(id)).toMatchObject({ kind: "job.retrying", data: { reason: "released" } });
+    expect(await place.on.job(id)).toMatchObject({ errors: 0, lostLeases: 0 });
+  });
+
+  test("goes on without a handler that does not stop either", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const works = createWorks(place, [handlerOf(gates.work)]);
+    await works.start();
+    await settle();
+    let stopped = false;
+    void works.stop(100).then(() => {
+      stopped = true;
+    });
+    await place.clock.advance(100 + 1999);
+    expect(stopped).toBe(false);
+    await place.clock.advance(1);
+    expect(stopped).toBe(true);
+    expect(await statuses(place, [id])).toEqual(["running"]);
+  });
+
+  test("keeps the leases and the time of what still finishes", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const ids = (await submitted(place, 2)) as [JobId, JobId];
+    const works = createWorks(place, [handlerOf(gates.work)]);
+    await works.start();
+    await settle();
+    const stopping = works.stop(10 * LIMITS.leaseMs);
+    await place.on.cancel(ids[1]);
+    await place.clock.advance(2 * LIMITS.leaseMs);
+    expect(await statuses(place, ids)).toEqual(["running", "canceled"]);
+    // Another process looks for leases that ran out.
+    await place.on.sweep({ owner: "boot:other" });
+    expect(await statuses(place, ids)).toEqual(["running", "canceled"]);
+    gates.open(0, "done");
+    gates.open(1);
+    await settle();
+    await stopping;
+    expect(await statuses(place, ids)).toEqual(["succeeded", "canceled"]);
+  });
+
+  test("leaves nothing running that was claimed in the last moment", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const works = createWorks(place, [handlerOf(gates.obedient)]);
+    await works.start();
+    await settle();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    works.wake();
+    const stopping = works.stop(1000);
+    await place.clock.advance(1000);
+    await stopping;
+    expect(await statuses(place, [id])).toEqual(["retrying"]);
+    expect(works.running).toBe(0);
+  });
+
+  test("of one that runs nothing is at once", async () => {
+    const place = createPlace();
+    const works = createWorks(place, [handlerOf(() => Promise.resolve())]);
+    await works.start();
+    await works.stop(60_000);
+    expect(place.clock.waiting).toBe(0);
+  });
+});
+
+test("a storage that fails is reported, and asked again", async () => {
+  let failing = false;
+  const place = createPlace((store): JobStore => ({
+    ...store,
+    execute: (command) => (failing ? Promise.reject(new Error("no disk")) : store.execute(command)),
+  }));
+  const works = createWorks(place, [handlerOf(() => Promise.resolve("fine"))]);
+  await works.start();
+  await settle();
+  const [id] = (await submitted(place, 1)) as [JobId];
+  failing = true;
+  works.wake();
+  await place.clock.advance(1000);
+  const warnings = place.lines.filter(({ level }) => level === "warn").map(({ message }) => message);
+  expect(warnings).toContain("jobs could not be claimed");
+  expect(warnings).toContain("the sweep failed");
+  failing = false;
+  await place.clock.advance(1000);
+  expect(await statuses(place, [id])).toEqual(["succeeded"]);
+});
+
+test("every line about a run says whose it is", async () => {
+  const place = createPlace();
+  const id = await place.on.submit({ correlationId: "order 17" });
+  const handler = handlerOf((job) => {
+    job.log.info({ step: 1 }, "working");
+    return Promise.reject(new Error("no"));
+  });
+  await createWorks(place, [handler]).start();
+  await settle();
+  const said = {
+    job: id,
+    type: "work",
+    attempt: 1,
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    correlationId: "order 17",
+  };
+  expect(place.lines).toMatchObject([
+    { level: "info", message: "working", fields: { ...said, step: 1 } },
+    { level: "error", fields: said },
+  ]);
+});
