@@ -331,7 +331,9 @@ function listen(base: Base, parts: Parts, draining: () => boolean): Server<Socke
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
     documents: createDocuments({ ...config, version: packageJson.version }),
     asset: createAssets(loadPages),
-    upgrade: (request, origin) => sockets.upgrade(request, server, origin),
+    upgrade: (request, origin, traceId) => sockets.upgrade(request, server, { origin, traceId }),
+    // A stream may be quiet for longer than any answer may take.
+    keepOpen: (request) => server.timeout(request, 0),
   });
   return server;
 }

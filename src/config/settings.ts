@@ -242,7 +242,7 @@ const limits = {
     least: 0,
     most: COUNT_MOST,
     preset: LIMITS.queueJobs,
-    description: "Unfinished jobs of all users; 0 = no limit.",
+    description: "Jobs of all users that wait to be run; 0 = no limit.",
   }),
   ratePerMinute: integer({
     least: 0,

@@ -41,6 +41,8 @@ export interface HttpServices {
   readonly ids: Ids;
   readonly logger: Logger;
   readonly bodyBytes: number;
+  /** Lifts the time limit of a connection that answers as a stream. */
+  readonly keepOpen: (request: Request) => void;
   readonly limits: PublishedLimits;
   readonly admin: AdminServices;
   /** Stops taking work; reads go on. */

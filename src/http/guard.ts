@@ -15,8 +15,8 @@ export interface GuardOptions {
 }
 
 export interface Guard {
-  /** Throws what is wrong with the request; returns the parsed URL and the allowed Origin it bears, if any. */
-  check(request: Request): { readonly url: URL; readonly origin: string | null };
+  /** Throws what is wrong with the request; returns the allowed Origin it bears, or null. */
+  check(request: Request, url: URL): string | null;
   readonly origins: ReadonlySet<string>;
 }
 
@@ -51,7 +51,8 @@ function refuseRepeated(headers: Headers): void {
   }
 }
 
-function parseUrl(request: Request): URL {
+/** The URL of a request; throws a refusal when its Host or path makes none. */
+export function parseUrl(request: Request): URL {
   try {
     return new URL(request.url);
   } catch {
@@ -75,9 +76,8 @@ export function createGuard(options: GuardOptions): Guard {
 
   return {
     origins,
-    check(request) {
+    check(request, url) {
       refuseRepeated(request.headers);
-      const url = parseUrl(request);
       // Open mode trusts whoever reaches it: a page that points its own name at 127.0.0.1 must not (DNS rebinding).
       if (!anyHost && !hosts.has(url.hostname)) {
         throw new Refusal(
@@ -89,7 +89,7 @@ export function createGuard(options: GuardOptions): Guard {
       const origin = request.headers.get("origin");
       if (origin !== null && !origins.has(origin))
         throw new Refusal("forbidden_origin", "This origin is not allowed.");
-      return { url, origin };
+      return origin;
     },
   };
 }

@@ -4,7 +4,7 @@ import { Refusal } from "../protocol/error.ts";
 import type { RequestCounters } from "../telemetry/requests.ts";
 import type { Asset } from "./assets.ts";
 import type { CallEnv, Call } from "./call.ts";
-import type { Guard } from "./guard.ts";
+import { parseUrl, type Guard } from "./guard.ts";
 import { problemResponse, toRefusal } from "./problem.ts";
 import {
   cancelAnyJob,
@@ -29,7 +29,7 @@ export interface HttpOptions extends AboutServices {
   /** The playground's files by path; null for a path that is none. */
   readonly asset: (path: string) => Promise<Asset | null>;
   /** Turns the request into a socket; throws the refusal that is answered over HTTP. */
-  readonly upgrade: (request: Request, origin: string | null) => void;
+  readonly upgrade: (request: Request, origin: string | null, traceId: string) => void;
 }
 
 type Route = (services: AboutServices, call: Call) => Promise<Response>;
@@ -189,16 +189,16 @@ export function createHttp(options: HttpOptions): HttpHandler {
       return finish(response, { ...trace, origin });
     };
     try {
-      const checked = guard.check(request);
-      ({ origin } = checked);
-      path = checked.url.pathname;
+      const url = parseUrl(request);
+      path = url.pathname;
+      origin = guard.check(request, url);
       if (path === CONNECT && request.method === "GET") {
-        options.upgrade(request, origin);
+        options.upgrade(request, origin, trace.traceId);
         count(SWITCHING_PROTOCOLS);
         // The runtime answers an upgrade by itself.
         return undefined;
       }
-      env = { trace, url: checked.url, origin, left: Number.POSITIVE_INFINITY, route: "none" };
+      env = { trace, url, origin, left: Number.POSITIVE_INFINITY, route: "none" };
       return tell(await app.fetch(request, env));
     } catch (error) {
       const refusal = toRefusal(error);

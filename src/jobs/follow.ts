@@ -53,6 +53,7 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<readonl
       });
       const last = page.at(-1);
       if (last === undefined) {
+        if (!news && (await hasEnded(store, id, after))) return;
         await quiet();
         if (!news && !signal.aborted) yield [];
         continue;
@@ -64,6 +65,12 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<readonl
   } finally {
     unsubscribe();
   }
+}
+
+/** Whether nothing will ever follow: the log is closed, and all of it was read. */
+async function hasEnded(store: JobStore, id: JobId, after: number): Promise<boolean> {
+  const job = await store.find(id);
+  return job === null || job.purgedAt !== null || (isTerminalStatus(job.status) && after >= job.head);
 }
 
 export interface WaitOptions {

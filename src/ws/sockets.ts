@@ -48,7 +48,11 @@ export interface SocketsOptions {
 
 export interface Sockets {
   /** Upgrades the request; throws a Refusal that is to be answered over HTTP. */
-  upgrade(request: Request, server: Server<SocketData>, origin: string | null): void;
+  upgrade(
+    request: Request,
+    server: Server<SocketData>,
+    call: { readonly origin: string | null; readonly traceId: string },
+  ): void;
   readonly handlers: WebSocketHandler<SocketData>;
 }
 
@@ -153,7 +157,7 @@ export function createSockets(options: SocketsOptions): Sockets {
   };
 
   return {
-    upgrade(request, server, origin) {
+    upgrade(request, server, { origin, traceId }) {
       if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
         throw new Refusal("upgrade_required", "This address speaks WebSocket.", {
           headers: { Upgrade: "websocket", Connection: "Upgrade" },
@@ -169,7 +173,7 @@ export function createSockets(options: SocketsOptions): Sockets {
       );
       const data: SocketData = { offer, address, seat: null };
       // Always named: left to itself the runtime echoes the client's first offer, which may be a token.
-      const headers = { "Sec-WebSocket-Protocol": SUBPROTOCOL };
+      const headers = { "Sec-WebSocket-Protocol": SUBPROTOCOL, "X-Trace-Id": traceId };
       if (!server.upgrade(request, { data, headers })) {
         throw new Refusal("invalid_request", "The WebSocket handshake is not valid.");
       }

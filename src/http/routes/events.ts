@@ -102,12 +102,20 @@ function streamResponse(
   form: "sse" | "ndjson",
 ): Response {
   const { store, feed, clock } = services;
+  // An EventSource comes back after every end; 204 is what tells it that there is nothing more.
+  if (form === "sse" && isTerminalStatus(job.status) && after >= job.head)
+    return new Response(null, { status: 204 });
+  services.keepOpen(call.req.raw);
   const gone = new AbortController();
   call.req.raw.signal.addEventListener("abort", () => gone.abort(), { once: true });
   const signal = gone.signal;
   const pages = followLog({ store, feed, clock, id: job.id, after, signal, quietMs: LIMITS.sseCommentMs });
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      // The headers go out with the first bytes: who has seen all there is should not wait for the next entry.
+      if (form === "sse" && after >= job.head) controller.enqueue(encoder.encode(": following\n\n"));
+    },
     // Pulled by the socket: a reader that stops reading stops the reading of the log.
     async pull(controller) {
       const { done, value } = await pages.next();
