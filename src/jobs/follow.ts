@@ -58,6 +58,8 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<readonl
         if (!news && !signal.aborted) yield [];
         continue;
       }
+      // Retention took what comes next: no page jumps over a hole. The caller learns of it when it asks again.
+      if (page[0]?.seq !== after + 1) return;
       after = last.seq;
       yield page;
       if (isTerminalKind(last.kind)) return;

@@ -81,9 +81,10 @@ function walk(value: unknown, pointer: () => string, state: Walk): void {
     for (const [name, member] of Object.entries(value)) {
       state.members += 1;
       // An own member of this name vanishes in the next copy of the object, or changes what the copy inherits.
-      const detail = name === "__proto__" ? "is not allowed here" : stringFault(name);
-      if (detail !== null && state.fault === null)
-        state.fault = { pointer: pointer(), detail: `has a name that ${detail}` };
+      if (name === "__proto__")
+        state.fault ??= { pointer: pointer() + pointerToken(name), detail: "is not allowed" };
+      const detail = stringFault(name);
+      if (detail !== null) state.fault ??= { pointer: pointer(), detail: `has a name that ${detail}` };
       walk(member, () => pointer() + pointerToken(name), state);
     }
   }

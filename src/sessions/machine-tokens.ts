@@ -156,8 +156,7 @@ export function createMachineTokens({ store, clock, logger }: MachineTokensOptio
     const readMs = clock.steadyMs();
     const token = await store.find(hash);
     // Unknown ones are not remembered: a flood of them would push the known ones out.
-    if (token === null) known.delete(hash);
-    else known.set(hash, { token, readMs });
+    if (token !== null) known.set(hash, { token, readMs });
     return token;
   };
 

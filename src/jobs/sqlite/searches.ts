@@ -54,6 +54,12 @@ function prepareSearches(orm: Orm) {
       .orderBy(asc(jobs.readyBy))
       .limit(1)
       .prepare(),
+  };
+}
+
+/** Jobs that time, or somebody's end, has caught up with. */
+function prepareOverdue(orm: Orm) {
+  return {
     late: orm
       .select({ id: jobs.id })
       .from(jobs)
@@ -84,7 +90,7 @@ function prepareSearches(orm: Orm) {
 type Searches = Pick<JobTables, "inLane" | "ready" | "overdue" | "nextReady" | "heldByOthers" | "findKey">;
 
 export function createSearches(orm: Orm): Searches {
-  const searches = prepareSearches(orm);
+  const searches = { ...prepareSearches(orm), ...prepareOverdue(orm) };
   return {
     inLane: (sessionId, lane) => searches.inLane.get({ sessionId, lane })?.id ?? null,
     ready(type, steadyMs, limit) {

@@ -28,24 +28,24 @@ interface Known {
   readonly status: JobStatus;
 }
 
-function prepareWrites(orm: Orm) {
-  const placeholders = <Name extends string>(names: readonly Name[]): Record<Name, ReturnType<typeof p>> =>
-    Object.fromEntries(names.map((name) => [name, p(name)] as const)) as unknown as Record<
-      Name,
-      ReturnType<typeof p>
-    >;
+function placeholders(names: readonly string[]): Record<string, ReturnType<typeof p>> {
+  return Object.fromEntries(names.map((name) => [name, p(name)]));
+}
+
+/** drizzle types `set` and `values` for values, not for placeholders. */
+function asValues<Row>(row: Record<string, unknown>): Row {
+  return row as Row;
+}
+
+function prepareRows(orm: Orm) {
+  type Update = Partial<typeof jobs.$inferInsert>;
   const { num: _row, ...insertable } = getTableColumns(jobs);
   const state = placeholders([
     "status", "attempt", "errors", "lostLeases", "head", "oldest", "logBytes", "outputAfter", "hasOutput", "resetReason",
     "startedAt", "finishedAt", "readyBy", "due", "startBy", "leaseToken", "leaseOwner", "leaseBy", "cancelReason",
     "cancelBy", "progress", "error", "deliveredAt", "acknowledged", "purgedAt",
-  ] as const); // prettier-ignore
-  const output = placeholders(["head", "logBytes", "hasOutput", "progress"] as const);
-
-  // drizzle types `set` and `values` for values, not for placeholders.
-  const asValues = <Row>(row: Record<string, unknown>): Row => row as Row;
-  type Update = Partial<typeof jobs.$inferInsert>;
-
+  ]); // prettier-ignore
+  const output = placeholders(["head", "logBytes", "hasOutput", "progress"]);
   return {
     load: orm
       .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
@@ -67,6 +67,23 @@ function prepareWrites(orm: Orm) {
       .set(asValues<Update>(output))
       .where(eq(jobs.num, p("num")))
       .prepare(),
+    untrim: orm
+      .update(jobs)
+      .set({ trimmed: false })
+      .where(eq(jobs.num, p("num")))
+      .prepare(),
+    renew: orm
+      .update(jobs)
+      .set(asValues<Update>(placeholders(["leaseBy"])))
+      .where(and(isNotNull(jobs.leaseBy), eq(jobs.leaseOwner, p("owner"))))
+      .returning({ num: jobs.num })
+      .prepare(),
+  };
+}
+
+/** What stands beside the rows: logs, payloads, keys. */
+function prepareRest(orm: Orm) {
+  return {
     log: orm
       .insert(jobEvents)
       .values(asValues<typeof jobEvents.$inferInsert>(placeholders(["id", "attempt", "at", "kind", "data"])))
@@ -88,17 +105,6 @@ function prepareWrites(orm: Orm) {
     dropPayload: orm
       .delete(jobPayloads)
       .where(eq(jobPayloads.num, p("num")))
-      .prepare(),
-    untrim: orm
-      .update(jobs)
-      .set({ trimmed: false })
-      .where(eq(jobs.num, p("num")))
-      .prepare(),
-    renew: orm
-      .update(jobs)
-      .set(asValues<Update>(placeholders(["leaseBy"])))
-      .where(and(isNotNull(jobs.leaseBy), eq(jobs.leaseOwner, p("owner"))))
-      .returning({ num: jobs.num })
       .prepare(),
     putKey: orm
       .insert(idempotencyKeys)
@@ -141,7 +147,7 @@ export interface SqliteJobTables extends JobTables {
 }
 
 export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTables {
-  const writes = prepareWrites(orm);
+  const writes = { ...prepareRows(orm), ...prepareRest(orm) };
   const book = createQueueBook();
   fillBook(orm, book);
   const known = new WeakMap<JobRecord, Known>();
