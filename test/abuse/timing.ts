@@ -3,7 +3,7 @@
 /** More than this at the median, and a stranger buys our time with its own. */
 export const QUICK_MS = 10;
 
-const ASKS = 15;
+const ASKS = 9;
 const ROUNDS = 4;
 
 export function median(values: readonly number[]): number {

@@ -24,7 +24,7 @@ function setup() {
     gone,
     on,
     /** Collects the pages as `1-3`, silence as `quiet`, the end as `end`. */
-    follow(id: JobId, after = 0): string[] {
+    follow: (id: JobId, after = 0): string[] => {
       const seen: string[] = [];
       const read = async (): Promise<void> => {
         const { signal } = gone;
@@ -71,7 +71,7 @@ describe("following", () => {
   test("misses nothing that is committed while a page is read", async () => {
     const { on, store, follow } = setup();
     const run = await on.started();
-    const { events } = store;
+    const events = store.events.bind(store);
     store.events = async (id, query) => {
       const page = await events(id, query);
       // Committed after the page was settled, before it is seen.
@@ -156,7 +156,7 @@ describe("waiting for the end", () => {
   test("hears an end that is committed while it looks", async () => {
     const { on, store, wait } = setup();
     const run = await on.started();
-    const { find } = store;
+    const find = store.find.bind(store);
     store.find = async (id) => {
       const job = await find(id);
       await on.succeed(run);

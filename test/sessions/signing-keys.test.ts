@@ -56,6 +56,8 @@ describe("the key files", () => {
   test("are listed newest first; the newest signs, also after the clock was set back", async () => {
     const first = await addSigningKey(folder.path, 5000);
     const second = await addSigningKey(folder.path, 1000);
+    const { mode } = await stat(join(folder.path, "keys", `${second.kid}.json`));
+    expect((mode & 0o777).toString(8)).toBe("600");
     expect(listSigningKeys(folder.path)).toEqual([
       { ...second, signs: true },
       { ...first, signs: false },

@@ -77,7 +77,7 @@ test("no table is unknown to drizzle, and all are strict", () => {
 
 test("the row of an entry holds its job and its seq, for the longest log and very many jobs", () => {
   for (const num of [1, 2, 2 ** 31 - 1]) {
-    // Beside its entries a log has a start, a reset and a retry for each run at most.
+    // Past the last entry that a run may write, a log still grows by a start and a retry for each run.
     for (const seq of [1, LIMITS.jobEvents, LIMITS.jobEvents + 2 * LIMITS.attempts]) {
       const row = eventRow(num, seq);
       expect(Number.isSafeInteger(row)).toBe(true);

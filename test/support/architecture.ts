@@ -23,6 +23,9 @@ const TOP = [
   "access",
   "pages",
   "node-id",
+  "counted",
+  "parts",
+  "edges",
   "writer",
   "app",
   "cli",
@@ -38,7 +41,7 @@ const ASIDE: Readonly<Record<string, readonly string[]>> = {
 };
 /** Who may import those. */
 const READERS: Readonly<Record<string, readonly string[]>> = {
-  config: ["access", "app", "cli", "index", "build", "main"],
+  config: ["access", "parts", "edges", "app", "cli", "index", "build", "main"],
   client: ["web", "cli", "index", "main"],
   web: ["pages", "app", "cli", "build", "main"],
 };

@@ -1,0 +1,31 @@
+/** Storage and hub with their figures kept: the counting is here, so that the rooms know nothing of it. */
+import type { Hub } from "./hub/hub.ts";
+import type { Storage } from "./storage.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
+
+/** The same storage, counted. */
+export function countedStorage(storage: Storage, telemetry: Telemetry): Storage {
+  const { jobs, sessions } = storage;
+  return {
+    ...storage,
+    jobs: { ...jobs, execute: (command) => telemetry.writes.watch(jobs.execute(command)) },
+    sessions: {
+      ...sessions,
+      async create(session) {
+        await sessions.create(session);
+        telemetry.sessionOpened();
+      },
+    },
+  };
+}
+
+/** The same hub; what its sockets send is counted. */
+export function countedHub(hub: Hub, { deliveries }: Telemetry): Hub {
+  return {
+    ...hub,
+    get size() {
+      return hub.size;
+    },
+    add: (socket) => hub.add(deliveries.counted(socket)),
+  };
+}

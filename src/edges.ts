@@ -1,0 +1,152 @@
+/** Where requests and sockets come in, wired: the outer half of app.ts. */
+import type { Server } from "bun";
+import packageJson from "../package.json" with { type: "json" };
+import type { Config } from "./config.ts";
+import { createRequests } from "./hub/requests.ts";
+import { createAddresses } from "./http/address.ts";
+import { createAssets } from "./http/assets.ts";
+import { createDocuments } from "./http/documents/documents.ts";
+import type { AdminServices } from "./http/call.ts";
+import { createGuard } from "./http/guard.ts";
+import { createHttp, type HttpHandler } from "./http/http.ts";
+import { createOperator } from "./http/operator.ts";
+import { createRates, type Rates } from "./http/rates.ts";
+import { createSubmitter, type Submitter } from "./http/submit.ts";
+import type { JobStore } from "./jobs/store.ts";
+import { instant, type Clock } from "./lib/clock.ts";
+import { loadPages } from "./pages.ts";
+import { LIMITS } from "./protocol/limits.ts";
+import type { PublishedLimits } from "./protocol/sessions.ts";
+import { createProbe } from "./telemetry/probe.ts";
+import { createRefresh } from "./ws/refresh.ts";
+import { createSockets, type SocketData, type Sockets } from "./ws/sockets.ts";
+import type { Base, Parts } from "./parts.ts";
+
+/** Seconds without a byte after which the runtime closes an HTTP connection: longer than any answer may wait. */
+const HTTP_IDLE_SECONDS = 120;
+/** The runtime's own bound, whose answer is bare; the application refuses long before it. */
+const RUNTIME_BODY_BYTES = 1024 * 1024 * 1024;
+function publishedLimits(config: Config): PublishedLimits {
+  return {
+    frameBytes: config.frameBytes,
+    eventBytes: config.eventBytes,
+    queueBytes: config.queueBytes,
+    rooms: config.roomsMax,
+    attachments: config.attachmentsMax,
+    resumeMs: config.resumeMs,
+  };
+}
+
+/** What `/v1/admin` reaches into. */
+function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServices {
+  const { clock, logger, askDrain } = base;
+  const { nodeId, storage, access, hub, scheduler } = parts;
+  const startedAt = new Date(clock.wallMs()).toISOString();
+  return {
+    operator: createOperator({
+      ...storage,
+      submitter,
+      revocations: access.revocations,
+      endSession: (id) => access.sessions.end(id),
+      clock,
+    }),
+    nodes: () => [{ id: nodeId, startedAt, connections: hub.size, running: scheduler.running }],
+    push: (audience, frame) => hub.push(audience, frame),
+    drain() {
+      logger.info({}, "an operator asked the server to drain");
+      askDrain();
+    },
+  };
+}
+
+/** The edge of the sockets: what a client may ask for over one, and at which rate. */
+function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boolean): Sockets {
+  const { config, clock, logger } = base;
+  const { nodeId, storage, access, hub } = parts;
+  const { sessions, gate } = access;
+  const store = storage.jobs;
+  const refresh = createRefresh({ gate, sessions, hub });
+  const requests = createRequests({ ...config, hub, store, clock, logger, refresh });
+  return createSockets({
+    hub,
+    requests,
+    sessions,
+    gate,
+    rates,
+    store,
+    clock,
+    logger,
+    nodeId,
+    limits: publishedLimits(config),
+    heartbeat: { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs },
+    draining,
+  });
+}
+
+/** Listens; requests are answered from here on. Throws when the address is taken. */
+export function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
+  const { config, clock, logger, ids } = base;
+  const { telemetry, storage, access, feed, hub, registry, scheduler } = parts;
+  const store = storage.jobs;
+  const { sessions, gate } = access;
+  const limits = publishedLimits(config);
+  const { userJobs, queueJobs, bodyBytes } = config;
+  // Asked while a request is answered, when the server is there.
+  const peerOf = (request: Request): string | null => server.requestIP(request)?.address ?? null;
+  const rates = createRates({ ...config, clock, addressOf: createAddresses({ ...config, peerOf }) });
+  const sockets = openSockets(base, parts, rates, draining);
+  // Nothing arrives before this function returned: then it has its real value.
+  let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
+  const server = Bun.serve({
+    hostname: config.host,
+    port: config.port,
+    // Said explicitly: without it a second server would start on the same port and take half of the connections.
+    reusePort: false,
+    development: false,
+    idleTimeout: HTTP_IDLE_SECONDS,
+    maxRequestBodySize: RUNTIME_BODY_BYTES,
+    websocket: sockets.handlers,
+    fetch: (request) => answer(request),
+  });
+  const port = server.port ?? config.port;
+  const guard = createGuard({ ...config, openAnywhere: config.auth === "open", port });
+  const onSubmit = (): void => scheduler.wake();
+  const submitter = createSubmitter({ store, registry, clock, ids, userJobs, queueJobs, onSubmit });
+  const services = {
+    store,
+    feed,
+    sessions,
+    gate,
+    rates,
+    registry,
+    submitter,
+    clock,
+    ids,
+    logger,
+    limits,
+    bodyBytes,
+    draining,
+    admin: createAdmin(base, parts, submitter),
+  };
+  answer = createHttp({
+    ...services,
+    guard,
+    requests: telemetry.requests,
+    scrape: () => telemetry.render({ connections: hub.size, runs: scheduler.running }),
+    storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
+    documents: createDocuments({ ...config, version: packageJson.version }),
+    asset: createAssets(loadPages),
+    upgrade: (request, origin, traceId) => sockets.upgrade(request, server, { origin, traceId }),
+    // A stream may be quiet for longer than any answer may take.
+    keepOpen: (request) => server.timeout(request, 0),
+  });
+  return server;
+}
+
+/** How long the storage may take to confirm a write before the server is not ready, and how long its answer counts. */
+const STORAGE_PROBE = { deadlineMs: 1000, freshMs: 1000 } as const;
+
+/** The way of every write, and nothing changes: nobody holds a lease under this name. */
+function writeNothing(store: JobStore, clock: Clock): Promise<unknown> {
+  return store.execute({ op: "renew", at: instant(clock), owner: "probe", leaseMs: LIMITS.leaseMs });
+}

@@ -1,0 +1,132 @@
+/** Everything that works before the first request, wired: the inner half of app.ts. */
+import packageJson from "../package.json" with { type: "json" };
+import { openAccess, type Access } from "./access.ts";
+import type { Config } from "./config.ts";
+import { countedHub, countedStorage } from "./counted.ts";
+import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
+import type { AnyHandler } from "./handlers/handler.ts";
+import { createRegistry, type Registry } from "./handlers/registry.ts";
+import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
+import { attach } from "./hub/attach.ts";
+import { createHub, type Hub } from "./hub/hub.ts";
+import { createFeed, type Feed } from "./jobs/feed.ts";
+import { createOrphans, type Orphans } from "./jobs/orphans.ts";
+import { createRetention, type Retention } from "./jobs/retention.ts";
+import type { Clock } from "./lib/clock.ts";
+import type { Ids, SessionId } from "./lib/ids.ts";
+import type { Logger } from "./lib/logger.ts";
+import { loadNodeId } from "./node-id.ts";
+import { Refusal } from "./protocol/error.ts";
+import type { Sessions } from "./sessions/sessions.ts";
+import { openStorage, type Storage } from "./storage.ts";
+import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
+
+/** What every part is made from. */
+export interface Base {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  /** Job types beside the built-in ones. */
+  readonly handlers: readonly AnyHandler[];
+  readonly askDrain: () => void;
+}
+
+function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
+  const { config, clock, logger } = base;
+  const hub: Hub = createHub({
+    store: storage.jobs,
+    clock,
+    logger,
+    pingMs: config.pingMs,
+    pingTimeoutMs: config.pingTimeoutMs,
+    queueBytes: config.queueBytes,
+    attachments: config.attachmentsMax,
+    onLeft: (id) =>
+      void sessions.left(id).catch((error: unknown) => logger.warn({ error }, "a leave was not stored")),
+    issueToken: async (id) => {
+      const session = await sessions.find(id);
+      return session === null ? null : sessions.issueToken(session);
+    },
+    onGap(connection, job, cursor) {
+      attach(hub, storage.jobs, connection, { job, after: cursor }).catch((error: unknown) => {
+        if (error instanceof Refusal) connection.refuse(error);
+        else connection.close("internal");
+      });
+    },
+  });
+  return hub;
+}
+
+/** Everything that works before the first request, in the order in which it starts. */
+export interface Parts {
+  readonly nodeId: string;
+  readonly telemetry: Telemetry;
+  readonly storage: Storage;
+  readonly access: Access;
+  readonly feed: Feed;
+  readonly hub: Hub;
+  readonly registry: Registry;
+  readonly scheduler: Scheduler;
+  readonly orphans: Orphans;
+  readonly retention: Retention;
+  readonly builtin: Builtin;
+}
+
+/** Opens the storage and puts the parts together; nothing runs yet. Rejects when something cannot be opened. */
+export async function wire(base: Base): Promise<Parts> {
+  const { config, logger, clock, ids } = base;
+  const telemetry = createTelemetry({ clock, version: packageJson.version });
+  const storage = countedStorage(await openStorage(config), telemetry);
+  const store = storage.jobs;
+  const nodeId =
+    config.databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(config.dataDir, ids);
+  const { machineTokens } = storage;
+  const access = await openAccess({ ...base, store: storage.sessions, machineTokens, nodeId });
+  const { sessions } = access;
+  const feed = createFeed();
+  const hub = countedHub(createSeats(base, storage, sessions), telemetry);
+  const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
+  const registry = createRegistry([...builtin.handlers, ...base.handlers]);
+  const bootId = ids.any();
+  const scheduler = createScheduler({
+    ...config,
+    store,
+    registry,
+    clock,
+    ids,
+    logger,
+    bootId,
+    random: Math.random,
+  });
+  const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
+  const orphans = createOrphans({ store, clock, logger, absentMs: absent });
+  const retention = createRetention({ ...config, store, clock, logger });
+
+  store.onCommitted((changes) => {
+    telemetry.jobs.committed(changes);
+    hub.committed(changes);
+    feed.committed(changes);
+    scheduler.committed(changes);
+  });
+  sessions.onEnded((id) => {
+    telemetry.sessionLoggedOut();
+    hub.closeSession(id, "revoked");
+    orphans
+      .loggedOut(id)
+      .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
+  });
+  return { nodeId, telemetry, storage, access, feed, hub, registry, scheduler, orphans, retention, builtin };
+}
+
+/** How long a session has been without a socket: 0 with one, for ever when it is over. */
+function absentMs(session: Awaited<ReturnType<Sessions["find"]>>, clock: Clock): number {
+  if (session === null || session.endedAt !== null) return Number.POSITIVE_INFINITY;
+  return session.awayBy === null ? 0 : Math.max(clock.steadyMs() - session.awayBy, 1);
+}
+
+/** As hard as a crash: what `tokens` in chaos mode is for. */
+function killProcess(): never {
+  process.kill(process.pid, "SIGKILL");
+  throw new Error("killed");
+}
