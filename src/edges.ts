@@ -131,6 +131,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
   answer = createHttp({
     ...services,
     guard,
+    openMode: config.openMode,
     requests: telemetry.requests,
     scrape: () => telemetry.render({ connections: hub.size, runs: scheduler.running }),
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),

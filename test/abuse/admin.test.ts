@@ -159,6 +159,21 @@ describe("S50 the admin API from outside", () => {
     await bystander.close();
   });
 
+  test("shows no metrics without an admin token, once there are users", async () => {
+    const { token } = await issueToken(server(), "admin");
+    const address = `${server().url}/metrics`;
+    expectProblem(await call("GET", address), 401, "unauthenticated");
+    const own = tokenOf(someone());
+    expectProblem(
+      await call("GET", address, { headers: { authorization: `Bearer ${own}` } }),
+      403,
+      "forbidden",
+    );
+    const scraped = await call("GET", address, { headers: { authorization: `Bearer ${token}` } });
+    expect({ status: scraped.status, text: scraped.text }).toMatchObject({ status: 200 });
+    expect(scraped.text).toContain("holdline_");
+  });
+
   test("says whether a token is mistyped or unknown, which its checksum tells without looking it up", async () => {
     const { token } = await issueToken(server(), "admin");
     const asked = (one: string) => apiOf(server(), one).call("GET", "/v1/admin/nodes");

@@ -33,13 +33,14 @@ export const ABOUT_OPERATIONS: readonly Described[] = [
     path: "/metrics",
     id: "metrics",
     summary: "Metrics for Prometheus",
+    description: "Open in open mode; an admin token everywhere else.",
     answers: {
       200: {
         description: "The text format, version 0.0.4.",
         content: { "text/plain": { text: "Families of samples.", examples: example("jobs", METRICS) } },
       },
     },
-    problems: [],
+    problems: ["unauthenticated", "forbidden"],
   },
   {
     ...about,

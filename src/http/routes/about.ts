@@ -2,7 +2,7 @@
 import { Refusal } from "../../protocol/error.ts";
 import { EXPOSITION_TYPE } from "../../telemetry/exposition.ts";
 import type { Probe } from "../../telemetry/probe.ts";
-import { authenticate, jsonResponse, type Call, type HttpServices } from "../call.ts";
+import { authenticate, authenticateMachine, jsonResponse, type Call, type HttpServices } from "../call.ts";
 import type { DocumentName, Documents } from "../documents/documents.ts";
 
 /** What these routes need beside the services of all routes. */
@@ -12,6 +12,8 @@ export interface AboutServices extends HttpServices {
   /** The text of a scrape. */
   readonly scrape: () => string;
   readonly documents: Documents;
+  /** No user tokens are configured. */
+  readonly openMode: boolean;
 }
 
 export async function listTypes(services: HttpServices, call: Call): Promise<Response> {
@@ -33,14 +35,13 @@ export async function ready(services: AboutServices): Promise<Response> {
   return jsonResponse(200, { status: "ready" });
 }
 
-/**
- * Who may scrape: the one place to ask for a credential. Everybody for now, as in open mode, where the server listens
- * on loopback; the figures name job types and routes, never users.
- */
-function authorizeScrape(_services: AboutServices, _call: Call): void {}
+/** In open mode everybody who reaches the server may scrape it, as they may do everything else; else an operator. */
+async function authorizeScrape(services: AboutServices, call: Call): Promise<void> {
+  if (!services.openMode) await authenticateMachine(services, call, "admin");
+}
 
 export async function metrics(services: AboutServices, call: Call): Promise<Response> {
-  authorizeScrape(services, call);
+  await authorizeScrape(services, call);
   return new Response(services.scrape(), {
     headers: { "Content-Type": EXPOSITION_TYPE, "Cache-Control": "no-store" },
   });
