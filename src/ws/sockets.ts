@@ -141,9 +141,9 @@ export function createSockets(options: SocketsOptions): Sockets {
   ): Promise<void> => {
     try {
       const { session, resumed } = await seat(connection, offer);
-      // The client may be gone by now: then its leaving was noticed before there was a session to leave.
+      // The client may be gone by now: its leaving was noticed before there was a session to leave.
       if (connection.closed) {
-        if (hub.connectionOf(session.id) === null) await sessions.left(session.id);
+        hub.remove(connection);
         return;
       }
       gate.confirm(session);
