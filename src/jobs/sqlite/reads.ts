@@ -4,7 +4,15 @@ import type { SqliteConnection } from "../../sqlite/database.ts";
 import { sizeOf, type JobRecord, type StoredEvent } from "../job.ts";
 import { resultOf } from "../result.ts";
 import type { JobStore, JobWithResult } from "../store.ts";
-import { eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs, seqOfRow } from "./schema.ts";
+import {
+  IS_PREPARED_KEY,
+  eventRow,
+  idempotencyKeys,
+  jobEvents,
+  jobPayloads,
+  jobs,
+  seqOfRow,
+} from "./schema.ts";
 import { RECORD_COLUMNS } from "./tables.ts";
 
 const p = sql.placeholder;
@@ -74,13 +82,7 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
     key: orm
       .select({ id: idempotencyKeys.jobId, fingerprint: idempotencyKeys.fingerprint })
       .from(idempotencyKeys)
-      .where(
-        and(
-          eq(idempotencyKeys.userId, p("userId")),
-          eq(idempotencyKeys.route, p("route")),
-          eq(idempotencyKeys.key, p("key")),
-        ),
-      )
+      .where(IS_PREPARED_KEY)
       .prepare(),
     openJobs: orm
       .select(summary)

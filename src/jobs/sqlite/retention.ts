@@ -2,7 +2,7 @@
 import { and, asc, eq, gte, isNotNull, isNull, lt, lte, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobTables } from "../execute.ts";
-import { eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
+import { IS_PREPARED_KEY, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
 
 type Orm = SqliteConnection["orm"];
 const p = sql.placeholder;
@@ -66,16 +66,7 @@ function prepareDeletes(orm: Orm) {
       .delete(jobs)
       .where(eq(jobs.num, p("num")))
       .prepare(),
-    key: orm
-      .delete(idempotencyKeys)
-      .where(
-        and(
-          eq(idempotencyKeys.userId, p("userId")),
-          eq(idempotencyKeys.route, p("route")),
-          eq(idempotencyKeys.key, p("key")),
-        ),
-      )
-      .prepare(),
+    key: orm.delete(idempotencyKeys).where(IS_PREPARED_KEY).prepare(),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The job tables for drizzle; the SQL in migrations/sqlite is what makes them (a test holds the two together). */
+import { and, eq, sql } from "drizzle-orm";
 import { customType, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { JobId, LeaseToken, SessionId, UserId } from "../../lib/ids.ts";
 import type { CancelReason, EventKind, ResetReason } from "../../protocol/events.ts";
@@ -86,6 +87,13 @@ export const idempotencyKeys = sqliteTable(
     createdAt: integer("created_at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.userId, table.route, table.key] })],
+);
+
+/** The row of one key, with placeholders of these names: a part of prepared statements. */
+export const IS_PREPARED_KEY = and(
+  eq(idempotencyKeys.userId, sql.placeholder("userId")),
+  eq(idempotencyKeys.route, sql.placeholder("route")),
+  eq(idempotencyKeys.key, sql.placeholder("key")),
 );
 
 /** Sequence numbers' share of an event's row id; LIMITS.jobEvents stays below it. */

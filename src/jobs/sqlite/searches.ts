@@ -3,7 +3,7 @@ import { and, asc, desc, eq, gt, isNotNull, isNull, like, lte, ne, sql } from "d
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobTables } from "../execute.ts";
 import type { JobRecord } from "../job.ts";
-import { idempotencyKeys, jobs } from "./schema.ts";
+import { IS_PREPARED_KEY, idempotencyKeys, jobs } from "./schema.ts";
 
 type Orm = SqliteConnection["orm"];
 const p = sql.placeholder;
@@ -13,13 +13,7 @@ function prepareSearches(orm: Orm) {
     key: orm
       .select({ id: idempotencyKeys.jobId, fingerprint: idempotencyKeys.fingerprint })
       .from(idempotencyKeys)
-      .where(
-        and(
-          eq(idempotencyKeys.userId, p("userId")),
-          eq(idempotencyKeys.route, p("route")),
-          eq(idempotencyKeys.key, p("key")),
-        ),
-      )
+      .where(IS_PREPARED_KEY)
       .prepare(),
     inLane: orm
       .select({ id: jobs.id })
