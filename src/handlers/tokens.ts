@@ -8,7 +8,7 @@ import { sleep } from "../lib/clock.ts";
 import { invalidField } from "../protocol/error.ts";
 import type { AudioFormat } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { createWriteWindow } from "./chat/write-window.ts";
+import { createWriteWindow } from "./write-window.ts";
 import { defineHandler, type Handler } from "./handler.ts";
 
 export const TOKENS_AUDIO: AudioFormat = { codec: "pcm_s16le", sampleRate: 16_000, channels: 1 };

@@ -6,7 +6,7 @@ import type { z } from "zod";
 import type { Clock } from "../lib/clock.ts";
 import { chatInputSchema, checkConversation, conversation } from "./chat/chat.ts";
 import type { ChatEngine } from "./chat/engine.ts";
-import { createWriteWindow } from "./chat/write-window.ts";
+import { createWriteWindow } from "./write-window.ts";
 import { defineHandler, type Handler } from "./handler.ts";
 import type { SpeechEngine } from "./speech/engine.ts";
 import { createSentenceStream } from "./speech/sentences.ts";

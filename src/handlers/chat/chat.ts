@@ -6,7 +6,7 @@ import { z } from "zod";
 import { invalidField } from "../../protocol/error.ts";
 import { defineHandler, JobError, type Handler, type InputContext, type PreviousJob } from "../handler.ts";
 import type { ChatEngine, ChatMessage } from "./engine.ts";
-import { createWriteWindow } from "./write-window.ts";
+import { createWriteWindow } from "../write-window.ts";
 
 /** Jobs of one conversation that are read back, and the text of theirs that is given to the engine. */
 export const HISTORY_JOBS = 100;

@@ -6,7 +6,7 @@ import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { z } from "zod";
 import type { Json } from "../../protocol/events.ts";
 import { createPieces } from "./pieces.ts";
-import { bodyChunks, cutOff, upstreamFailure } from "./upstream.ts";
+import { bodyChunks, cutOff, upstreamFailure } from "../upstream.ts";
 
 const WHO = "The chat upstream";
 const MIB = 1024 * 1024;

@@ -7,7 +7,7 @@ import type { Json } from "../../protocol/events.ts";
 import type { RunLog } from "../handler.ts";
 import { readCompletion } from "./completion.ts";
 import type { ChatEngine, ChatRequest } from "./engine.ts";
-import { upstreamFailure, upstreamRefusal } from "./upstream.ts";
+import { upstreamFailure, upstreamRefusal } from "../upstream.ts";
 
 /** How much of an upstream's refusal is read for the log. */
 const LOGGED_CHARS = 500;

@@ -6,7 +6,7 @@
 import type { AudioFormat } from "../../protocol/events.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { Fetch } from "../chat/openai.ts";
-import { bodyChunks, cutOff, upstreamFailure, upstreamRefusal } from "../chat/upstream.ts";
+import { bodyChunks, cutOff, upstreamFailure, upstreamRefusal } from "../upstream.ts";
 import {
   SPEECH_FORMATS,
   type SpeechEngine,

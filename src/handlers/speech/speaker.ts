@@ -4,8 +4,8 @@
  */
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { AudioFormat } from "../../protocol/events.ts";
-import { upstreamFailure } from "../chat/upstream.ts";
-import { createWriteWindow } from "../chat/write-window.ts";
+import { upstreamFailure } from "../upstream.ts";
+import { createWriteWindow } from "../write-window.ts";
 import { JobError, type RunningJob } from "../handler.ts";
 import type { SpeechEngine, SpeechSink } from "./engine.ts";
 

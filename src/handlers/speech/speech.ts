@@ -1,7 +1,7 @@
 /** The built-in type `speech`: a text goes in, sound comes out sentence by sentence (PROTOCOL section 7). */
 import { z } from "zod";
 import { invalidField } from "../../protocol/error.ts";
-import { createWriteWindow } from "../chat/write-window.ts";
+import { createWriteWindow } from "../write-window.ts";
 import { defineHandler, type Handler } from "../handler.ts";
 import { SPEECH_FORMATS, type SpeechEngine } from "./engine.ts";
 

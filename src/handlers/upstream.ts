@@ -1,5 +1,5 @@
 /** What an upstream's failure means for the job: which one may be tried again, and when; and reading what it sends. */
-import { JobError } from "../handler.ts";
+import { JobError } from "./handler.ts";
 
 /** The longest wait an upstream may ask for: past it the job would rather try and be told again. */
 const RETRY_AFTER_MOST_MS = 60 * 60 * 1000;
