@@ -36,37 +36,49 @@ describe("S39 trace and correlation ids", () => {
     ["spaces around", "  a b  "],
     ["a JWT", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"],
   ];
-  test.each(ids)("S39 %s → kept if it is harmless, else replaced; one line of the log each", async (_name, id) => {
-    const isKept = /^[\x21-\x7e]{1,128}$/.test(id);
-    const body = tokensBody({ failAt: 1 }, { maxAttempts: 1 });
-    const answer = await rawRequest(server().port, {
-      method: "POST",
-      path: "/v1/jobs",
-      headers: [
-        ["Authorization", `Bearer ${api.token}`],
-        ["Content-Type", "application/json"],
-        ["Content-Length", String(JSON.stringify(body).length)],
-        ["X-Correlation-Id", id],
-        // Both at 10 kB would be more than the runtime takes of headers.
-        ["traceparent", id.slice(0, 3000)],
-      ],
-      body: JSON.stringify(body),
-    });
-    // Control characters in a header end with the runtime.
-    if (id.includes("\u001b")) expect([202, 400]).toContain(answer?.status ?? 400);
-    else expect(answer?.status).toBe(202);
-    if (answer?.status !== 202) return;
-    expect(answer.headers.get("x-correlation-id") === id).toBe(isKept);
-    const traceId = answer.headers.get("x-trace-id") ?? "";
-    expect(traceId).toMatch(/^[0-9a-f]{32}$/);
-    const lines = await linesAbout(traceId);
-    for (const line of lines) expect(line["level"]).not.toBe("fatal");
-    for (const text of server().output().split("\n")) expect(() => JSON.parse(text) as unknown).not.toThrow();
-  });
+  test.each(ids)(
+    "S39 %s → kept if it is harmless, else replaced; one line of the log each",
+    async (_name, id) => {
+      const isKept = /^[\x21-\x7e]{1,128}$/.test(id);
+      const body = tokensBody({ failAt: 1 }, { maxAttempts: 1 });
+      const answer = await rawRequest(server().port, {
+        method: "POST",
+        path: "/v1/jobs",
+        headers: [
+          ["Authorization", `Bearer ${api.token}`],
+          ["Content-Type", "application/json"],
+          ["Content-Length", String(JSON.stringify(body).length)],
+          ["X-Correlation-Id", id],
+          // Both at 10 kB would be more than the runtime takes of headers.
+          ["traceparent", id.slice(0, 3000)],
+        ],
+        body: JSON.stringify(body),
+      });
+      // Control characters in a header end with the runtime.
+      if (id.includes("\u001b")) expect([202, 400]).toContain(answer?.status ?? 400);
+      else expect(answer?.status).toBe(202);
+      if (answer?.status !== 202) return;
+      expect(answer.headers.get("x-correlation-id") === id).toBe(isKept);
+      const traceId = answer.headers.get("x-trace-id") ?? "";
+      expect(traceId).toMatch(/^[0-9a-f]{32}$/);
+      const lines = await linesAbout(traceId);
+      for (const line of lines) expect(line["level"]).not.toBe("fatal");
+      for (const text of server().output().split("\n"))
+        expect(() => JSON.parse(text) as unknown).not.toThrow();
+    },
+  );
 
   test("S39 lines ends in a header make another header or a 400, never an answer's header", async () => {
-    for (const value of ["a\r\nX-Injected: yes", "a\nX-Injected: yes", "a\rX-Injected: yes", "a\r\n X-Injected: yes"]) {
-      const answer = await rawRequest(server().port, { path: "/healthz", headers: [["X-Correlation-Id", value]] });
+    for (const value of [
+      "a\r\nX-Injected: yes",
+      "a\nX-Injected: yes",
+      "a\rX-Injected: yes",
+      "a\r\n X-Injected: yes",
+    ]) {
+      const answer = await rawRequest(server().port, {
+        path: "/healthz",
+        headers: [["X-Correlation-Id", value]],
+      });
       expect([200, 400]).toContain(answer?.status ?? 400);
       expect(answer?.headers.has("x-injected") ?? false).toBe(false);
     }
@@ -117,9 +129,16 @@ describe("S40 a failure inside", () => {
     for (const [method, path] of calls) {
       const answer = await own.call(method, path);
       expectProblem(answer, 500, "internal");
-      expect(Object.keys(answer.body).toSorted()).toEqual(
-        ["code", "detail", "instance", "retryable", "status", "title", "traceId", "type"],
-      );
+      expect(Object.keys(answer.body).toSorted()).toEqual([
+        "code",
+        "detail",
+        "instance",
+        "retryable",
+        "status",
+        "title",
+        "traceId",
+        "type",
+      ]);
       expectSilent(answer.text, broken);
       const line = await until("the cause in the log", () =>
         broken.logs().find((fields) => fields["traceId"] === answer.body.traceId),

@@ -21,7 +21,7 @@ const withMetadata = (members: string): string => VALID.replace(/}$/, `,"metadat
 const nested = (depth: number, open: string, close: string): string =>
   VALID.replace(/}$/, `,"metadata":${open.repeat(depth)}1${close.repeat(depth)}}`);
 const utf16 = (text: string): Uint8Array<ArrayBuffer> =>
-  new Uint8Array([0xff, 0xfe, ...[...text].flatMap((char) => [char.charCodeAt(0), 0])]);
+  new Uint8Array([0xff, 0xfe, ...Buffer.from(text, "utf16le")]);
 
 const BROKEN: [name: string, body: string | Uint8Array<ArrayBuffer>][] = [
   ["nothing", ""],
@@ -63,7 +63,7 @@ describe("S06 JSON that is none, or more than JSON should be", () => {
   test("S06 what is odd and allowed comes back as it was sent", async () => {
     const metadata = { constructor: "a", toString: "b", hasOwnProperty: "c", "": "d", "\u2028": "\u{1f5dd}" };
     const { body } = await api.post(tokensBody({}, { metadata }));
-    expect(Object.entries(body.metadata).toSorted()).toEqual(Object.entries(metadata).toSorted());
+    expect({ ...body.metadata }).toEqual(metadata);
   });
 
   test("S06 the process is the same, and no object has what was sent", async () => {

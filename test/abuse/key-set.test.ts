@@ -126,6 +126,20 @@ async function expectClosed(server: TestServer): Promise<void> {
   expect(client.frames("welcome")).toEqual([]);
 }
 
+/** The server's own part that judges user tokens, on a clock that the test sets. */
+async function judgeWith(provider: KeySetServer) {
+  const source = { kind: "jwks", url: provider.url } as const;
+  const clock = { ...createSystemClock(), steadyMs: () => Date.now() };
+  const judge = await createUserTokens({ source, issuer: null, audience: null, clock, fetch });
+  return async (token: string): Promise<string> => {
+    try {
+      return (await judge.verify(token)).userId;
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+}
+
 describe("S21 a provider that has never answered well", () => {
   const troubles: [name: string, answer: KeySetServer["answer"]][] = [
     ["answers 500", () => new Response("no", { status: 500 })],
@@ -141,9 +155,17 @@ describe("S21 a provider that has never answered well", () => {
     ["answers with 10 MB", () => Response.json({ keys: [right.jwk], pad: "p".repeat(10_000_000) })],
     ["answers with half of it", () => new Response(JSON.stringify({ keys: [right.jwk] }).slice(0, -5))],
   ];
-  test.each(troubles)("S21 that %s → 503 auth_unavailable, never open", async (_name, answer) => {
+  test.each(troubles)("S21 that %s → auth_unavailable", async (_name, answer) => {
     using provider = serveKeySet(right);
     provider.answer = answer;
+    const judge = await judgeWith(provider);
+    for (let n = 0; n < 5; n += 1) expect(await judge(await right.sign())).toBe("auth_unavailable");
+    expect(provider.asked).toBe(1);
+  });
+
+  test("S21 that answers with a page → 503 over HTTP, no welcome on a socket, never open", async () => {
+    using provider = serveKeySet(right);
+    provider.answer = () => new Response("<!doctype html>", { headers: { "content-type": "text/html" } });
     await using server = await startWith(provider);
     await expectClosed(server);
     expect(provider.asked).toBe(1);
@@ -201,19 +223,6 @@ describe("over hours", () => {
   afterEach(() => setSystemTime());
   const MINUTE_MS = 60_000;
 
-  /** The server's own part that judges user tokens, on a clock that the test sets. */
-  async function judgeWith(provider: KeySetServer) {
-    const source = { kind: "jwks", url: provider.url } as const;
-    const clock = { ...createSystemClock(), steadyMs: () => Date.now() };
-    const judge = await createUserTokens({ source, issuer: null, audience: null, clock, fetch });
-    return async (token: string): Promise<string> => {
-      try {
-        return (await judge.verify(token)).userId;
-      } catch (error) {
-        return (error as { code: string }).code;
-      }
-    };
-  }
   const fresh = () => right.sign({ exp: seconds(3600) });
 
   test("S21 known keys go on for as long as the provider is in trouble, whatever the trouble", async () => {

@@ -24,7 +24,8 @@ describe("open mode and the network", () => {
       const data = join(folder.path, "data");
       const { code, out, err } = await holdline(["serve", "--host", host, "--data-dir", data]);
       expect({ code, out }).toEqual({ code: 2, out: "" });
-      for (const way of ["HOLDLINE_AUTH=open", "HOLDLINE_AUTH_SECRET", "127.0.0.1"]) expect(err).toContain(way);
+      for (const way of ["HOLDLINE_AUTH=open", "HOLDLINE_AUTH_SECRET", "127.0.0.1"])
+        expect(err).toContain(way);
       expect(existsSync(data)).toBe(false);
     },
   );
@@ -153,7 +154,11 @@ describe("open mode and origins", () => {
 
 describe("open mode and credentials", () => {
   test("nobody brings a name: a user's token is refused, a cookie is not looked at", async () => {
-    expectProblem(await apiOf(server(), tokenOf("admin")).call("POST", "/v1/sessions"), 401, "unauthenticated");
+    expectProblem(
+      await apiOf(server(), tokenOf("admin")).call("POST", "/v1/sessions"),
+      401,
+      "unauthenticated",
+    );
     expect((await dial(server(), { token: tokenOf("admin") }).waitForClose()).code).toBe(4500);
     const cookie = `__Host-holdline=${tokenOf("admin")}`;
     await using client = await connect(server(), { headers: { cookie } });

@@ -13,7 +13,7 @@ import { QUICK_MS, quickestMedianMs } from "./timing.ts";
 interface Slow {
   /** Resolves when the server has closed the connection. */
   readonly closed: Promise<void>;
-  status(): number | null;
+  readonly status: () => number | null;
 }
 
 /** Sends `head`, then `drip` again and again, until the server has enough. */
@@ -73,7 +73,11 @@ describe("S29 slow senders", () => {
       ...system,
       after: (delayMs: number, run: () => void) => system.after(delayMs / 100, run),
     };
-    const app = createApp({ config, logger: createLogger({ level: "silent", pretty: false }), clock: hurried });
+    const app = createApp({
+      config,
+      logger: createLogger({ level: "silent", pretty: false }),
+      clock: hurried,
+    });
     await app.start();
     try {
       const { token } = await newSession(app);

@@ -27,3 +27,14 @@ export async function quickestMedianMs(ask: () => Promise<unknown>): Promise<num
   }
   return quickest;
 }
+
+/** The quickest of a few tries, in milliseconds: what an input costs whatever else the machine does. Ends at a quick one. */
+export async function quickestMs(ask: () => Promise<unknown>): Promise<number> {
+  let quickest = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < ASKS && quickest >= QUICK_MS; n += 1) {
+    const startedMs = performance.now();
+    await ask();
+    quickest = Math.min(quickest, performance.now() - startedMs);
+  }
+  return quickest;
+}

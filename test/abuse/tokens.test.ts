@@ -12,7 +12,7 @@ import { QUICK_MS, quickestMedianMs } from "./timing.ts";
 const server = sharedServer({ env: { ...WITH_SECRET, HOLDLINE_LOG: "debug" } });
 const strict = sharedServer({ env: { ...WITH_SECRET, HOLDLINE_AUTH_BINDING: "strict" } });
 
-const PUBLIC = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs", "/nothing"];
+const PUBLIC = ["/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/nothing"];
 
 describe("S03 no or a bad credential", () => {
   const headers: [name: string, header: Record<string, string>][] = [

@@ -95,6 +95,20 @@ describe("writing", () => {
     expect(settled).toEqual(["a", "b", "c", "d"]);
   });
 
+  test("goes on when one write follows from another", async () => {
+    const { log, appends, answer } = setup();
+    const { settled, add } = watch();
+    add(
+      "both",
+      log.write(...data("a")).then(() => log.write(...data("b"))),
+    );
+    await settle();
+    await answer();
+    expect(appends).toEqual([[dataItem("a")], [dataItem("b")]]);
+    await answer();
+    expect(settled).toEqual(["both"]);
+  });
+
   test("makes no append long, in entries or in bytes", async () => {
     const { log, appends, answer } = setup();
     const many = Array.from({ length: 600 }, () => log.write(...data("x")));

@@ -65,20 +65,30 @@ export async function startOne(
   options: SubmitOptions & { eventBytes?: number; jobBytes?: number } = {},
 ): Promise<{ run: Run; claimed: ClaimedJob }> {
   const { eventBytes = LIMITS.eventBytes, jobBytes = LIMITS.jobBytes, ...submit } = options;
-  const { store, clock, logger, on } = place;
-  await on.submit({ type: handler.type, ...submit });
-  const { jobs } = await on.tryClaim({ types: [{ type: handler.type, most: 1 }] });
-  const [claimed] = jobs;
+  await place.on.submit({ type: handler.type, ...submit });
+  const claimed = await claimOne(place, handler);
+  return { run: startClaimed(place, handler, claimed, { eventBytes, jobBytes }), claimed };
+}
+
+/** Starts the next run of a job that is ready again. */
+export async function startAgain(place: Place, handler: AnyHandler): Promise<Run> {
+  const { eventBytes, jobBytes } = LIMITS;
+  return startClaimed(place, handler, await claimOne(place, handler), { eventBytes, jobBytes });
+}
+
+async function claimOne({ on }: Place, { type }: AnyHandler): Promise<ClaimedJob> {
+  const [claimed] = (await on.tryClaim({ types: [{ type, most: 1 }] })).jobs;
   if (claimed === undefined) throw new Error("nothing was claimed");
-  const run = startRun(handler, claimed, {
-    store,
-    clock,
-    logger,
-    random: () => 0.5,
-    eventBytes,
-    jobBytes,
-  });
-  return { run, claimed };
+  return claimed;
+}
+
+function startClaimed(
+  { store, clock, logger }: Place,
+  handler: AnyHandler,
+  claimed: ClaimedJob,
+  bounds: { readonly eventBytes: number; readonly jobBytes: number },
+): Run {
+  return startRun(handler, claimed, { store, clock, logger, random: () => 0.5, ...bounds });
 }
 
 /** A scheduler that hears the store, not started yet. */

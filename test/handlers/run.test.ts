@@ -3,13 +3,13 @@ import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { JobError, type RunningJob } from "../../src/handlers/handler.ts";
 import { RunStopped } from "../../src/handlers/run.ts";
-import type { UserId } from "../../src/lib/ids.ts";
+import type { JobId, UserId } from "../../src/lib/ids.ts";
 import { Refusal } from "../../src/protocol/error.ts";
 import type { Json } from "../../src/protocol/events.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { dataOf } from "../conformance/drive.ts";
 import { failureOf } from "../conformance/failure.ts";
-import { createPlace, handlerOf, startOne, type Place, type Work } from "./run-setup.ts";
+import { createPlace, handlerOf, startAgain, startOne, type Place, type Work } from "./run-setup.ts";
 import { settle } from "./virtual-clock.ts";
 
 /** Runs a handler to its end and returns the last entry of the log. */
@@ -62,9 +62,26 @@ describe("a handler is given", () => {
     });
     const { run, claimed } = await startOne(place, handler);
     await run.done;
-    const { jobs } = await place.on.tryClaim();
-    expect(seen).toEqual([null]);
-    expect(jobs[0]).toMatchObject({ checkpoint: '{"page":1}', job: { id: claimed.job.id } });
+    expect(await place.on.last(claimed.job.id)).toMatchObject({ data: { error: { code: "again" } } });
+    await startAgain(place, handler).then((next) => next.done);
+    expect(seen).toEqual([null, { page: 1 }]);
+  });
+
+  test("a checkpoint that is kept no sooner than what it wrote before", async () => {
+    const place = createPlace();
+    let entries = 0;
+    const handler = handlerOf(
+      async (job) => {
+        void job.text("at once");
+        void job.text("gathered");
+        await job.checkpoint(1);
+        entries = (await place.on.job(job.id as JobId)).head;
+      },
+      { rollupMs: 1000 },
+    );
+    const { run } = await startOne(place, handler);
+    await run.done;
+    expect(entries).toBe(4);
   });
 
   test("finished, successful jobs of the same user, and no others", async () => {
@@ -169,14 +186,15 @@ describe("a handler that returns", () => {
     expect(errorOf(await large(101))).toMatchObject({ code: "output_too_large", retryable: false });
   });
 
-  test("aborts its signal afterwards: nothing that still listens is left waiting", async () => {
+  test("aborts its signal afterwards, and takes nothing more from what it left running", async () => {
     const place = createPlace();
-    let signal: AbortSignal | undefined;
+    let left: RunningJob | undefined;
     await endOf(place, (job) => {
-      signal = job.signal;
+      left = job;
       return Promise.resolve();
     });
-    expect(signal?.aborted).toBe(true);
+    expect(left?.signal.aborted).toBe(true);
+    expect((await failureOf(left?.text("late") ?? Promise.resolve())).message).toBe("the run is over");
     expect(place.clock.waiting).toBe(0);
   });
 });
@@ -282,10 +300,20 @@ describe("output", () => {
       for (const [, write] of refused) await failureOf(write(job));
       await job.text("x".repeat(LIMITS.deltaBytes));
       await job.audio(new Uint8Array(LIMITS.deltaBytes));
+      await job.data(new Uint8Array(LIMITS.deltaBytes));
       await job.data("x".repeat(LIMITS.eventBytes - 2));
       return "done";
     });
     expect(end).toEqual({ kind: "job.succeeded", data: { result: "done" } });
+  });
+
+  test("refused harms nobody who does not look", async () => {
+    const end = await endOf(createPlace(), async (job) => {
+      for (const [, write] of refused) void write(job);
+      await settle();
+      return "done";
+    });
+    expect(end).toMatchObject({ kind: "job.succeeded" });
   });
 
   test("past the bound of the log ends the run at once, without another try", async () => {
@@ -416,6 +444,9 @@ describe("the time of a run", () => {
       expect(failure).toMatchObject({ name: "RunStopped", message: "timeout" });
     }
     expect(await failureOf(job.checkpoint(1))).toMatchObject({ message: "lease_lost" });
+    // Not awaited, it fails without anybody hearing of it.
+    for (const write of [job.text("x"), job.data(1), job.progress(1)]) void write;
+    await settle();
     expect(await on.job(id)).toMatchObject({ head });
     expect(clock.waiting).toBe(0);
   });
@@ -433,7 +464,6 @@ describe("a run that is stopped", () => {
     const { id } = claimed.job;
     await place.on.cancel(id);
     run.stop(new RunStopped("canceled"));
-    run.stop(new RunStopped("a later reason does not count", { released: true }));
     await run.done;
     expect(await place.on.kinds(id)).toEqual(["job.queued", "job.started", "job.canceling", "job.canceled"]);
     expect(place.lines).toEqual([]);
@@ -447,6 +477,11 @@ describe("a run that is stopped", () => {
       handlerOf(() => gate.promise),
     );
     run.stop(new RunStopped("released", { released: true }));
+    // A later reason does not count.
+    run.stop(new RunStopped("timeout", { error: { code: "timeout", message: "", origin: "timeout" } }));
+    await settle();
+    // Nothing is decided for a handler that may still stop by itself.
+    expect(await place.on.job(claimed.job.id)).toMatchObject({ status: "running" });
     gate.resolve();
     await run.done;
     expect(await place.on.last(claimed.job.id)).toMatchObject({

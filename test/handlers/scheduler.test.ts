@@ -69,6 +69,37 @@ describe("a scheduler", () => {
     expect(done).toHaveLength(450);
   });
 
+  test("lets a run write and end in peace", async () => {
+    const place = createPlace();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const handler = handlerOf(async (job) => {
+      for (const word of ["a", "b", "c"]) await job.text(word);
+      return "done";
+    });
+    await createWorks(place, [handler]).start();
+    await settle();
+    expect((await place.on.kinds(id)).slice(2)).toEqual([
+      "output.text",
+      "output.text",
+      "output.text",
+      "job.succeeded",
+    ]);
+  });
+
+  test("hears a wake-up that comes while it claims", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const works = createWorks(place, [handlerOf(gates.work)]);
+    await works.start();
+    await settle();
+    works.wake(); // this claim comes before the job
+    const submitting = submitted(place, 1);
+    works.wake();
+    await submitting;
+    await settle();
+    expect(gates.begun).toHaveLength(1);
+  });
+
   test("takes only the types it serves", async () => {
     const place = createPlace();
     const ids = [...(await submitted(place, 1, "a")), ...(await submitted(place, 1, "b"))];
@@ -119,6 +150,18 @@ describe("slots", () => {
     expect(gates.begun.map(({ type }) => type)).toEqual(["slow", "slow", "other", "slow"]);
   });
 
+  test("are not exceeded by several types together", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    for (const type of ["a", "b", "c"]) await submitted(place, 3, type);
+    const handlers = ["a", "b", "c"].map((type) => handlerOf(gates.work, { type }));
+    const works = createWorks(place, handlers, { concurrency: 4 });
+    await works.start();
+    await settle();
+    expect(gates.begun).toHaveLength(4);
+    expect(works.running).toBe(4);
+  });
+
   test("are many: a claim that was full is followed by another", async () => {
     const place = createPlace();
     const gates = createGates();
@@ -148,13 +191,13 @@ describe("slots", () => {
   test("stay taken by it when its own job is in its next run", async () => {
     const place = createPlace();
     const gates = createGates();
-    const [first] = (await submitted(place, 1)) as [JobId];
-    const handler = handlerOf(gates.work);
-    const works = createWorks(place, [handler], { concurrency: 2 });
+    const first = await place.on.submit({ timeoutMs: 5250 });
+    const works = createWorks(place, [handlerOf(gates.work)], { concurrency: 2 });
     await works.start();
     await settle();
-    // Its time is over, the handler goes on, and the job runs again beside it.
-    await place.clock.advance(LIMITS.timeoutDefaultMs + 2000);
+    // Its time is over, the handler goes on, and after its back-off the job runs again beside it.
+    await place.clock.advance(5250);
+    await place.clock.advance(500);
     expect(gates.begun.map(({ id, attempt }) => [id, attempt])).toEqual([
       [first, 1],
       [first, 2],
@@ -183,10 +226,16 @@ describe("time", () => {
       return Promise.reject(new JobError("again", "Once more.", { retryAfterMs: 300 }));
     });
     const [id] = (await submitted(place, 1)) as [JobId];
-    await createWorks(place, [handler]).start();
+    const works = createWorks(place, [handler]);
+    await works.start();
     await settle();
     expect(attempts).toEqual([1]);
+    // However often it looks, it waits once: beside the sweep and the renewal of leases.
+    for (let n = 0; n < 3; n += 1) works.wake();
+    await settle();
+    works.wake();
     await place.clock.advance(299);
+    expect(place.clock.waiting).toBe(3);
     expect(attempts).toEqual([1]);
     await place.clock.advance(1);
     expect(attempts).toEqual([1, 2]);
@@ -289,6 +338,7 @@ describe("stopping", () => {
     gates.open(1, "b");
     await settle();
     expect(stopped).toBe(true);
+    expect(place.clock.waiting).toBe(0);
     works.wake();
     await place.clock.advance(60_000);
     expect(await statuses(place, ids)).toEqual(["succeeded", "succeeded", "queued"]);
@@ -366,10 +416,13 @@ describe("stopping", () => {
     expect(works.running).toBe(0);
   });
 
-  test("of one that runs nothing is at once", async () => {
+  test("of one that runs nothing is at once, whatever waits for its back-off", async () => {
     const place = createPlace();
+    await place.on.fail(await place.on.started(), { retryAfterMs: 5000 });
     const works = createWorks(place, [handlerOf(() => Promise.resolve())]);
     await works.start();
+    await settle();
+    expect(place.clock.waiting).toBe(3);
     await works.stop(60_000);
     expect(place.clock.waiting).toBe(0);
   });
@@ -381,19 +434,22 @@ test("a storage that fails is reported, and asked again", async () => {
     ...store,
     execute: (command) => (failing ? Promise.reject(new Error("no disk")) : store.execute(command)),
   }));
-  const works = createWorks(place, [handlerOf(() => Promise.resolve("fine"))]);
+  const gates = createGates();
+  const works = createWorks(place, [handlerOf(gates.work)]);
+  const [running] = (await submitted(place, 1)) as [JobId];
   await works.start();
   await settle();
   const [id] = (await submitted(place, 1)) as [JobId];
   failing = true;
   works.wake();
-  await place.clock.advance(1000);
+  await place.clock.advance(LIMITS.leaseRenewMs);
   const warnings = place.lines.filter(({ level }) => level === "warn").map(({ message }) => message);
   expect(warnings).toContain("jobs could not be claimed");
   expect(warnings).toContain("the sweep failed");
+  expect(warnings).toContain("leases could not be renewed");
   failing = false;
   await place.clock.advance(1000);
-  expect(await statuses(place, [id])).toEqual(["succeeded"]);
+  expect(await statuses(place, [running, id])).toEqual(["running", "running"]);
 });
 
 test("every line about a run says whose it is", async () => {

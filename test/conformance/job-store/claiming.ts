@@ -122,6 +122,19 @@ export function claiming(check: Check): void {
     expect(await on.job(late)).toMatchObject({ status: "expired", attempt: 0, leaseToken: null });
   });
 
+  check("keeps to the bound of a type also when it found late jobs first", async (on) => {
+    await on.submit({ startWithinMs: 100 });
+    for (let n = 0; n < 5; n += 1) await on.submit();
+    on.pass(100);
+    expect(await on.claim({ types: [{ type: "work", most: 2 }], most: 10 })).toHaveLength(2);
+  });
+
+  check("says nothing of a next time when all that wait may run already", async (on) => {
+    for (let n = 0; n < 3; n += 1) await on.submit();
+    const { jobs, nextReadyMs } = await on.tryClaim({ most: 1 });
+    expect({ jobs: jobs.length, nextReadyMs }).toEqual({ jobs: 1, nextReadyMs: null });
+  });
+
   check("starts a job at the last moment before it is late", async (on) => {
     const id = await on.submit({ id: nextJobId(), startWithinMs: 100 });
     on.pass(99.5);

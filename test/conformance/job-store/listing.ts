@@ -131,17 +131,17 @@ export function listing(check: Check): void {
   });
 
   check("counts the place of a waiting job among those of its type that go before it", async (on) => {
-    const other = "user-2" as UserId;
     const [a1, a2] = [await on.submit(), await on.submit()];
     const low = await on.submit({ priority: 1 });
-    const b1 = await on.submit({ userId: other });
+    const b1 = await on.submit({ userId: "user-2" as UserId });
+    const c1 = await on.submit({ userId: "user-3" as UserId });
     const high = await on.submit({ priority: 9 });
     await on.submit({ type: "another", priority: 9 });
     const [running] = await on.claim({ most: 1 });
     expect(running?.id).toBe(high);
     const places: number[] = [];
-    for (const id of [a1, b1, a2, low]) places.push(await on.store.position(id));
-    expect(places).toEqual([1, 2, 3, 4]);
+    for (const id of [a1, b1, c1, a2, low]) places.push(await on.store.position(id));
+    expect(places).toEqual([1, 2, 3, 4, 5]);
   });
 
   check("counts a place no further than a bound, wherever the job stands", async (on) => {

@@ -83,6 +83,20 @@ export function queueing(check: Check): void {
     expect(owners.filter((owner) => owner === USER).length).toBeWithin(3, 6);
   });
 
+  check("is not moved on by a job that is canceled while it waits", async (on) => {
+    const waiting = await submitMany(on, 20, {});
+    await on.cancel(waiting.at(-1) ?? (await on.submit()));
+    const first = await on.submit({ userId: MODEST });
+    expect((await claimOrder(on, ["work"], 2)).includes(first)).toBe(true);
+  });
+
+  check("lets a user begin anew whose waiting jobs are gone", async (on) => {
+    for (const id of await submitMany(on, 20, {})) await on.cancel(id);
+    await submitMany(on, 5, { userId: MODEST });
+    const fresh = await on.submit();
+    expect((await claimOrder(on, ["work"], 2)).includes(fresh)).toBe(true);
+  });
+
   check("keeps the turn of a job that is retried", async (on) => {
     const [a1] = await submitMany(on, 3, {});
     const [run] = await on.claim({ most: 1 });

@@ -67,6 +67,11 @@ export function submitting(check: Check): void {
     await on.fail(retrying, { random: 0.5 });
     await on.started();
     await on.submit();
+    await on.succeed(await on.started());
+    await on.cancel(await on.submit());
+    const canceling = await on.started();
+    await on.cancel(canceling.id);
+    await on.release(canceling);
     const id = await on.submit();
     const [queued] = await on.log(id);
     expect(dataOf(queued)).toEqual({ position: 3 });
