@@ -57,6 +57,9 @@ async function main(): Promise<void> {
     await Promise.race([written, sleep(clock, LAST_WORDS_MS)]);
     return process.exit(code);
   };
+  // What this process writes (database, keys) is its user's alone, whatever the folder above allows.
+  process.umask(0o077);
+
   // An error nobody caught leaves the process in a state nobody knows. It ends, and the next start recovers.
   const crash = (error: unknown): void => {
     lastWords.report(error);

@@ -78,7 +78,7 @@ export const ROUTES: readonly (readonly [Method, string, Route])[] = [
 const EXPOSED =
   "Location, Retry-After, ETag, X-Trace-Id, Idempotent-Replayed, Preference-Applied, RateLimit, RateLimit-Policy";
 const ALLOWED_HEADERS =
-  "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID, If-None-Match, Range, traceparent, tracestate, X-Correlation-Id";
+  "Authorization, Holdline-User-Token, Content-Type, Idempotency-Key, Prefer, Last-Event-ID, If-None-Match, Range, traceparent, tracestate, X-Correlation-Id";
 const PREFLIGHT_SECONDS = 600;
 
 /** Methods that some route has for this path, for `Allow`. */
@@ -202,6 +202,13 @@ export function createHttp(options: HttpOptions): HttpHandler {
       return tell(await app.fetch(request, env));
     } catch (error) {
       const refusal = toRefusal(error);
+      if (refusal.code === "auth_unavailable" || refusal.code === "storage_unavailable") {
+        // Nobody inside did wrong, and only the operator can help.
+        logger.warn(
+          { error: refusal.cause, traceId: trace.traceId, code: refusal.code },
+          "a request was refused",
+        );
+      }
       if (refusal.code === "internal") {
         logger.error(
           { error: refusal.cause, traceId: trace.traceId, method: request.method, path },

@@ -77,6 +77,7 @@ const CLOSE_NAMES: Partial<Record<ErrorCode, CloseName>> = {
   too_many_sessions: "too_many_sessions",
   draining: "draining",
   storage_unavailable: "overloaded",
+  auth_unavailable: "overloaded",
 };
 
 export function createSockets(options: SocketsOptions): Sockets {

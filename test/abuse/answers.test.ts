@@ -1,4 +1,4 @@
-/** What the server says back: ids it was given, failures of its own, and content that would like to be a page (FAULTS S39, S40, S47). */
+/** What the server says back: ids it was given, failures of its own, and content that would like to be a page (docs/security.md, S39, S40, S47). */
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "bun:test";

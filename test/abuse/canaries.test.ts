@@ -1,4 +1,4 @@
-/** Secrets shown to the server in every way there is, and then looked for in everything it writes (FAULTS S51). */
+/** Secrets shown to the server in every way there is, and then looked for in everything it writes (docs/security.md, S51). */
 import { Database } from "bun:sqlite";
 import { Glob } from "bun";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** What belongs to somebody else, asked for in every way there is: the answer and its time are an unknown id's (FAULTS S10, S11). */
+/** What belongs to somebody else, asked for in every way there is: the answer and its time are an unknown id's (docs/security.md, S10, S11). */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { connect, dial, type Client } from "../support/client.ts";
 import { type Api, apiOf, expectProblem, lastingBody, newSession, tokensBody } from "../support/http.ts";

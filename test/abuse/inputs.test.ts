@@ -1,4 +1,4 @@
-/** Packed bodies, keys, parameters and ids that are not what they should be, against a real server (FAULTS S33 to S35, S48). */
+/** Packed bodies, keys, parameters and ids that are not what they should be, against a real server (docs/security.md, S33 to S35, S48). */
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "bun:test";
 import { type Api, expectProblem, newSession, tokensBody } from "../support/http.ts";

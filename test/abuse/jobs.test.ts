@@ -1,4 +1,4 @@
-/** Jobs in bad hands: upstreams that lie or never stop, runs that go on after their end (FAULTS S42, S46). */
+/** Jobs in bad hands: upstreams that lie or never stop, runs that go on after their end (docs/security.md, S42, S46). */
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "bun:test";
 import { call, newSession, tokensBody } from "../support/http.ts";

@@ -1,4 +1,4 @@
-/** Bodies and frames that no honest client would write, against a real server (FAULTS S06, S07, S32). */
+/** Bodies and frames that no honest client would write, against a real server (docs/security.md, S06, S07, S32). */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "../support/client.ts";
 import { type Api, apiOf, expectProblem, newSession, tokensBody } from "../support/http.ts";
@@ -102,6 +102,7 @@ const MALFORMED: [name: string, frame: string | Uint8Array<ArrayBuffer>][] = [
   ["a job of 60,000 characters", `{"type":"attach","job":"${"j".repeat(60_000)}"}`],
   ["a name twice", `{"type":"detach","job":"${JOB}","job":"${JOB}"}`],
   ["60,000 brackets", "[".repeat(60_000)],
+  ["1e400 where any JSON may stand", '{"type":"say","room":"a","data":1e400}'],
   ["null", "null"],
   ["a binary frame", new Uint8Array(24)],
   ["text in a binary frame", new TextEncoder().encode(`{"type":"detach","job":"${JOB}"}`)],

@@ -1,4 +1,4 @@
-/** The identity provider's key set in the hands of strangers, and the provider itself in trouble (FAULTS S18, S21). */
+/** The identity provider's key set in the hands of strangers, and the provider itself in trouble (docs/security.md, S18, S21). */
 import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 import { connect, dial } from "../support/client.ts";
 import { apiOf, call, expectProblem, newSession } from "../support/http.ts";

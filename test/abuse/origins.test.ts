@@ -1,4 +1,4 @@
-/** Pages of other sites, and what they make a browser send along, against a real server (FAULTS S01, S02, S23, S25, S26). */
+/** Pages of other sites, and what they make a browser send along, against a real server (docs/security.md, S01, S02, S23, S25, S26). */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "../support/client.ts";
 import { apiOf, call, expectProblem, tokensBody } from "../support/http.ts";

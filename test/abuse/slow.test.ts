@@ -1,4 +1,4 @@
-/** Those who send so slowly that it is meant to hurt (FAULTS S29). */
+/** Those who send so slowly that it is meant to hurt (docs/security.md, S29). */
 import { describe, expect, test } from "bun:test";
 import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config.ts";

@@ -1,4 +1,4 @@
-/** Credentials that are missing, stolen, shown in the wrong place or over, against a real server (FAULTS S03 to S05, S13 to S15, S20). */
+/** Credentials that are missing, stolen, shown in the wrong place or over, against a real server (docs/security.md, S03 to S05, S13 to S15, S20). */
 import { describe, expect, test } from "bun:test";
 import { connect, dial } from "../support/client.ts";
 import { apiOf, call, expectProblem, newSession, tokensBody } from "../support/http.ts";
@@ -30,6 +30,14 @@ describe("S03 no or a bad credential", () => {
       { authorization: `Bearer ${tokenOf("alice", { pad: "p".repeat(8600) })}` },
     ],
     ["another name of the header", { "x-authorization": `Bearer ${tokenOf("alice")}` }],
+    [
+      "a bad one in front of a cookie that is good",
+      {
+        authorization: `Basic ${btoa("alice:alice")}`,
+        cookie: `__Host-holdline=${tokenOf("alice")}`,
+        "sec-fetch-site": "same-origin",
+      },
+    ],
     ["a user's name", { "x-user-id": "alice", "x-forwarded-user": "alice" }],
   ];
   test.each(headers)("S03 %s → 401 at every address that is not public, quickly", async (_name, header) => {
