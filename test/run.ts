@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { missingFor, missingMessage, type Service } from "./services.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
-/** Hours of load are not part of the ordinary suite; `npm test -- test/soak` runs them. */
+/** Minutes of load and of faults are not part of the ordinary suite; `npm run test:soak` runs them. */
 const SOAK = "test/soak/";
 /** bunfig.toml has no key for it. Waits inside tests end sooner and say what they waited for. */
 const TEST_LIMIT_MS = 30_000;
