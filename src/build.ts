@@ -1,10 +1,19 @@
-/** `npm run build`: one binary with everything inside (dist/holdline). Not part of the program; run it with Bun from source. */
+/**
+ * `npm run build`: one binary with everything inside (dist/holdline). Not part of the program; run it with Bun from source.
+ * `npm run build -- bun-linux-arm64` builds for another machine, `--out FOLDER` puts it elsewhere.
+ */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { buildWeb } from "./web/build.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
-const DIST = join(ROOT, "dist");
+const { values: options, positionals } = parseArgs({
+  args: process.argv.slice(2),
+  options: { out: { type: "string", default: join(ROOT, "dist") } },
+  allowPositionals: true,
+});
+const DIST = resolve(options.out);
 const BINARY = join(DIST, "holdline");
 /** Becomes the folder `web` beside the program inside the binary; pages.ts looks for it there. */
 const PAGES = join(DIST, "web");
@@ -73,5 +82,5 @@ function collectNotices(): string {
 
 await writePages();
 writeFileSync(join(DIST, "THIRD-PARTY-NOTICES.txt"), collectNotices());
-process.exitCode = compile(process.argv[2] ?? null);
+process.exitCode = compile(positionals[0] ?? null);
 removeMaps();

@@ -3,29 +3,25 @@
  * it. Built by the test itself, so that it is always the present source.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmod, copyFile, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { buildBinary, ROOT } from "../support/binary.ts";
 import { connect } from "../support/client.ts";
 import { apiOf, tokensBody } from "../support/http.ts";
 
-const ROOT = resolve(import.meta.dir, "../..");
 const NOBODY = 65_534;
 
 let folder = "";
 let binary = "";
 
 beforeAll(async () => {
-  const build = Bun.spawnSync(["npm", "run", "--silent", "build"], {
-    cwd: ROOT,
-    stderr: "pipe",
-    stdout: "pipe",
-  });
-  expect({ code: build.exitCode, errors: build.stderr.toString() }).toMatchObject({ code: 0 });
+  const built = await buildBinary();
   // Away from the sources: nothing beside it may be needed.
   folder = await mkdtemp(join(tmpdir(), "holdline-binary-"));
   binary = join(folder, "holdline");
-  await copyFile(join(ROOT, "dist/holdline"), binary);
+  await rename(join(built, "holdline"), binary);
+  await rm(built, { recursive: true });
   await chmod(binary, 0o755);
   await chmod(folder, 0o777);
   // Both would end the start if the binary heeded them.
