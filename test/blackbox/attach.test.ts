@@ -102,7 +102,7 @@ describe("attach (section 5)", () => {
     expect(output.text + rest).toBe((await api.output(id)).text);
   });
 
-  test("to a running job replays and goes on live without a seam (FAULTS R37)", async () => {
+  test("faults/R37 to a running job replays and goes on live without a seam", async () => {
     const api = await newSession(server());
     const { id } = await api.submit(tokensBody({ tokens: 400, size: 6, intervalMs: 1 }));
     const clients: Client[] = [];

@@ -94,7 +94,7 @@ describe("GET …/events as JSON", () => {
     "limit=1001",
     "limit=1e9",
   ];
-  test.each(bad)("?%s is 400 (FAULTS R36: an explicit answer, never 500)", async (query) => {
+  test.each(bad)("faults/R36 ?%s is 400: an explicit answer, never 500", async (query) => {
     const answer = await api.call("GET", `/v1/jobs/${job}/events?${query}`);
     expect(["invalid_request", "invalid_cursor"]).toContain(answer.body.code);
     expectProblem(answer, 400, answer.body.code);

@@ -107,7 +107,7 @@ describe("a repeated key", () => {
   });
 });
 
-test("fifty at once with one key make one job and fifty answers about it (FAULTS R50)", async () => {
+test("faults/R50 fifty at once with one key make one job and fifty answers about it", async () => {
   const api = await newSession(server());
   const answers = await Promise.all(Array.from({ length: 50 }, () => withKey(api, "storm", lastingBody())));
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
