@@ -8,12 +8,27 @@ import { createEphemeralKeys, openSigningKeys } from "./sessions/keys.ts";
 import { createMachineTokens, type MachineTokenStore } from "./sessions/machine-tokens.ts";
 import { createRevocations, type Revocations } from "./sessions/revocations.ts";
 import { createSessions, type Sessions } from "./sessions/sessions.ts";
-import { createSessionTokens } from "./sessions/tokens.ts";
-import { createUserTokens, type UserKeySource } from "./sessions/user-tokens.ts";
+import { createSessionTokens, type SessionTokens } from "./sessions/tokens.ts";
+import { createUserTokens, type UserKeySource, type UserTokens } from "./sessions/user-tokens.ts";
 import type { SessionStore } from "./sessions/store.ts";
+
+/** Whoever can tell genuine tokens from others. */
+export interface Tokens {
+  readonly sessionTokens: SessionTokens;
+  /** null in open mode. */
+  readonly userTokens: UserTokens | null;
+}
+
+export interface TokensOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+}
 
 export interface AccessOptions {
   readonly config: Config;
+  readonly tokens: Tokens;
   readonly store: SessionStore;
   readonly machineTokens: MachineTokenStore;
   readonly nodeId: string;
@@ -35,24 +50,29 @@ function keySource({ authSecret, authPublicKey, authJwksUrl }: Config): UserKeyS
   return authJwksUrl === null ? null : { kind: "jwks", url: authJwksUrl };
 }
 
-/** Rejects when keys or revocations cannot be read: nobody is let in on a guess. */
-export async function openAccess(options: AccessOptions): Promise<Access> {
-  const { config, store, nodeId, clock, ids, logger } = options;
-  const { resumeMs, sessionTokenMs, userSessions } = config;
+/** Rejects when the keys cannot be read. */
+export async function openTokens({ config, clock, ids, logger }: TokensOptions): Promise<Tokens> {
   const inMemory = config.databaseUrl === "sqlite::memory:";
   const keys = await (inMemory ? createEphemeralKeys() : openSigningKeys({ ...config, clock, logger }));
   const issuer = config.publicUrl ?? "holdline";
-  const sessionTokens = createSessionTokens({ keys, clock, ids, issuer, lifeMs: sessionTokenMs });
+  const sessionTokens = createSessionTokens({ keys, clock, ids, issuer, lifeMs: config.sessionTokenMs });
   const source = keySource(config);
   const { authIssuer, authAudience } = config;
   const userTokens =
     source === null
       ? null
       : await createUserTokens({ source, issuer: authIssuer, audience: authAudience, clock, fetch });
-  const tokens = sessionTokens;
+  return { sessionTokens, userTokens };
+}
+
+/** Rejects when the revocations cannot be read: nobody is let in on a guess. */
+export async function openAccess(options: AccessOptions): Promise<Access> {
+  const { config, store, nodeId, clock, ids, logger } = options;
+  const { sessionTokens, userTokens } = options.tokens;
+  const { resumeMs, sessionTokenMs, userSessions } = config;
   const sessions = createSessions({
     store,
-    tokens,
+    tokens: sessionTokens,
     clock,
     ids,
     logger,

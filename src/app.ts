@@ -6,19 +6,19 @@ import type { Server } from "bun";
 import type { Config } from "./config.ts";
 import { listen } from "./edges.ts";
 import type { AnyHandler } from "./handlers/handler.ts";
-import { createSystemClock, type Clock } from "./lib/clock.ts";
-import { createIds } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
 import { wire, type Base, type Parts } from "./parts.ts";
 import type { Storage } from "./storage.ts";
+import { createSystemWorld, type World } from "./world.ts";
 import type { SocketData } from "./ws/sockets.ts";
 
 export interface AppOptions {
   readonly config: Config;
   readonly logger: Logger;
-  readonly clock?: Clock;
   /** Job types beside the built-in ones. */
   readonly handlers?: readonly AnyHandler[];
+  /** What it runs in; the real one by default. */
+  readonly world?: World;
 }
 
 export interface App {
@@ -38,8 +38,7 @@ export interface App {
 const CLOSE_GRACE_MS = 2000;
 
 export function createApp(options: AppOptions): App {
-  const { config, logger, clock = createSystemClock() } = options;
-  const ids = createIds();
+  const { config, logger, world = createSystemWorld() } = options;
   const failure = Promise.withResolvers<Error>();
   const drain = Promise.withResolvers<void>();
   let running: Running | null = null;
@@ -54,7 +53,7 @@ export function createApp(options: AppOptions): App {
     },
     async start() {
       const askDrain = drain.resolve;
-      running = await run({ config, logger, clock, ids, askDrain, handlers: options.handlers ?? [] });
+      running = await run({ ...world, config, logger, askDrain, handlers: options.handlers ?? [] });
       void running.storage.failed.then((error) => failure.resolve(error));
     },
     stop() {

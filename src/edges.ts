@@ -97,7 +97,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
   const sockets = openSockets(base, parts, rates, draining);
   // Nothing arrives before this function returned: then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
-  const server = Bun.serve({
+  const server = base.serve({
     hostname: config.host,
     port: config.port,
     // Said explicitly: without it a second server would start on the same port and take half of the connections.

@@ -13,20 +13,18 @@ import { createFeed, type Feed } from "./jobs/feed.ts";
 import { createOrphans, type Orphans } from "./jobs/orphans.ts";
 import { createRetention, type Retention } from "./jobs/retention.ts";
 import type { Clock } from "./lib/clock.ts";
-import type { Ids, SessionId } from "./lib/ids.ts";
+import type { SessionId } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
-import { loadNodeId } from "./node-id.ts";
 import { Refusal } from "./protocol/error.ts";
 import type { Sessions } from "./sessions/sessions.ts";
-import { openStorage, type Storage } from "./storage.ts";
+import type { Storage } from "./storage.ts";
 import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
+import type { World } from "./world.ts";
 
 /** What every part is made from. */
-export interface Base {
+export interface Base extends World {
   readonly config: Config;
   readonly logger: Logger;
-  readonly clock: Clock;
-  readonly ids: Ids;
   /** Job types beside the built-in ones. */
   readonly handlers: readonly AnyHandler[];
   readonly askDrain: () => void;
@@ -77,12 +75,12 @@ export interface Parts {
 export async function wire(base: Base): Promise<Parts> {
   const { config, logger, clock, ids } = base;
   const telemetry = createTelemetry({ clock, version: packageJson.version });
-  const storage = countedStorage(await openStorage(config), telemetry);
+  const storage = countedStorage(await base.openStorage(config), telemetry);
   const store = storage.jobs;
-  const nodeId =
-    config.databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(config.dataDir, ids);
+  const nodeId = base.nodeId(config);
   const { machineTokens } = storage;
-  const access = await openAccess({ ...base, store: storage.sessions, machineTokens, nodeId });
+  const tokens = await base.openTokens(base);
+  const access = await openAccess({ ...base, tokens, store: storage.sessions, machineTokens, nodeId });
   const { sessions } = access;
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
@@ -97,7 +95,7 @@ export async function wire(base: Base): Promise<Parts> {
     ids,
     logger,
     bootId,
-    random: Math.random,
+    random: base.random,
   });
   const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
   const orphans = createOrphans({ store, clock, logger, absentMs: absent });

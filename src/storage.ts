@@ -63,7 +63,8 @@ function ensureDataDir(dataDir: string): void {
   chmodSync(dataDir, 0o700);
 }
 
-function assemble(writer: Writer, reader: SqliteConnection, close: () => void): Storage {
+/** The stores of one database: what they write goes to the writer, what they read comes from the reader. */
+export function assembleStorage(writer: Writer, reader: SqliteConnection, close: () => void): Storage {
   return {
     jobs: createSqliteJobStore(writer, createSqliteJobReads(reader)),
     sessions: createSqliteSessionStore(writer, reader),
@@ -160,7 +161,7 @@ export async function openStorage({ databaseUrl, dataDir, durability }: StorageO
     const connection = openSqlite({ path, durability });
     migrate(connection.raw, SQLITE_MIGRATIONS);
     const writer = createInlineWriter(connection.raw, createParticipants(connection));
-    return assemble(writer, connection, () => connection.close());
+    return assembleStorage(writer, connection, () => connection.close());
   }
 
   const unlock = lockDataDir(dataDir);
@@ -170,7 +171,7 @@ export async function openStorage({ databaseUrl, dataDir, durability }: StorageO
     const thread = new Worker(new URL("./writer.ts", import.meta.url).href);
     const writer = await startWriterThread(thread, { path, durability });
     const reader = openSqlite({ path, durability, readonly: true });
-    return assemble(writer, reader, () => {
+    return assembleStorage(writer, reader, () => {
       reader.close();
       unlock();
     });

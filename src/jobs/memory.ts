@@ -26,13 +26,37 @@ interface KeyRow {
   readonly at: number;
 }
 
+/** All that is stored: what a disk would hold. */
+export interface MemoryJobs {
+  readonly rows: Map<JobId, Row>;
+  readonly keys: Map<string, KeyRow>;
+}
+
+export function createMemoryJobs(): MemoryJobs {
+  return { rows: new Map(), keys: new Map() };
+}
+
+/** A copy that later commands do not change. */
+export function copyMemoryJobs({ rows, keys }: MemoryJobs): MemoryJobs {
+  const copied = new Map<JobId, Row>();
+  for (const [id, row] of rows) copied.set(id, { ...row, job: { ...row.job }, events: [...row.events] });
+  return { rows: copied, keys: new Map(keys) };
+}
+
 const keyName = (key: IdempotencyKey): string => JSON.stringify([key.userId, key.route, key.key]);
 
 const waiting = (status: JobStatus): boolean => status === "queued" || status === "retrying";
 
-function createTables(rows: Map<JobId, Row>, keys: Map<string, KeyRow>): JobTables {
+/** The tables over what is stored; a queue that is there already is taken over. */
+export function createMemoryJobTables(stored: MemoryJobs): JobTables {
+  const { rows, keys } = stored;
   const book = createQueueBook();
   let count = 0;
+  for (const { job, turn, num } of rows.values()) {
+    book.moved({ userId: job.userId, priority: job.priority, turn }, null, job.status);
+    if (job.attempt > 0) book.serve(job.priority, turn);
+    count = Math.max(count, num);
+  }
   const row = (job: JobRecord): Row => {
     const found = rows.get(job.id);
     if (found === undefined) throw new Error(`no row for job ${job.id}`);
@@ -152,10 +176,7 @@ function createTables(rows: Map<JobId, Row>, keys: Map<string, KeyRow>): JobTabl
 /** Counted no further than this: an estimate need not be exact, and counting must not be slow. */
 const POSITION_MOST = 1000;
 
-function createReads(
-  rows: Map<JobId, Row>,
-  keys: Map<string, KeyRow>,
-): Omit<JobStore, "execute" | "onCommitted"> {
+export function createMemoryJobReads({ rows, keys }: MemoryJobs): Omit<JobStore, "execute" | "onCommitted"> {
   /** The log as reads see it: a purged one is gone, though its entries may wait for retention. */
   const logOf = (id: JobId): readonly StoredEvent[] => {
     const row = rows.get(id);
@@ -239,9 +260,8 @@ function createReads(
 
 /** A store that lives as long as the process. */
 export function createMemoryJobStore(): JobStore {
-  const rows = new Map<JobId, Row>();
-  const keys = new Map<string, KeyRow>();
-  const tables = createTables(rows, keys);
+  const stored = createMemoryJobs();
+  const tables = createMemoryJobTables(stored);
   const listeners: ((changes: readonly Change[]) => void)[] = [];
   const group = createGroup<JobCommand, unknown>({
     most: 1000,
@@ -254,7 +274,7 @@ export function createMemoryJobStore(): JobStore {
   });
 
   return {
-    ...createReads(rows, keys),
+    ...createMemoryJobReads(stored),
     execute: async (command) => (await group.add(command)) as JobOutcome<typeof command.op>,
     onCommitted(listener) {
       listeners.push(listener);

@@ -25,9 +25,14 @@ export interface GroupOptions<Item, Result> {
   readonly commit: (items: Item[]) => Promise<Result[]>;
   /** Most items of one batch, so that one commit stays short. */
   readonly most: number;
+  /** Calls back when this turn of the event loop is over; the runtime's own by default. */
+  readonly afterTurn?: AfterTurn;
 }
 
+export type AfterTurn = (run: () => void) => void;
+
 export function createGroup<Item, Result>(options: GroupOptions<Item, Result>): Group<Item, Result> {
+  const afterTurn = options.afterTurn ?? ((run): void => void setImmediate(run));
   const waiting: Entry<Item, Result>[] = [];
   let running = 0;
   let scheduled = false;
@@ -55,9 +60,9 @@ export function createGroup<Item, Result>(options: GroupOptions<Item, Result>): 
         waiting.push({ item, resolve, reject });
         if (scheduled) return;
         scheduled = true;
-        // setImmediate, not a microtask: everything this turn of the loop brings (several requests, the claim that
+        // After the turn, not as a microtask: everything this turn of the loop brings (several requests, the claim that
         // follows a submit) belongs to one batch.
-        setImmediate(() => void run());
+        afterTurn(() => void run());
       });
     },
     get pending() {

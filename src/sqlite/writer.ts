@@ -7,7 +7,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { Refusal } from "../protocol/error.ts";
-import { createGroup, type Group } from "../lib/group.ts";
+import { createGroup, type AfterTurn, type Group } from "../lib/group.ts";
 
 /** Carries out the commands of one room inside the open transaction, synchronously. */
 export interface Participant {
@@ -91,8 +91,8 @@ const BATCH_MOST = 2000;
 
 export type Commit = (requests: WriteRequest[]) => Promise<WriteResult[]>;
 
-/** The gathering half, the same in front of a thread and in place. */
-export function createWriter(commit: Commit, end: () => Promise<void>): Writer {
+/** The gathering half, the same in front of a thread and in place. `afterTurn`: as for `createGroup`. */
+export function createWriter(commit: Commit, end: () => Promise<void>, afterTurn?: AfterTurn): Writer {
   const listeners: ((requests: readonly WriteRequest[], results: readonly WriteResult[]) => void)[] = [];
   const failure = Promise.withResolvers<Error>();
   let failed = false;
@@ -104,6 +104,7 @@ export function createWriter(commit: Commit, end: () => Promise<void>): Writer {
 
   const group: Group<WriteRequest, WriteResult> = createGroup({
     most: BATCH_MOST,
+    ...(afterTurn === undefined ? {} : { afterTurn }),
     commit: async (requests) => {
       if (failed) throw unavailable(null);
       let results: WriteResult[];

@@ -4,6 +4,7 @@ import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/lib/logger.ts";
+import { createSystemWorld } from "../../src/world.ts";
 import { call, newSession, tokensBody } from "../support/http.ts";
 import { openTcp, readHead } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
@@ -76,7 +77,7 @@ describe("S29 slow senders", () => {
     const app = createApp({
       config,
       logger: createLogger({ level: "silent", pretty: false }),
-      clock: hurried,
+      world: createSystemWorld(hurried),
     });
     await app.start();
     try {

@@ -23,6 +23,7 @@ const TOP = [
   "access",
   "pages",
   "node-id",
+  "world",
   "counted",
   "parts",
   "edges",
@@ -41,7 +42,7 @@ const ASIDE: Readonly<Record<string, readonly string[]>> = {
 };
 /** Who may import those. */
 const READERS: Readonly<Record<string, readonly string[]>> = {
-  config: ["access", "parts", "edges", "app", "cli", "index", "build", "main"],
+  config: ["access", "world", "parts", "edges", "app", "cli", "index", "build", "main"],
   client: ["web", "cli", "index", "main"],
   web: ["pages", "app", "cli", "build", "main"],
 };

@@ -1,0 +1,52 @@
+/**
+ * What a server touches outside of itself: time, chance, the disk, its keys, the network. All of it is passed in, so
+ * that a simulation can own it and a seed can replay a run.
+ */
+import type { Server, WebSocketHandler } from "bun";
+import { openTokens, type Tokens, type TokensOptions } from "./access.ts";
+import type { Config } from "./config.ts";
+import { createSystemClock, type Clock } from "./lib/clock.ts";
+import { createIds, type Ids } from "./lib/ids.ts";
+import { loadNodeId } from "./node-id.ts";
+import { openStorage, type Storage } from "./storage.ts";
+import type { SocketData } from "./ws/sockets.ts";
+
+/** As much of the runtime's own options as is used. */
+export interface ServeOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly reusePort: boolean;
+  readonly development: boolean;
+  readonly idleTimeout: number;
+  readonly maxRequestBodySize: number;
+  readonly websocket: WebSocketHandler<SocketData>;
+  readonly fetch: (request: Request) => Promise<Response | undefined>;
+}
+
+export interface World {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly openStorage: (config: Config) => Promise<Storage>;
+  readonly openTokens: (options: TokensOptions) => Promise<Tokens>;
+  /** The same for every process of one installation. */
+  readonly nodeId: (config: Config) => string;
+  /** Listens; throws when the address is taken. */
+  readonly serve: (options: ServeOptions) => Server<SocketData>;
+}
+
+/** The world as it is; the clock may be another one. */
+export function createSystemWorld(clock: Clock = createSystemClock()): World {
+  const ids = createIds();
+  return {
+    clock,
+    ids,
+    random: Math.random,
+    openStorage,
+    openTokens,
+    nodeId: ({ databaseUrl, dataDir }) =>
+      databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids),
+    serve: (options) => Bun.serve(options),
+  };
+}
