@@ -67,6 +67,14 @@ export function processInputs(flags: Readonly<Record<string, string>>): ConfigIn
   return { flags, env: process.env, cwd: process.cwd(), readFile };
 }
 
+/** This process's environment without anything that is a setting: for a server that is started beside, and told all by flags. */
+export function environmentWithoutSettings(): Record<string, string> {
+  const kept = Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined || /^(?:HOLDLINE|OTEL)_/.test(name) ? [] : [[name, value] as const],
+  );
+  return Object.fromEntries(kept);
+}
+
 function fileProblem(name: string, problem: string, source: Source): Problem {
   return { key: name, source, problem, allowed: null, nearest: null };
 }

@@ -57,3 +57,16 @@ export function parseArguments(argv: readonly string[], flags: readonly Flag[]):
   }
   return { words, flags: Object.fromEntries(values), json: switches.has("json"), help: switches.has("help") };
 }
+
+export interface NumberBounds {
+  readonly preset: number;
+  readonly most: number;
+}
+
+/** The whole number from 1 on that a flag was given, its preset without one. Throws a UsageError. */
+export function wholeNumber(flag: string, text: string | undefined, { preset, most }: NumberBounds): number {
+  if (text === undefined) return preset;
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > most) throw new UsageError(`--${flag} needs a whole number from 1 to ${most}.`);
+  return value;
+}

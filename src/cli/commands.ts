@@ -36,6 +36,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: "List sessions of all users, and revoke them",
     load: async () => (await import("./sessions.ts")).sessions,
   },
+  selftest: {
+    summary: "Kill a server on this machine again and again, and tell whether anything is lost",
+    load: async () => (await import("./selftest.ts")).selftest,
+  },
   health: {
     summary: "Ask a running server whether it is ready",
     load: async () => (await import("./health.ts")).health,

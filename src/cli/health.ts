@@ -1,11 +1,11 @@
 /** `holdline health`: asks a running server whether it is ready; what a container's health check calls. */
 import { isIPv6 } from "node:net";
 import { type Config, loadConfig, processInputs } from "../config.ts";
+import { wholeNumber } from "./arguments.ts";
 import { type Command, UsageError } from "./command.ts";
 import { settingsFlags } from "./settings-flags.ts";
 
-const TIMEOUT_MS = 3000;
-const TIMEOUT_MOST_MS = 600_000;
+const TIMEOUT_MS = { preset: 3000, most: 600_000 };
 
 /** Where a process on this machine reaches a server of this configuration. */
 export function addressOf({ host, port }: Config): string {
@@ -22,15 +22,6 @@ export function givenAddress(url: string): string {
     throw new UsageError(`--url needs a URL that begins with http:// or https://.`);
   }
   return parsed.origin;
-}
-
-function timeoutOf(text: string | undefined): number {
-  if (text === undefined) return TIMEOUT_MS;
-  const timeoutMs = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (timeoutMs < 1 || timeoutMs > TIMEOUT_MOST_MS) {
-    throw new UsageError(`--timeout-ms needs a whole number from 1 to ${TIMEOUT_MOST_MS}.`);
-  }
-  return timeoutMs;
 }
 
 interface Health {
@@ -71,11 +62,15 @@ export const health: Command = {
 Without --url it asks the server of the configuration, on this machine.`,
   flags: [
     { name: "url", value: "URL", description: "Address of the server, such as http://127.0.0.1:8787" },
-    { name: "timeout-ms", value: "MS", description: `How long to wait for the answer [${TIMEOUT_MS}]` },
+    {
+      name: "timeout-ms",
+      value: "MS",
+      description: `How long to wait for the answer [${TIMEOUT_MS.preset}]`,
+    },
     ...settingsFlags(),
   ],
   async run({ flags: { url, "timeout-ms": timeout, ...flags }, json }, host) {
-    const timeoutMs = timeoutOf(timeout);
+    const timeoutMs = wholeNumber("timeout-ms", timeout, TIMEOUT_MS);
     const configured = url === undefined ? loadConfig(processInputs(flags)).config : null;
     const address = configured === null ? givenAddress(url ?? "") : addressOf(configured);
     // In open mode a server answers to loopback names only, also where it listens on another address.

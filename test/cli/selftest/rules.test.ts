@@ -1,7 +1,7 @@
-/** The history checker, shown every kind of lie it exists to notice. */
+/** The rules for logs and deliveries, shown every kind of lie they exist to notice. */
 import { describe, expect, test } from "bun:test";
-import { checkDeliveries, checkLog } from "./log-checker.ts";
-import type { EventBody, EventData, ReceivedEvent } from "./wire.ts";
+import { checkDeliveries, checkLog } from "../../support/log-checker.ts";
+import type { EventBody, EventData, ReceivedEvent } from "../../support/wire.ts";
 
 type Entry = readonly [kind: string, attempt: number, data?: EventData];
 
@@ -124,7 +124,11 @@ describe("deliveries", () => {
     ["another time", [received(1, { at: 5 })], "has at 1000 in the log"],
     ["another kind", [received(1, { kind: "job.started" })], "is job.queued in the log"],
     ["another attempt", [received(1, { attempt: 1 })], "has attempt 0 in the log"],
-    ["other bytes", [...ALL, received(10, { ...AUDIO, bytes: new Uint8Array([1]) })], "has other bytes"],
+    [
+      "other bytes",
+      [...ALL, received(10, { ...AUDIO, bytes: new Uint8Array([1]) })],
+      "has other data in the log",
+    ],
     ["a wrong fold", [...ALL.slice(0, 6), received(8, { first: 7, data: text("tw") })], "has other text"],
     ["a fold across kinds", [...ALL.slice(0, 7), received(9, { first: 8 })], "is output.text in the log"],
     ["an end that does not say so", [received(11, { terminal: false })], "terminal is false"],
