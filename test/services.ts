@@ -15,6 +15,7 @@ export interface Service {
 
 export const SERVICES: readonly Service[] = [
   { name: "chromium", proof: "chromium", debianPackage: "chromium", neededBy: ["browser/"] },
+  { name: "strace", proof: "strace", debianPackage: "strace", neededBy: ["faults/disk/"] },
 ];
 
 export function isPresent(service: Service): boolean {

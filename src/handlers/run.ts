@@ -4,9 +4,10 @@
  */
 import type { ClaimedJob, JobStore } from "../jobs/store.ts";
 import type { RunEnd } from "../jobs/transitions.ts";
-import { instant, type Clock, type Timer } from "../lib/clock.ts";
+import { instant, sleep, type Clock, type Timer } from "../lib/clock.ts";
 import { isUuid, type JobId, type UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import { Refusal } from "../protocol/error.ts";
 import type { ErrorOrigin, Json } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { JobError, type AnyHandler, type PreviousJob, type RunningJob } from "./handler.ts";
@@ -19,6 +20,8 @@ export interface RunOptions {
   readonly random: () => number;
   readonly eventBytes: number;
   readonly jobBytes: number;
+  /** Aborted when nobody waits for runs any more: the next process finds what could not be stored. */
+  readonly gone?: AbortSignal;
 }
 
 /** Why a run was told to stop. `code` set: the run ends with that error; else whoever stopped it decides how it ends. */
@@ -255,13 +258,21 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
     },
   });
 
+  /**
+   * A run that ended has to be told, or its job would run for ever. Asking again is safe though the outcome may be
+   * unknown: what landed the first time took the lease with it.
+   */
   const writeEnd = async (how: RunEnd): Promise<void> => {
     watch.cancel();
-    try {
-      await store.execute({ op: "end", at: instant(clock), id: job.id, lease: job.leaseToken, how });
-    } catch (error) {
-      // Unknown outcome: the process stops and recovers, or the lease runs out.
-      logger.error({ error }, "the end of a run could not be stored");
+    for (let pauseMs: number = LIMITS.endRetryMs; ; pauseMs = Math.min(2 * pauseMs, LIMITS.endRetryMostMs)) {
+      try {
+        await store.execute({ op: "end", at: instant(clock), id: job.id, lease: job.leaseToken, how });
+        return;
+      } catch (error) {
+        logger.error({ error }, "the end of a run could not be stored");
+        if (!(error instanceof Refusal) || options.gone?.aborted === true) return;
+      }
+      await sleep(clock, pauseMs);
     }
   };
 

@@ -59,6 +59,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let stopping = false;
   let readyTimer: Timer | null = null;
   const timers: Timer[] = [];
+  const gone = new AbortController();
 
   const freeSlots = (): { type: string; most: number }[] => {
     const all = options.concurrency - slots.size;
@@ -109,7 +110,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     for (const one of claimed.jobs) {
       const handler = registry.find(one.job.type);
       if (handler === null) continue;
-      const run = startRun(handler, one, { ...options, logger: loggerOf(one.job) });
+      const run = startRun(handler, one, { ...options, logger: loggerOf(one.job), gone: gone.signal });
       started(run);
       if (early.has(run.id)) run.stop(new RunStopped("canceled"));
     }
@@ -211,6 +212,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (slots.size > 0) await within(drainMs);
       for (const run of slots) run.stop(new RunStopped("released", { released: true }));
       if (slots.size > 0) await within(RELEASE_GRACE_MS);
+      gone.abort();
       // Last: what still finished needed its lease, and whoever canceled it the sweep.
       for (const timer of timers.splice(0)) timer.cancel();
     },

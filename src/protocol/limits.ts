@@ -52,6 +52,9 @@ export const LIMITS = {
   leaseMs: 30 * SECOND_MS,
   leaseRenewMs: 10 * SECOND_MS,
   maxLostLeases: 5,
+  /** Waits before the end of a run is given again to a storage that did not take it. */
+  endRetryMs: 250,
+  endRetryMostMs: 5 * SECOND_MS,
   retryBaseMs: SECOND_MS,
   retryMostMs: MINUTE_MS,
   /** Waits before the run after the n-th lost lease; the last entry repeats. */

@@ -21,8 +21,11 @@ export interface SqliteConnection {
 /** SQLite before 3.51.3 can corrupt a WAL that is reset while another connection checkpoints. */
 const OLDEST_VERSION = [3, 51, 3] as const;
 
-/** How long a statement waits for another process's write lock; it blocks the thread, so the writer's own. */
-const BUSY_MS = 5000;
+/**
+ * How long a statement waits for another process's write lock; it blocks the thread, so the writer's own. What arrived
+ * behind it waits for its own turn as long, so a caller is answered within twice that.
+ */
+const BUSY_MS = 2000;
 
 /** Throws when the SQLite linked into the runtime is older than what is known to be sound. */
 export function assertSqliteVersion(raw: Database): void {

@@ -352,6 +352,47 @@ describe("output", () => {
   });
 });
 
+describe("the end of a run that the storage did not take", () => {
+  /** `landed`: the first end was stored all the same, and only its answer was lost. */
+  async function endAgain(landed: boolean) {
+    const unavailable = new Refusal("storage_unavailable", "The storage did not confirm the write.");
+    const outcomes: unknown[] = [];
+    const place = createPlace((store) => ({
+      ...store,
+      execute: async (command) => {
+        if (command.op !== "end") return store.execute(command);
+        if (outcomes.length < 3) {
+          outcomes.push(landed && outcomes.length === 0 ? await store.execute(command) : "refused");
+          throw unavailable;
+        }
+        const outcome = await store.execute(command);
+        outcomes.push(outcome);
+        return outcome;
+      },
+    }));
+    const { run, claimed } = await startOne(
+      place,
+      handlerOf(() => Promise.resolve("done")),
+    );
+    await place.clock.advance(LIMITS.endRetryMs * 8);
+    await run.done;
+    return { outcomes, log: await place.on.log(claimed.job.id), waiting: place.clock.waiting };
+  }
+
+  test("is given again until it is stored", async () => {
+    const { outcomes, log, waiting } = await endAgain(false);
+    expect(outcomes).toEqual(["refused", "refused", "refused", "succeeded"]);
+    expect(log.map(({ kind }) => kind)).toEqual(["job.queued", "job.started", "job.succeeded"]);
+    expect(waiting).toBe(0);
+  });
+
+  test("ends the job once though it had landed", async () => {
+    const { outcomes, log } = await endAgain(true);
+    expect(outcomes).toEqual(["succeeded", "refused", "refused", "lease_lost"]);
+    expect(log.map(({ kind }) => kind)).toEqual(["job.queued", "job.started", "job.succeeded"]);
+  });
+});
+
 describe("the time of a run", () => {
   /** Writes when the test says so, and never ends by itself, nor when it is told to. */
   async function stubborn(options: Parameters<typeof startOne>[2]) {

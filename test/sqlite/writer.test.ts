@@ -94,7 +94,7 @@ describe("a batch", () => {
   test("tells a storage that refuses from a defect", () => {
     const { db, participant } = open();
     const results = commitBatch(db, { notes: participant }, requests("a", "full", "a"));
-    expect(results.map((result) => (result.ok ? "ok" : result.why))).toEqual(["ok", "unavailable", "defect"]);
+    expect(results.map((result) => (result.ok ? "ok" : result.why))).toEqual(["ok", "full", "defect"]);
     const unknown = commitBatch(db, {}, requests("a"));
     expect(unknown).toMatchObject([{ ok: false, why: "defect" }]);
   });
@@ -107,8 +107,8 @@ describe("a batch", () => {
     other.run("BEGIN EXCLUSIVE");
     const refused = commitBatch(db, { notes: participant }, requests("a", "b"));
     expect(refused).toMatchObject([
-      { ok: false, why: "unavailable" },
-      { ok: false, why: "unavailable" },
+      { ok: false, why: "locked" },
+      { ok: false, why: "locked" },
     ]);
     other.run("ROLLBACK");
     expect(stored()).toEqual([]);
@@ -116,6 +116,40 @@ describe("a batch", () => {
     db.close();
     other.close();
     await folder.remove();
+  });
+
+  test.each(["SQLITE_FULL", "SQLITE_BUSY"])(
+    "whose commit meets %s is undone, and tried one by one",
+    (code) => {
+      const { db, participant, stored } = open();
+      let failing = 1;
+      const run = db.run.bind(db);
+      db.run = (...given: Parameters<typeof run>) => {
+        if (given[0] === "COMMIT" && failing > 0) {
+          failing -= 1;
+          throw Object.assign(new Error("no room"), { code });
+        }
+        return run(...given);
+      };
+      expect(commitBatch(db, { notes: participant }, requests("a", "b"))).toMatchObject([
+        { ok: true },
+        { ok: true },
+      ]);
+      expect(stored()).toEqual(["a", "b"]);
+      expect(participant.rollbacks).toBe(1);
+    },
+  );
+
+  test("that finds the database damaged is the last one, and says what to do", () => {
+    const damaged: Participant = {
+      execute: () => {
+        throw Object.assign(new Error("malformed"), { code: "SQLITE_CORRUPT_INDEX" });
+      },
+      rolledBack: () => {},
+    };
+    expect(() => commitBatch(new Database(":memory:"), { notes: damaged }, requests("a", "b"))).toThrow(
+      /the database is damaged \(malformed\).*restore a backup/,
+    );
   });
 
   test("whose commit fails has no known outcome", () => {
@@ -137,9 +171,51 @@ describe("the writer", () => {
     expect(String((defect as PromiseRejectedResult).reason)).toContain("refused a command: TypeError");
     const refusal = (full as PromiseRejectedResult).reason as Refusal;
     expect(refusal).toBeInstanceOf(Refusal);
-    expect(refusal).toMatchObject({ code: "storage_unavailable", headers: { "Retry-After": "1" } });
+    expect(refusal).toMatchObject({ code: "storage_unavailable" });
     expect(refusal.message).not.toContain("disk full");
     expect(stored()).toEqual(["a", "b"]);
+  });
+
+  test("gives a patient command again until the storage takes it, and the others up", async () => {
+    const asked: string[][] = [];
+    let refusals = 3;
+    const writer = createWriter(
+      (given) => {
+        asked.push(given.map(({ command }) => String(command)));
+        refusals -= 1;
+        const refused: WriteResult = { ok: false, why: "full", message: "full" };
+        return Promise.resolve(
+          given.map(({ command }): WriteResult => (refusals < 0 ? { ok: true, value: command } : refused)),
+        );
+      },
+      () => Promise.resolve(),
+    );
+    const batches: unknown[] = [];
+    writer.onBatch(({ tookMs: _tookMs, ...batch }) => batches.push(batch));
+    const patient = writer.write("notes", "patient", { patient: true });
+    expect(await failureOf(writer.write("notes", "hasty"))).toMatchObject({
+      code: "storage_unavailable",
+      message: "The storage did not take the write. Nothing was stored.",
+    });
+    expect(await patient).toBe("patient");
+    expect(asked).toEqual([["patient", "hasty"], ["patient"], ["patient"], ["patient"]]);
+    expect(batches).toEqual([
+      { commands: 2, refused: 2, full: true },
+      { commands: 1, refused: 1, full: true },
+      { commands: 1, refused: 1, full: true },
+      { commands: 1, refused: 0, full: false },
+    ]);
+  });
+
+  test("waits no longer for a storage when it is told to stop", async () => {
+    const refused: WriteResult = { ok: false, why: "locked", message: "locked" };
+    const writer = createWriter(
+      (given) => Promise.resolve(given.map(() => refused)),
+      () => Promise.resolve(),
+    );
+    const patient = writer.write("notes", "a", { patient: true });
+    await writer.stop();
+    expect(await failureOf(patient)).toMatchObject({ code: "storage_unavailable" });
   });
 
   test("tells of every commit, in order, before the promises resolve", async () => {

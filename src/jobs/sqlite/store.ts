@@ -29,6 +29,12 @@ function restore(command: JobCommand<"append">, change: Change): Change {
   return { ...change, events };
 }
 
+/**
+ * What a run writes has nobody to refuse it to. It waits for the storage, and the handler for its write, until the run's
+ * own time is over.
+ */
+const PATIENT: ReadonlySet<JobOp> = new Set(["append", "checkpoint"]);
+
 /** The writer's side: runs where the writer runs. */
 export function createJobParticipant(tables: SqliteJobTables): Participant {
   return {
@@ -60,7 +66,9 @@ export function createSqliteJobStore(writer: Writer, reads: JobReads): JobStore 
   return {
     ...reads,
     async execute(command) {
-      const executed = (await writer.write(JOBS, command)) as Executed<typeof command.op>;
+      const executed = (await writer.write(JOBS, command, {
+        patient: PATIENT.has(command.op),
+      })) as Executed<typeof command.op>;
       return executed.outcome;
     },
     onCommitted(listener) {

@@ -148,8 +148,15 @@ export interface SqliteJobTables extends JobTables {
 
 export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTables {
   const writes = { ...prepareRows(orm), ...prepareRest(orm) };
-  const book = createQueueBook();
-  fillBook(orm, book);
+  const remembered = createQueueBook();
+  fillBook(orm, remembered);
+  // Read again when it is needed next (before the row changes): reading may fail for the reason of the rollback.
+  let stale = false;
+  const bookNow = (): QueueBook => {
+    if (stale) fillBook(orm, remembered);
+    stale = false;
+    return remembered;
+  };
   const known = new WeakMap<JobRecord, Known>();
   const knownOf = (job: JobRecord): Known => {
     const found = known.get(job);
@@ -166,6 +173,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
       return job;
     },
     insert(job, input, due) {
+      const book = bookNow();
       const turn = book.nextTurn(job.userId, job.priority);
       const { num } = writes.insert.get({ ...job, turn, due: due ? 1 : 0, trimmed: false });
       writes.putPayload.run({ num, input });
@@ -184,6 +192,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
         });
         return;
       }
+      const book = bookNow();
       writes.saveState.run({ ...job, num, due: waits(job.status) ? 0 : null });
       book.moved({ userId: job.userId, priority: job.priority, turn }, status, job.status);
       known.set(job, { num, turn, status: job.status });
@@ -199,8 +208,8 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     setCheckpoint(job, value) {
       writes.setCheckpoint.run({ num: knownOf(job).num, checkpoint: value });
     },
-    unfinished: (userId) => book.unfinished(userId),
-    queued: () => book.queued,
+    unfinished: (userId) => bookNow().unfinished(userId),
+    queued: () => bookNow().queued,
     renew: (owner, leaseBy) => writes.renew.all({ owner, leaseBy }).length,
     putKey({ userId, route, key }, fingerprint, id, at) {
       writes.putKey.run({ userId, route, key, fingerprint, jobId: id, createdAt: at });
@@ -214,7 +223,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     ...createSearches(orm),
     ...createRetention(orm),
     rolledBack() {
-      fillBook(orm, book);
+      stale = true;
     },
   };
 }
