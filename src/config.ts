@@ -3,15 +3,19 @@ import { readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { findContradictions, findUnavailable, type Finding, isOpenMode } from "./config/checks.ts";
 import { quoted } from "./config/display.ts";
+import { type DisplayedTable, readFileTables } from "./config/file-tables.ts";
 import { sqlitePathOf } from "./config/formats.ts";
 import { variableOf } from "./config/names.ts";
 import { ConfigError, type Problem, problemText, type Source } from "./config/problem.ts";
 import { type SettingKey, type Settings, SETTING_KEYS, settingsSchema } from "./config/settings.ts";
 import { factsOfKey, type Reading, readPlaces } from "./config/sources.ts";
+import type { TypeSettings } from "./config/type-tables.ts";
 
 export { ConfigError, type Problem, type Source } from "./config/problem.ts";
 export { describeConfig, displayedSetting, type SettingRow, settingsTable } from "./config/describe.ts";
+export { type DisplayedTable, tablesDocumentation } from "./config/file-tables.ts";
 export type { SettingKey } from "./config/settings.ts";
+export type { TypeSettings } from "./config/type-tables.ts";
 
 /** The file that is read when no other is named, if it is there. */
 export const CONFIG_FILE = "holdline.toml";
@@ -27,6 +31,8 @@ export type Config = Readonly<
     tokens: "on" | "off" | "chaos";
     /** No key of user tokens is configured: every new session gets an anonymous user. */
     openMode: boolean;
+    /** The operator's own types: those of the file, and those that are only named as served by workers. */
+    types: readonly TypeSettings[];
   }
 >;
 
@@ -44,6 +50,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Where each value came from. */
   readonly sources: Readonly<Record<SettingKey, Source>>;
+  /** The tables of the file that are no settings, as they may be shown. */
+  readonly tables: readonly DisplayedTable[];
   /** Sentences about what was set and has no effect in this version. */
   readonly warnings: readonly string[];
 }
@@ -128,7 +136,7 @@ function databaseUrlOf(
   return `sqlite:${file === ":memory:" ? file : resolve(cwd, file)}`;
 }
 
-function derive(settings: Settings, cwd: string): Config {
+function derive(settings: Settings, types: readonly TypeSettings[], cwd: string): Config {
   const openMode = isOpenMode(settings);
   const dataDir = resolve(cwd, settings.dataDir);
   return {
@@ -139,6 +147,7 @@ function derive(settings: Settings, cwd: string): Config {
     databaseUrl: databaseUrlOf(settings, { dataDir, cwd }),
     tokens: settings.tokens ?? (openMode ? "on" : "off"),
     openMode,
+    types,
   };
 }
 
@@ -176,12 +185,20 @@ export function loadConfig(inputs: ConfigInputs): LoadedConfig {
   };
   const { refused, warned } = findUnavailable(settings, defaults);
   problems.push(...[...refused, ...findContradictions(settings, failed)].map(problemOf));
+  const tables = readFileTables(reading.tables, {
+    file: isProblem ? null : file,
+    env: inputs.env,
+    readText: (path) => inputs.readFile(resolve(inputs.cwd, path)),
+    workerTypes: settings.workerTypes,
+  });
+  problems.push(...tables.problems);
   if (problems.length > 0) throw new ConfigError(problems);
 
   const sources = Object.fromEntries(SETTING_KEYS.map((key) => [key, sourceOf(key)]));
   return {
-    config: derive(settings, inputs.cwd),
+    config: derive(settings, tables.types, inputs.cwd),
     sources: sources as Record<SettingKey, Source>,
+    tables: tables.displayed,
     warnings: warned.map((finding) => problemText(problemOf(finding))),
   };
 }

@@ -4,6 +4,7 @@ import { openAccess, type Access } from "./access.ts";
 import type { Config } from "./config.ts";
 import { countedHub, countedStorage } from "./counted.ts";
 import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
+import { createConfiguredHandlers } from "./handlers/configured.ts";
 import type { AnyHandler } from "./handlers/handler.ts";
 import { createRegistry, type Registry } from "./handlers/registry.ts";
 import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
@@ -85,7 +86,8 @@ export async function wire(base: Base): Promise<Parts> {
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
   const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
-  const registry = createRegistry([...builtin.handlers, ...base.handlers]);
+  const configured = createConfiguredHandlers(config.types, config);
+  const registry = createRegistry([...builtin.handlers, ...configured, ...base.handlers]);
   const bootId = ids.any();
   const scheduler = createScheduler({
     ...config,

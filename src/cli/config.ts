@@ -10,6 +10,7 @@ import {
   processInputs,
   type Problem,
   settingsTable,
+  tablesDocumentation,
 } from "../config.ts";
 import { type Command, type ExitCode, type Host, type Invocation, UsageError } from "./command.ts";
 import { settingsFlags } from "./settings-flags.ts";
@@ -43,6 +44,9 @@ function summaryOf({ config, sources, warnings }: LoadedConfig): string {
   return [
     `The configuration is good: ${set} of ${Object.keys(sources).length} settings are set.`,
     `Listens on ${config.host} port ${config.port}, keeps its data in ${config.dataDir}.`,
+    ...(config.types.length === 0
+      ? []
+      : [`Types of its own: ${config.types.map(({ type }) => type).join(", ")}.`]),
     ...(config.openMode ? ["Open mode: whoever reaches the server may use it."] : []),
     ...warnings.map((warning) => `Warning: ${warning}`),
   ].join("\n");
@@ -68,13 +72,15 @@ async function check({ flags, json }: Invocation, host: Host): Promise<ExitCode>
 
 /** In the form of holdline.toml, so that what is printed can be the beginning of one. */
 function print({ flags, json }: Invocation, host: Host): ExitCode {
-  const { config, sources } = loadConfig(processInputs(flags));
+  const { config, sources, tables } = loadConfig(processInputs(flags));
   const rows = describeConfig().map(({ key, fileKey, variable, group }) => {
     return { key, fileKey, variable, group, value: displayedSetting(key, config[key]), source: sources[key] };
   });
   if (json) {
     const entries = rows.map(({ key, value, source }) => [key, { value, source }] as const);
-    host.out(`${JSON.stringify({ openMode: config.openMode, settings: Object.fromEntries(entries) })}\n`);
+    const settings = Object.fromEntries(entries);
+    const written = Object.fromEntries(tables.map((table) => [table.name, table.json]));
+    host.out(`${JSON.stringify({ openMode: config.openMode, settings, tables: written })}\n`);
     return 0;
   }
   const lines: string[] = [];
@@ -89,12 +95,14 @@ function print({ flags, json }: Invocation, host: Host): ExitCode {
     }
     lines.push("");
   }
+  for (const { toml } of tables) lines.push(toml);
   host.out(lines.join("\n"));
   return 0;
 }
 
 function docs({ json }: Invocation, host: Host): ExitCode {
-  host.out(json ? `${JSON.stringify({ settings: describeConfig() })}\n` : `${settingsTable()}\n`);
+  const words = `${settingsTable()}\n\n${tablesDocumentation()}\n`;
+  host.out(json ? `${JSON.stringify({ settings: describeConfig() })}\n` : words);
   return 0;
 }
 

@@ -57,6 +57,11 @@ export function findUnavailable(
   };
 }
 
+/** Whether this version has nothing of a setting. */
+export function isUnavailable(key: SettingKey): boolean {
+  return UNAVAILABLE.some((entry) => entry.key === key && entry.allowed === NOT_SET);
+}
+
 /** A sentence on how little of a setting this version has; null when it has all of it. */
 export function availabilityOf(key: SettingKey): string | null {
   const entry = UNAVAILABLE.find((unavailable) => unavailable.key === key);

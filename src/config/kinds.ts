@@ -6,7 +6,7 @@ import { z } from "zod";
 
 export interface SettingFacts {
   /** How text from a flag or a variable is read before the schema sees it. */
-  readonly kind: "text" | "integer" | "list";
+  readonly kind: "text" | "integer" | "list" | "flag" | "table";
   readonly description: string;
   /** What is allowed, in words. */
   readonly allowed: string;
@@ -39,15 +39,38 @@ interface Range extends Described {
   readonly preset: number;
 }
 
-function ranged(range: Range, unit: "ms" | "bytes" | null): z.ZodDefault<z.ZodInt> {
+type Unit = SettingFacts["unit"];
+
+function allowedIn({ least, most }: Pick<Range, "least" | "most">, unit: Unit): string {
   const words = unit === null ? "" : unit === "ms" ? ", in milliseconds" : ", in bytes";
-  const allowed = `a whole number from ${range.least} to ${range.most}${words}`;
-  return z
-    .int()
-    .min(range.least)
-    .max(range.most)
-    .default(range.preset)
-    .register(settingFacts, factsOf(range, { kind: "integer", allowed, unit }));
+  return `a whole number from ${least} to ${most}${words}`;
+}
+
+function ranged(range: Range, unit: Unit): z.ZodDefault<z.ZodInt> {
+  const facts = factsOf(range, { kind: "integer", allowed: allowedIn(range, unit), unit });
+  return z.int().min(range.least).max(range.most).default(range.preset).register(settingFacts, facts);
+}
+
+/** A whole number that may be missing (null). */
+export function optionalInteger(
+  range: Omit<Range, "preset">,
+  unit: Unit = null,
+): z.ZodDefault<z.ZodNullable<z.ZodInt>> {
+  const facts = factsOf(range, { kind: "integer", allowed: allowedIn(range, unit), unit });
+  const schema = z.int().min(range.least).max(range.most);
+  return schema.nullable().default(null).register(settingFacts, facts);
+}
+
+/** Yes or no. */
+export function flag(facts: Described & { readonly preset: boolean }): z.ZodDefault<z.ZodBoolean> {
+  const rest = { kind: "flag", allowed: "true or false", unit: null } as const;
+  return z.boolean().default(facts.preset).register(settingFacts, factsOf(facts, rest));
+}
+
+/** A table inside a table, or what else is read by code of its own; undefined when it is missing. */
+export function part(facts: Described & { readonly allowed: string }): z.ZodOptional<z.ZodUnknown> {
+  const rest = { kind: "table", allowed: facts.allowed, unit: null } as const;
+  return z.unknown().optional().register(settingFacts, factsOf(facts, rest));
 }
 
 /** A whole number of things. */

@@ -12,8 +12,13 @@ export interface Given {
   readonly source: Source;
 }
 
+/** The tables of the file that are no settings, as they were written. */
+export const TABLE_NAMES = ["types"] as const;
+export type TableName = (typeof TABLE_NAMES)[number];
+
 export interface Reading {
   readonly given: ReadonlyMap<SettingKey, Given>;
+  readonly tables: ReadonlyMap<TableName, unknown>;
   readonly problems: readonly Problem[];
 }
 
@@ -40,8 +45,10 @@ function fromText(kind: SettingFacts["kind"], text: string): unknown {
 
 /** A name nobody knows; `spell` is how the place it stands in writes a key. */
 function unknown(name: string, source: Source, spell: (key: string) => string): Problem {
-  const fileKey = nearestOf(asFileKey(name), FILE_KEYS.keys()) ?? "";
-  const nearest = spell(FILE_KEYS.get(fileKey) ?? "");
+  const tables = source.kind === "file" ? TABLE_NAMES : [];
+  const fileKey = nearestOf(asFileKey(name), [...FILE_KEYS.keys(), ...tables]) ?? "";
+  const key = FILE_KEYS.get(fileKey);
+  const nearest = key === undefined ? `[${fileKey}.NAME]` : spell(key);
   return { key: name, source, problem: "is not a setting", allowed: null, nearest };
 }
 
@@ -66,9 +73,10 @@ export interface Places {
 /** Everything that was given, the strongest place winning, and what could not be placed at all. */
 export function readPlaces({ flags, env, file }: Places): Reading {
   const given = new Map<SettingKey, Given>();
+  const tables = new Map<TableName, unknown>();
   const problems: Problem[] = [];
   // From the weakest place to the strongest, so that the later ones replace the earlier.
-  if (file !== null) readFileText(file, given, problems);
+  if (file !== null) readFileText(file, { given, tables, problems });
   for (const [name, text] of Object.entries(env)) {
     if (text === undefined) continue;
     const key = VARIABLES.get(name);
@@ -82,14 +90,14 @@ export function readPlaces({ flags, env, file }: Places): Reading {
     if (key !== undefined) given.set(key, { value: fromText(factsOfKey(key).kind, text), source });
     else problems.push(unknown(name, source, (known) => `--${flagOf(known)}`));
   }
-  return { given, problems };
+  return { given, tables, problems };
 }
 
 function readFileText(
   file: { readonly name: string; readonly text: string },
-  given: Map<SettingKey, Given>,
-  problems: Problem[],
+  into: { given: Map<SettingKey, Given>; tables: Map<TableName, unknown>; problems: Problem[] },
 ): void {
+  const { given, tables, problems } = into;
   const parsed = parseToml(file.text);
   if (!parsed.ok) {
     const name = parsed.line === null ? file.name : `${file.name} line ${parsed.line}`;
@@ -98,6 +106,11 @@ function readFileText(
     return;
   }
   for (const [name, value] of Object.entries(parsed.table)) {
+    const table = TABLE_NAMES.find((known) => known === name);
+    if (table !== undefined) {
+      tables.set(table, value);
+      continue;
+    }
     const key = FILE_KEYS.get(name);
     const line = lineOfKey(file.text, name);
     const place = line === null ? file.name : `${file.name} line ${line}`;

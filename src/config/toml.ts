@@ -50,3 +50,29 @@ export function lineOfKey(text: string, key: string): number | null {
   const index = text.split("\n").findIndex((line) => start.test(line));
   return index === -1 ? null : index + 1;
 }
+
+/** `[types.render]` as `types.render`, quotes and blanks aside; null for a line that begins no table. */
+function headerOf(line: string): string | null {
+  const name = /^\s*\[\[?([^[\]]+)\]\]?\s*(#.*)?$/.exec(line)?.[1];
+  return name?.replaceAll(/["'\s]/g, "") ?? null;
+}
+
+/**
+ * 1-based line on which the value at `path` is set: the key below the header of its table, else that header, else
+ * that of a table around it. null when it is written in an unusual way.
+ */
+export function lineOfPath(text: string, path: readonly string[]): number | null {
+  const lines = text.split("\n");
+  const headers = lines.map(headerOf);
+  const whole = headers.indexOf(path.join("."));
+  if (whole !== -1) return whole + 1;
+  for (let depth = path.length - 1; depth > 0; depth -= 1) {
+    const begin = headers.indexOf(path.slice(0, depth).join("."));
+    if (begin === -1) continue;
+    const next = headers.findIndex((header, index) => index > begin && header !== null);
+    const body = lines.slice(begin + 1, next === -1 ? undefined : next).join("\n");
+    const line = lineOfKey(body, path[depth] ?? "");
+    return begin + 1 + (line ?? 0);
+  }
+  return lineOfKey(text, path[0] ?? "");
+}

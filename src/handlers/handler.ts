@@ -66,11 +66,14 @@ export interface InputContext {
   previous(jobId: string): Promise<PreviousJob | null>;
 }
 
-export interface Handler<Input = unknown> {
+/** What is known of a job type, whoever does its work: a handler of this process, or a remote worker. */
+export interface JobType<Input = unknown> {
   /** Name in `type` of a submit. */
   readonly type: string;
   /** Parses `input`; its JSON Schema is published by GET /v1/types. */
   readonly input: z.ZodType<Input>;
+  /** The JSON Schema to publish, where `input` was made from one. */
+  readonly inputDocument?: Json;
   /** What a client may expect to hear. */
   readonly output: readonly ("text" | "audio" | "data")[];
   /** Defaults of the submit options for this type, in the options' own units. */
@@ -84,6 +87,9 @@ export interface Handler<Input = unknown> {
   readonly rollupMs?: number;
   /** Further checks before the job is stored; throws `invalidField(pointer, detail)` with pointers from `/input`. */
   check?(input: Input, context: InputContext): Promise<void> | void;
+}
+
+export interface Handler<Input = unknown> extends JobType<Input> {
   /** Does the work. What it returns is the job's result (undefined = null). */
   run(job: RunningJob, input: Input): Promise<Json | void>;
 }

@@ -23,7 +23,7 @@ function describe(handler: AnyHandler): TypeObject {
   }
   return {
     type: handler.type,
-    input: z.toJSONSchema(handler.input, { io: "input" }) as Json,
+    input: handler.inputDocument ?? (z.toJSONSchema(handler.input, { io: "input" }) as Json),
     output: handler.output,
     limits,
   };

@@ -240,7 +240,7 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
 
   const log: OutputLog = createOutputLog({
     clock,
-    rollupMs: handler.rollupMs ?? DEFAULT_ROLLUP_MS,
+    rollupMs: handler.rollupMs ?? LIMITS.rollupDefaultMs,
     append: (items) =>
       store.execute({
         op: "append",
@@ -311,5 +311,3 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
 
   return { id: job.id, type: job.type, stop, done: work() };
 }
-
-const DEFAULT_ROLLUP_MS = 20;

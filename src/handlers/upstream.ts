@@ -1,6 +1,9 @@
 /** What an upstream's failure means for the job: which one may be tried again, and when; and reading what it sends. */
 import { JobError } from "./handler.ts";
 
+/** The part of `fetch` that is used; `timeout: false` turns off Bun's own five minutes (the job has its own). */
+export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
+
 /** The longest wait an upstream may ask for: past it the job would rather try and be told again. */
 const RETRY_AFTER_MOST_MS = 60 * 60 * 1000;
 
@@ -39,6 +42,21 @@ export function upstreamRefusal(who: string, response: Response): JobError {
   if (status === 408 || status === 429 || status >= 500)
     return upstreamFailure(message, { retryAfterMs: retryAfterMs(headers) });
   return new JobError("upstream_refused", message, { retryable: false, origin: "upstream" });
+}
+
+/** The beginning of a body that may be endless, at least `chars` long where there is that much: for the log. */
+export async function beginningOf(response: Response, chars: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length >= chars) break;
+    }
+  } catch {
+    // What was read so far is all there is to log; the refusal itself is known already.
+  }
+  return text;
 }
 
 /** A stream that ended too early; `cause` is what the connection reported, if it did. */

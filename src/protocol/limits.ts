@@ -47,6 +47,16 @@ export const LIMITS = {
   /** Entries of one log: the sequence number's share of a packed row id (sqlite driver). */
   jobEvents: 4_000_000,
   deltaBytes: 64 * KIB,
+  sampleRate: 384_000,
+  channels: 32,
+  /** How long text may gather before it is logged as one entry. */
+  rollupMs: SECOND_MS,
+  rollupDefaultMs: 20,
+  /** What a run that waits for somebody else's server gives it to begin, and to go on. */
+  upstreamFirstOutputMs: MINUTE_MS,
+  upstreamIdleMs: 30 * SECOND_MS,
+  /** Longest answer of an operator's endpoint. */
+  answerBytes: 64 * MIB,
   jobBytes: 64 * MIB,
   cancelGraceMs: 10 * SECOND_MS,
   leaseMs: 30 * SECOND_MS,

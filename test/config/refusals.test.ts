@@ -206,7 +206,7 @@ describe("what this version does not have is refused, not ignored:", () => {
     expect(refused({ env: { [name]: value } })).toEqual([`${name} ${YET}. Allowed: ${allowed}.`]);
   });
 
-  test.each(["[types.render]\nx = 1", "[[schedules]]\nx = 1"])("%j", (file) => {
+  test.each(["[[schedules]]\nx = 1"])("%j", (file) => {
     const name = /\w+/.exec(file)?.[0] ?? "";
     expect(refused({ file })[0]).toStartWith(
       `${name} (holdline.toml line 1) is not a setting. Did you mean `,

@@ -5,7 +5,7 @@
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { z } from "zod";
 import type { Json } from "../../protocol/events.ts";
-import { createPieces } from "./pieces.ts";
+import { createPieces } from "../pieces.ts";
 import { bodyChunks, cutOff, upstreamFailure } from "../upstream.ts";
 
 const WHO = "The chat upstream";

@@ -7,13 +7,10 @@ import type { Json } from "../../protocol/events.ts";
 import type { RunLog } from "../handler.ts";
 import { readCompletion } from "./completion.ts";
 import type { ChatEngine, ChatRequest } from "./engine.ts";
-import { upstreamFailure, upstreamRefusal } from "../upstream.ts";
+import { beginningOf, type Fetch, upstreamFailure, upstreamRefusal } from "../upstream.ts";
 
 /** How much of an upstream's refusal is read for the log. */
 const LOGGED_CHARS = 500;
-
-/** The part of `fetch` that is used; `timeout: false` turns off Bun's own five minutes (the job has its own). */
-export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
 
 export interface OpenAiChatOptions {
   /** Base URL, such as `https://api.example.com/v1`. */
@@ -36,21 +33,6 @@ function requestBody(request: ChatRequest, model: string): Json {
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.maxTokens === undefined ? {} : { max_tokens: request.maxTokens }),
   };
-}
-
-/** The beginning of a body that may be endless, at least `chars` long where there is that much. */
-async function beginning(response: Response, chars: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  try {
-    for await (const chunk of response.body ?? []) {
-      text += decoder.decode(chunk, { stream: true });
-      if (text.length >= chars) break;
-    }
-  } catch {
-    // What was read so far is all there is to log; the refusal itself is known already.
-  }
-  return text;
 }
 
 /**
@@ -86,7 +68,7 @@ export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
     if (options.log === undefined) await response.body?.cancel();
     else {
       const key = options.key ?? "";
-      const begun = await beginning(response, LOGGED_CHARS + key.length);
+      const begun = await beginningOf(response, LOGGED_CHARS + key.length);
       // Before it is shortened, or a part of the key could remain at the end.
       const said = (key === "" ? begun : begun.replaceAll(key, "[key]")).slice(0, LOGGED_CHARS);
       options.log.warn({ status: response.status, said }, "the chat upstream refused");

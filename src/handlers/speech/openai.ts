@@ -4,9 +4,8 @@
  * Only its status code ever reaches a user: what an upstream says in words may hold keys, prompts or addresses.
  */
 import type { AudioFormat } from "../../protocol/events.ts";
-import { LIMITS } from "../../protocol/limits.ts";
-import type { Fetch } from "../chat/openai.ts";
-import { bodyChunks, cutOff, upstreamFailure, upstreamRefusal } from "../upstream.ts";
+import { createSoundChunks, sampleBytesOf } from "../sound-chunks.ts";
+import { bodyChunks, cutOff, type Fetch, upstreamFailure, upstreamRefusal } from "../upstream.ts";
 import {
   SPEECH_FORMATS,
   type SpeechEngine,
@@ -21,10 +20,6 @@ const WHO = "The speech upstream";
 
 /** The API's own limit of `input`; longer texts are several requests, one after the other. */
 const INPUT_CHARS = 4096;
-
-/** An upstream that drips makes no entry of the log for every drop: a tenth of a second of PCM, less of the others. */
-const LEAST_PCM_BYTES = 4800;
-const LEAST_COMPRESSED_BYTES = 1024;
 
 /** Models and voices that every server of this API knows at least as other names of its own. */
 const DEFAULT_MODEL = "tts-1";
@@ -67,12 +62,12 @@ export function createOpenAiSpeech(options: OpenAiSpeechOptions): SpeechEngine {
     async speak(request, sink): Promise<SpeechOutcome> {
       const voice = request.voice ?? options.voice ?? DEFAULT_VOICE;
       const format = AUDIO_FORMATS[request.format];
-      const sampleBytes = format.codec === "pcm_s16le" ? 2 * format.channels : 1;
+      const sampleBytes = sampleBytesOf(format);
       let bytes = 0;
       for (const [index, input] of inputsOf(request.text).entries()) {
         const response = await ask(request, input, voice);
         if (index === 0) await sink.format(format);
-        bytes += await handOn(response, sampleBytes, request.signal, sink);
+        bytes += await handOn(response, format, request.signal, sink);
       }
       if (sampleBytes === 1) return { bytes, voice };
       const durationMs = Math.round((bytes / sampleBytes / format.sampleRate) * 1000);
@@ -132,27 +127,17 @@ function requester(options: OpenAiSpeechOptions): Ask {
 /** Hands the body on and returns its length in bytes; rejects when there is less of it than there must be. */
 async function handOn(
   response: Response,
-  sampleBytes: number,
+  format: AudioFormat,
   signal: AbortSignal,
   sink: SpeechSink,
 ): Promise<number> {
-  const leastBytes = sampleBytes === 1 ? LEAST_COMPRESSED_BYTES : LEAST_PCM_BYTES;
   let received = 0;
-  /** What waits for more of it: few bytes, or the beginning of a sample. */
-  let kept = new Uint8Array(0);
-  const handOnWholeSamples = async (): Promise<void> => {
-    const end = kept.length - (kept.length % sampleBytes);
-    for (let at = 0; at < end; at += LIMITS.deltaBytes)
-      await sink.audio(kept.subarray(at, Math.min(at + LIMITS.deltaBytes, end)));
-    kept = kept.slice(end);
-  };
+  const chunks = createSoundChunks(format, (chunk) => sink.audio(chunk));
   for await (const chunk of bodyChunks(response, { who: WHO, signal })) {
     received += chunk.length;
-    kept = kept.length === 0 ? new Uint8Array(chunk) : Buffer.concat([kept, chunk]);
-    if (kept.length >= leastBytes) await handOnWholeSamples();
+    await chunks.push(chunk);
   }
-  await handOnWholeSamples();
   // A body shorter than announced has been rejected by now; half a sample or none at all is for us to notice.
-  if (kept.length > 0 || received === 0) throw cutOff(WHO);
+  if (!(await chunks.end())) throw cutOff(WHO);
   return received;
 }
