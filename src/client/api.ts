@@ -23,6 +23,8 @@ export interface ApiCall {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** The deadline covers the whole answer and not only its beginning: for answers that are short. */
+  readonly whole?: boolean;
 }
 
 export interface Api {
@@ -44,7 +46,7 @@ export function createApi(options: ApiOptions): Api {
     const timer = options.clock.after(ANSWER_MS, stop);
     const userToken = options.userToken();
     try {
-      return await options.fetch(new URL(call.path, options.url).href, {
+      const response = await options.fetch(new URL(call.path, options.url).href, {
         method: call.method ?? "GET",
         headers: {
           Authorization: `Bearer ${token}`,
@@ -56,6 +58,7 @@ export function createApi(options: ApiOptions): Api {
         credentials: "include",
         signal: abort.signal,
       });
+      return call.whole === true || !response.ok ? await arrived(response) : response;
     } catch (cause) {
       if (call.signal?.aborted === true) throw new ClientError("aborted", "Given up.", { cause });
       throw new ClientError("network", "The server cannot be reached.", { cause });
@@ -77,7 +80,7 @@ export function createApi(options: ApiOptions): Api {
   return {
     send,
     async json<Shape>(call: ApiCall): Promise<Shape> {
-      const response = await send(call);
+      const response = await send({ ...call, whole: true });
       if (!response.ok) throw await problem(response);
       try {
         return (await response.json()) as Shape;
@@ -86,6 +89,13 @@ export function createApi(options: ApiOptions): Api {
       }
     },
   };
+}
+
+/** The same answer once all of it is here: a network that goes away in the middle of it must not be waited for for ever. */
+async function arrived(response: Response): Promise<Response> {
+  const bytes = await response.arrayBuffer();
+  const { status, statusText, headers } = response;
+  return new Response(bytes.byteLength === 0 ? null : bytes, { status, statusText, headers });
 }
 
 interface Problem {

@@ -17,8 +17,16 @@ const subprotocol: typeof SUBPROTOCOL = "holdline.v1";
 export type ConnectionState =
   | { readonly phase: "connecting" }
   | { readonly phase: "online"; readonly welcome: WelcomeFrame }
-  /** `retryAtMs` by the client's clock; `cause` is a close name or why no credential could be had. */
-  | { readonly phase: "offline"; readonly retryAtMs: number; readonly cause: string }
+  /**
+   * `retryAtMs` by the client's clock; `failures`: tries that led nowhere since the last good connection, by which the
+   * waits grow; `cause` is a close name or why no credential could be had.
+   */
+  | {
+      readonly phase: "offline";
+      readonly retryAtMs: number;
+      readonly failures: number;
+      readonly cause: string;
+    }
   /** Nothing happens until `connect` is called. `code` 0: by the application itself, or not started yet. */
   | { readonly phase: "closed"; readonly code: number; readonly cause: string };
 
@@ -88,7 +96,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   }
   function retryAfter(delayMs: number, cause: string): void {
     timer = clock.after(delayMs, () => void open());
-    become({ phase: "offline", retryAtMs: clock.steadyMs() + delayMs, cause });
+    become({ phase: "offline", retryAtMs: clock.steadyMs() + delayMs, failures, cause });
   }
 
   async function open(): Promise<void> {
@@ -158,7 +166,9 @@ export function createConnection(options: ConnectionOptions): Connection {
         break;
       case "retry":
         if (farewell !== null && farewell.reconnectAfterMs > 0) {
-          retryAfter(askedDelayMs(farewell.reconnectAfterMs, random), cause);
+          // Never sooner than asked, and later when that has led nowhere again and again.
+          const askedMs = askedDelayMs(farewell.reconnectAfterMs, random);
+          retryAfter(Math.max(askedMs, nextBackoffMs()), cause);
           return;
         }
     }

@@ -40,6 +40,7 @@ export async function submitJob(links: SubmitLinks, submission: Submission): Pro
         body,
         headers: { "Idempotency-Key": `"${idempotencyKey}"` },
         signal,
+        whole: true,
       });
       if (!response.ok) throw await problem(response);
       const job = (await response.json()) as JobObject;

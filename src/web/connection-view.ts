@@ -55,7 +55,8 @@ export function createConnectionView(client: Client, clock: ClientClock): Connec
     if (client.state !== now) return;
     const leftMs = Math.max(0, now.retryAtMs - clock.steadyMs());
     const left = leftMs < WORTH_COUNTING_MS ? "now" : `in ${(leftMs / 1000).toFixed(1)} s`;
-    write(lossInWords(now.cause), `trying again ${left}`);
+    const tries = now.failures > 1 ? ` (try ${now.failures})` : "";
+    write(lossInWords(now.cause), `trying again ${left}${tries}`);
     clock.after(COUNT_DOWN_EVERY_MS, () => countDown(now));
   }
   function measure(): void {

@@ -95,6 +95,28 @@ test("a goodbye says when to come back", async () => {
   expect(retryAtMs - scene.clock.steadyMs()).toBe(4400);
 });
 
+test("who is turned away again and again waits longer than asked in the end, and says how often it tried", async () => {
+  await using scene = createScene();
+  scene.client.connect();
+  const seen: unknown[] = [];
+  for (let loss = 0; loss < 5; loss += 1) {
+    const peer = await scene.server.connection();
+    peer.send({ type: "goodbye", code: 4003, reason: "overloaded", reconnect: true, reconnectAfterMs: 1000 });
+    peer.close(CLOSE_CODES.overloaded);
+    const { retryAtMs, failures } = await scene.phase("offline");
+    seen.push([retryAtMs - scene.clock.steadyMs(), failures]);
+    scene.clock.advance(retryAtMs - scene.clock.steadyMs());
+  }
+  // A tenth more than asked by the scene's random number, until half of 500 ms × 2ⁿ is more.
+  expect(seen).toEqual([
+    [1100, 1],
+    [1100, 2],
+    [1100, 3],
+    [2000, 4],
+    [4000, 5],
+  ]);
+});
+
 for (const name of ["replaced", "revoked", "protocol_error", "too_many_sessions"] as const) {
   test(`${name} stops the client, which says so`, async () => {
     await using scene = createScene();
@@ -248,7 +270,7 @@ test("dropConnection cuts the socket, stays away for as long as it says, and res
   await using scene = createScene();
   const peer = await scene.online();
   scene.client.dropConnection(2000);
-  expect(scene.client.state).toEqual({ phase: "offline", retryAtMs: 2000, cause: "dropped" });
+  expect(scene.client.state).toEqual({ phase: "offline", retryAtMs: 2000, failures: 0, cause: "dropped" });
   await peer.closed;
   scene.clock.advance(1999);
   expect(scene.client.state.phase).toBe("offline");

@@ -44,6 +44,31 @@ test("a refusal for now is repeated with the same key, not sooner than asked", a
   expect(await job.accepted).toBe(JOB);
 });
 
+test("an answer that stops in the middle is given up at its deadline, and asked for again with the same key", async () => {
+  const begun = Promise.withResolvers<void>();
+  const again = Promise.withResolvers<number>();
+  await using scene = createScene({
+    async fetch(url, init) {
+      const response = await fetch(url, init);
+      begun.resolve();
+      return response;
+    },
+  });
+  await scene.online();
+  const job = scene.client.submit(BODY, { onRetry: (_error, delayMs) => again.resolve(delayMs) });
+  const first = await scene.server.requests.take();
+  const half = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode('{"id":')),
+  });
+  first.respond(new Response(half, { status: 202, headers: { "Content-Type": "application/json" } }));
+  await begun.promise;
+  scene.clock.advance(30_000);
+  scene.clock.advance(await again.promise);
+  const second = await acceptNext(scene.server);
+  expect(second.headers.get("Idempotency-Key")).toBe(first.request.headers.get("Idempotency-Key"));
+  expect(await job.accepted).toBe(JOB);
+});
+
 test("a lost answer is asked for again, and an earlier acceptance is found by its key", async () => {
   const answers: (() => Promise<Response>)[] = [
     () => Promise.reject(new TypeError("connection reset")),
