@@ -1,10 +1,12 @@
 /** The one switch from a database URL to the drivers behind it: opens, locks, migrates, and gives the stores. */
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { pacedLogs } from "./jobs/paced.ts";
 import type { JobStore } from "./jobs/store.ts";
 import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
 import { createJobParticipant, createSqliteJobStore, JOBS } from "./jobs/sqlite/store.ts";
 import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
+import { createSystemClock, type Clock } from "./lib/clock.ts";
 import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
 import {
   createMachineTokenParticipant,
@@ -154,8 +156,17 @@ export function openStorageBeside(options: StorageOptions): StorageBeside {
   };
 }
 
-/** Opens the storage. Rejects with FolderInUseError, NewerSchemaError, or whatever the file system says. */
-export async function openStorage({ databaseUrl, dataDir, durability }: StorageOptions): Promise<Storage> {
+/** Opens the storage, for a server: reads of logs take turns. Rejects as `openWhole` does. */
+export async function openStorage(
+  options: StorageOptions,
+  clock: Clock = createSystemClock(),
+): Promise<Storage> {
+  const storage = await openWhole(options);
+  return { ...storage, jobs: pacedLogs(storage.jobs, clock) };
+}
+
+/** Rejects with FolderInUseError, NewerSchemaError, or whatever the file system says. */
+async function openWhole({ databaseUrl, dataDir, durability }: StorageOptions): Promise<Storage> {
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") {
     const connection = openSqlite({ path, durability });

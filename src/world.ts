@@ -43,7 +43,7 @@ export function createSystemWorld(clock: Clock = createSystemClock()): World {
     clock,
     ids,
     random: Math.random,
-    openStorage,
+    openStorage: (config) => openStorage(config, clock),
     openTokens,
     nodeId: ({ databaseUrl, dataDir }) =>
       databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids),

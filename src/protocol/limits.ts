@@ -31,6 +31,8 @@ export const LIMITS = {
   waitMs: 60 * SECOND_MS,
   eventsPage: 1000,
   eventsPageDefault: 500,
+  /** A page ends early once it holds this much. */
+  eventsPageBytes: 8 * MIB,
   jobsPage: 200,
   jobsPageDefault: 50,
   sseCommentMs: 15 * SECOND_MS,
@@ -82,9 +84,22 @@ export const LIMITS = {
   inboxFrames: 512,
   malformedPerMinute: 10,
   frameIdChars: 128,
+  /** How long a reader, of a socket or of a stream over HTTP, may take nothing of what waits for it. */
   stalledMs: 30 * SECOND_MS,
+  /** Connections being opened at a time (credential, session, welcome), those in line behind them, and for how long. */
+  opening: 64,
+  openingWaiting: 8192,
+  openingWaitMs: 8 * SECOND_MS,
+  /** What those who found no place are told to wait, drawn between these. */
+  overloadedLeastMs: SECOND_MS,
+  overloadedMostMs: 5 * SECOND_MS,
+
+  // Reading logs
   replayPageEvents: 512,
   replayPageBytes: 256 * KIB,
+  /** Pages being read at a time, and how long of one turn of the event loop they may take together. */
+  logReads: 4,
+  logReadSliceMs: 2,
 
   // Time
   pingMs: 25 * SECOND_MS,
