@@ -24,6 +24,8 @@ import type { Base, Parts } from "./parts.ts";
 
 /** Seconds without a byte after which the runtime closes an HTTP connection: longer than any answer may wait. */
 const HTTP_IDLE_SECONDS = 120;
+/** The shortest time limit there is: the runtime counts in whole seconds. */
+const GIVE_UP_SECONDS = 1;
 /** The runtime's own bound, whose answer is bare; the application refuses long before it. */
 const RUNTIME_BODY_BYTES = 1024 * 1024 * 1024;
 function publishedLimits(config: Config): PublishedLimits {
@@ -75,6 +77,7 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
     rates,
     store,
     clock,
+    random: base.random,
     logger,
     nodeId,
     limits: publishedLimits(config),
@@ -140,6 +143,8 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
     upgrade: (request, origin, traceId) => sockets.upgrade(request, server, { origin, traceId }),
     // A stream may be quiet for longer than any answer may take.
     keepOpen: (request) => server.timeout(request, 0),
+    // Closing the stream would wait for its reader; a time limit ends the connection.
+    giveUp: (request) => server.timeout(request, GIVE_UP_SECONDS),
   });
   return server;
 }

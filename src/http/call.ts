@@ -43,6 +43,8 @@ export interface HttpServices {
   readonly bodyBytes: number;
   /** Lifts the time limit of a connection that answers as a stream. */
   readonly keepOpen: (request: Request) => void;
+  /** Ends the connection of a reader that takes nothing any more, whatever still waits for it. */
+  readonly giveUp: (request: Request) => void;
   readonly limits: PublishedLimits;
   readonly admin: AdminServices;
   /** Stops taking work; reads go on. */

@@ -18,11 +18,13 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** After this much silence an empty page is yielded, so that the caller can show it is alive. */
   readonly quietMs: number;
+  /** How much of the log is read at a time. */
+  readonly pageBytes: number;
 }
 
 /** Pages of the log in order, the present ones and those to come; ends after the terminal entry, or on abort. */
 export async function* followLog(options: FollowOptions): AsyncGenerator<readonly StoredEvent[]> {
-  const { store, feed, clock, id, signal, quietMs } = options;
+  const { store, feed, clock, id, signal, quietMs, pageBytes } = options;
   let { after } = options;
   let news = false;
   let wake: (() => void) | null = null;
@@ -49,7 +51,7 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<readonl
       const page = await store.events(id, {
         after,
         limit: LIMITS.replayPageEvents,
-        bytes: LIMITS.replayPageBytes,
+        bytes: pageBytes,
       });
       const last = page.at(-1);
       if (last === undefined) {

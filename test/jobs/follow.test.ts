@@ -28,7 +28,16 @@ function setup() {
       const seen: string[] = [];
       const read = async (): Promise<void> => {
         const { signal } = gone;
-        for await (const page of followLog({ store, feed, clock, id, after, signal, quietMs: QUIET_MS })) {
+        for await (const page of followLog({
+          store,
+          feed,
+          clock,
+          id,
+          after,
+          signal,
+          quietMs: QUIET_MS,
+          pageBytes: LIMITS.replayPageBytes,
+        })) {
           seen.push(page.length === 0 ? "quiet" : `${page[0]?.seq}-${page.at(-1)?.seq}`);
         }
         seen.push("end");

@@ -10,6 +10,7 @@ import { isTerminalStatus } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { jsonResponse, type Call, type HttpServices, visitorOf } from "../call.ts";
 import { intParameter } from "../query.ts";
+import { streamBody } from "../stream-body.ts";
 import { ownJob } from "./jobs.ts";
 
 type Form = "json" | "sse" | "ndjson";
@@ -63,7 +64,7 @@ export async function readEvents(services: HttpServices, call: Call): Promise<Re
   const limit = intParameter(call.env.url, "limit", bounds);
   refuseLostCursor(job, after);
   if (form !== "json") return streamResponse(services, call, job, after, form);
-  const events = await services.store.events(job.id, { after, limit, bytes: Number.POSITIVE_INFINITY });
+  const events = await services.store.events(job.id, { after, limit, bytes: LIMITS.eventsPageBytes });
   const last = events.at(-1);
   const terminal = isTerminalStatus(job.status);
   const done = last === undefined ? terminal && after >= job.head : isTerminalKind(last.kind);
@@ -101,34 +102,37 @@ function streamResponse(
   after: number,
   form: "sse" | "ndjson",
 ): Response {
-  const { store, feed, clock } = services;
+  const { store, feed, clock, limits } = services;
   // An EventSource comes back after every end; 204 is what tells it that there is nothing more.
   if (form === "sse" && isTerminalStatus(job.status) && after >= job.head)
     return new Response(null, { status: 204 });
   services.keepOpen(call.req.raw);
+  const request = call.req.raw;
   const gone = new AbortController();
-  call.req.raw.signal.addEventListener("abort", () => gone.abort(), { once: true });
-  const signal = gone.signal;
-  const pages = followLog({ store, feed, clock, id: job.id, after, signal, quietMs: LIMITS.sseCommentMs });
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      // The headers go out with the first bytes: who has seen all there is should not wait for the next entry.
-      if (form === "sse" && after >= job.head) controller.enqueue(encoder.encode(": following\n\n"));
-    },
-    // Pulled by the socket: a reader that stops reading stops the reading of the log.
-    async pull(controller) {
-      const { done, value } = await pages.next();
-      // Asked right before each page: nobody is shown what he was shut out from.
-      if (done === true || (await isRevoked(services, call))) {
-        gone.abort();
-        controller.close();
-      } else controller.enqueue(encoder.encode(encodeFor(form, job, value)));
-    },
-    cancel() {
-      gone.abort();
-    },
+  const { signal } = gone;
+  const pages = followLog({
+    store,
+    feed,
+    clock,
+    id: job.id,
+    after,
+    signal,
+    quietMs: LIMITS.sseCommentMs,
+    pageBytes: Math.min(LIMITS.replayPageBytes, limits.queueBytes),
   });
+  const body = streamBody({
+    pages,
+    encode: (page) => encodeFor(form, job, page),
+    // The headers go out with the first bytes: who has seen all there is should not wait for the next entry.
+    opening: form === "sse" && after >= job.head ? ": following\n\n" : "",
+    // Nobody is shown what he was shut out from.
+    mayGoOn: async () => !(await isRevoked(services, call)),
+    clock,
+    stalledMs: LIMITS.stalledMs,
+    onStalled: () => services.giveUp(request),
+    onEnd: () => gone.abort(),
+  });
+  request.signal.addEventListener("abort", () => gone.abort(), { once: true });
   return new Response(body, {
     headers: { "Content-Type": STREAM_TYPES[form], "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
   });
