@@ -238,7 +238,7 @@ export class Connection {
       const page = await this.#options.store.events(attachment.job, {
         after: cursor,
         limit: LIMITS.replayPageEvents,
-        bytes: LIMITS.replayPageBytes,
+        bytes: Math.min(LIMITS.replayPageBytes, this.#options.queueBytes),
       });
       // A live change, a detach or a new attach came while the page was read.
       if (attachment.cursor !== cursor || this.attachments.get(attachment.job) !== attachment) continue;

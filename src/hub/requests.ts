@@ -152,7 +152,8 @@ export function createRequests(options: RequestsOptions): Requests {
     for (
       let frame = inbox.waiting.shift();
       frame !== undefined && !connection.closed;
-      frame = inbox.waiting.shift()
+      // Who does not read is not answered either: answers would pile up beside the log.
+      frame = connection.paused ? undefined : inbox.waiting.shift()
     ) {
       if (inbox.uncounted > 0) {
         inbox.uncounted -= 1;
@@ -175,7 +176,7 @@ export function createRequests(options: RequestsOptions): Requests {
   };
 
   const resume = (connection: Connection, inbox: Inbox): void => {
-    if (!inbox.answering && !connection.opening) void drainInbox(connection, inbox);
+    if (!inbox.answering && !connection.opening && !connection.paused) void drainInbox(connection, inbox);
   };
 
   return {

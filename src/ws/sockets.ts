@@ -11,6 +11,7 @@ import type { Rates } from "../http/rates.ts";
 import type { Inbox, Requests } from "../hub/requests.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock } from "../lib/clock.ts";
+import { createLanes } from "../lib/lanes.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { CloseName, ErrorCode } from "../protocol/codes.ts";
 import { Refusal } from "../protocol/error.ts";
@@ -39,6 +40,7 @@ export interface SocketsOptions {
   readonly rates: Rates;
   readonly store: JobStore;
   readonly clock: Clock;
+  readonly random: () => number;
   readonly logger: Logger;
   readonly nodeId: string;
   readonly limits: PublishedLimits;
@@ -82,6 +84,15 @@ const CLOSE_NAMES: Partial<Record<ErrorCode, CloseName>> = {
 
 export function createSockets(options: SocketsOptions): Sockets {
   const { hub, requests, sessions, gate, rates, store, clock, logger } = options;
+  // A crowd that comes back at once is let in a few at a time: everybody is served soon, instead of nobody in time.
+  const doors = createLanes({ most: LIMITS.opening });
+
+  /** Not now: with a wait of its own for everybody, or the crowd would come back as one. */
+  const turnAway = (connection: Connection): void => {
+    const { overloadedLeastMs, overloadedMostMs } = LIMITS;
+    const waitMs = overloadedLeastMs + options.random() * (overloadedMostMs - overloadedLeastMs);
+    connection.close("overloaded", Math.round(waitMs));
+  };
 
   /** The session this socket is for: a new one, or the one its token names. Seats the connection. */
   const seat = async (
@@ -138,8 +149,18 @@ export function createSockets(options: SocketsOptions): Sockets {
   const open = async (
     connection: Connection,
     inbox: Inbox,
-    { offer, address }: { readonly offer: Offer; readonly address: string },
+    {
+      offer,
+      address,
+      sinceMs,
+    }: { readonly offer: Offer; readonly address: string; readonly sinceMs: number },
   ): Promise<void> => {
+    // Given up while it stood in line: nothing was stored for it yet.
+    if (connection.closed) return;
+    if (clock.steadyMs() - sinceMs > LIMITS.openingWaitMs) {
+      turnAway(connection);
+      return;
+    }
     try {
       const { session, resumed } = await seat(connection, offer);
       // The client may be gone by now: its leaving was noticed before there was a session to leave.
@@ -194,13 +215,19 @@ export function createSockets(options: SocketsOptions): Sockets {
         const { offer, address } = ws.data;
         ws.data.seat = { connection, inbox };
         ws.data.offer = null;
-        if (offer !== null) void open(connection, inbox, { offer, address });
+        if (offer === null) return;
+        const sinceMs = clock.steadyMs();
+        if (doors.waiting >= LIMITS.openingWaiting) turnAway(connection);
+        else void doors.run(() => open(connection, inbox, { offer, address, sinceMs }));
       },
       message(ws, message) {
         if (ws.data.seat !== null) requests.receive(ws.data.seat.connection, ws.data.seat.inbox, message);
       },
       drain(ws) {
-        ws.data.seat?.connection.drained();
+        if (ws.data.seat === null) return;
+        const { connection, inbox } = ws.data.seat;
+        connection.drained();
+        requests.resume(connection, inbox);
       },
       close(ws) {
         if (ws.data.seat !== null) hub.remove(ws.data.seat.connection);
