@@ -5,7 +5,7 @@
 import type { Server, WebSocketHandler } from "bun";
 import { openTokens, type Tokens, type TokensOptions } from "./access.ts";
 import type { Config } from "./config.ts";
-import { createSystemClock, type Clock } from "./lib/clock.ts";
+import { createSystemClock, type Clock, type SystemClock } from "./lib/clock.ts";
 import { createIds, type Ids } from "./lib/ids.ts";
 import { loadNodeId } from "./node-id.ts";
 import { openStorage, type Storage } from "./storage.ts";
@@ -37,13 +37,17 @@ export interface World {
 }
 
 /** The world as it is; the clock may be another one. */
-export function createSystemWorld(clock: Clock = createSystemClock()): World {
-  const ids = createIds();
+export function createSystemWorld(clock: SystemClock = createSystemClock()): World {
+  const ids = createIds(clock);
   return {
     clock,
     ids,
     random: Math.random,
-    openStorage: (config) => openStorage(config, clock),
+    async openStorage(config) {
+      const storage = await openStorage(config, clock);
+      clock.resume(await storage.jobs.steadyMs());
+      return storage;
+    },
     openTokens,
     nodeId: ({ databaseUrl, dataDir }) =>
       databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids),

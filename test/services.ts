@@ -14,6 +14,12 @@ export interface Service {
 }
 
 export const SERVICES: readonly Service[] = [
+  {
+    name: "libfaketime",
+    proof: "/usr/lib/*/faketime/libfaketime.so.1",
+    debianPackage: "libfaketime",
+    neededBy: ["faults/"],
+  },
   { name: "chromium", proof: "chromium", debianPackage: "chromium", neededBy: ["browser/"] },
   { name: "strace", proof: "strace", debianPackage: "strace", neededBy: ["faults/disk/"] },
 ];

@@ -49,7 +49,7 @@ export async function withReads<Result>(
 /** The same things as the server does, with nobody connected and nothing running. */
 function writesOf(config: Config, { jobs, sessions }: Storage): OperatorWrites {
   const clock = createSystemClock();
-  const ids = createIds();
+  const ids = createIds(clock);
   const logger = createLogger({ level: "silent", pretty: false });
   const orphans = createOrphans({ store: jobs, clock, logger, absentMs: async () => 0 });
   const registry = createRegistry([]);

@@ -63,13 +63,15 @@ export class Connection {
   stalledSinceMs = 0;
   stalledBytes = 0;
   lastHeardMs = 0;
+  /** Nothing was heard for too long when it was last looked at. */
+  silent = false;
   nextPingMs = 0;
   /** A ping was sent and not answered yet. */
   awaitsPong = false;
   renewTokenMs = Number.POSITIVE_INFINITY;
   /** Wall time at which the session token it holds ends. */
   tokenEndsAt = 0;
-  /** Steady time at which the user token and its grace are over. */
+  /** When the user token and its grace are over, by the clock's elapsed time: a pause of this process extends nothing. */
   endsMs = Number.POSITIVE_INFINITY;
   /** Until the welcome was sent no log flows; jobs of the session that come meanwhile are followed already. */
   opening = true;

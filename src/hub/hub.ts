@@ -67,6 +67,9 @@ export interface Hub {
 /** However short a token lives, it is not renewed more often than this. */
 const LEAST_RENEW_MS = 1000;
 
+/** A wall clock that moved this much against the time that went by was set by somebody. */
+const CLOCK_JUMP_MS = 5000;
+
 /** Connections told to go in one turn of the loop, and the span their return is spread over. */
 const GOODBYE_SLICE = 200;
 const RECONNECT_SPREAD_MS = 2000;
@@ -107,10 +110,14 @@ export function createHub(options: HubOptions): Hub {
 
   const look = (connection: Connection, nowMs: number): void => {
     if (nowMs - connection.lastHeardMs > options.pingMs + options.pingTimeoutMs) {
-      connection.close("heartbeat_timeout");
-      return;
+      // Judged at the second look: what came while this process did not read is heard in between.
+      if (connection.silent) {
+        connection.close("heartbeat_timeout");
+        return;
+      }
+      connection.silent = true;
     }
-    if (nowMs >= connection.endsMs) {
+    if (clock.elapsedMs() >= connection.endsMs) {
       connection.close("token_expired");
       return;
     }
@@ -144,11 +151,22 @@ export function createHub(options: HubOptions): Hub {
     try {
       const token = await options.issueToken(connection.sessionId);
       // A token that ends no later is no renewal: the user token sets the end, and only `refresh` moves it.
-      if (token === null || token.tokenExpiresAt <= connection.tokenEndsAt) return;
+      const isLater =
+        token !== null && token.tokenExpiresAt > Math.max(connection.tokenEndsAt, clock.wallMs());
+      if (!isLater) return;
       renewLater(connection, token);
       connection.send({ type: "token", ...token });
     } catch (error) {
       logger.error({ error }, "a session token could not be renewed");
+    }
+  };
+
+  /** Tokens end by the wall clock: when that was set, everybody gets one that fits the new time. */
+  const renewAfterJump = (): void => {
+    for (const connection of connections) {
+      if (connection.tokenEndsAt === 0) continue;
+      connection.tokenEndsAt = 0;
+      connection.renewTokenMs = 0;
     }
   };
 
@@ -200,7 +218,7 @@ export function createHub(options: HubOptions): Hub {
       connection.endsMs =
         endsAt === null
           ? Number.POSITIVE_INFINITY
-          : clock.steadyMs() + endsAt + LIMITS.userTokenGraceMs - clock.wallMs();
+          : clock.elapsedMs() + endsAt + LIMITS.userTokenGraceMs - clock.wallMs();
     },
 
     follow: (connection, job) => follow(connection, job, Number.POSITIVE_INFINITY),
@@ -227,6 +245,7 @@ export function createHub(options: HubOptions): Hub {
     },
 
     heard(connection) {
+      connection.silent = false;
       connection.lastHeardMs = clock.steadyMs();
     },
 
@@ -266,8 +285,12 @@ export function createHub(options: HubOptions): Hub {
 
     start() {
       const tickMs = Math.max(10, Math.min(1000, Math.min(options.pingMs, options.pingTimeoutMs) / 4));
+      let wallAheadMs = clock.wallMs() - clock.elapsedMs();
       timer = clock.every(tickMs, () => {
         const nowMs = clock.steadyMs();
+        const aheadMs = clock.wallMs() - clock.elapsedMs();
+        if (Math.abs(aheadMs - wallAheadMs) > CLOCK_JUMP_MS) renewAfterJump();
+        wallAheadMs = aheadMs;
         for (const connection of connections) if (!connection.closed) look(connection, nowMs);
       });
     },

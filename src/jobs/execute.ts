@@ -57,6 +57,9 @@ export interface JobTables {
   /** Deletes jobs that ended before, `limit` rows at most; a job and its last entry go together and count as one. */
   forgetSome(jobsBefore: number, limit: number): number;
   dropKeys(before: number, limit: number): number;
+  /** The steady reading that was kept last, 0 at first. */
+  steadyMs(): number;
+  keepSteady(steadyMs: number): void;
 }
 
 /** What a transaction did: the answer to the caller, and what is to be announced after the commit. */
@@ -260,5 +263,8 @@ export function execute<Op extends JobOp>(tables: JobTables, command: JobCommand
     changes: Change[],
   ) => JobOutcome<Op>;
   const outcome = executor(tables, command, changes);
+  // Whatever waits was stored by a command, so the latest of them tells how far time had come.
+  const { steadyMs } = command.at;
+  if (steadyMs >= tables.steadyMs() + LIMITS.steadyStepMs) tables.keepSteady(steadyMs);
   return { outcome, changes };
 }

@@ -30,17 +30,19 @@ interface KeyRow {
 export interface MemoryJobs {
   readonly rows: Map<JobId, Row>;
   readonly keys: Map<string, KeyRow>;
+  /** How far steady time had come. */
+  steadyMs: number;
 }
 
 export function createMemoryJobs(): MemoryJobs {
-  return { rows: new Map(), keys: new Map() };
+  return { rows: new Map(), keys: new Map(), steadyMs: 0 };
 }
 
 /** A copy that later commands do not change. */
-export function copyMemoryJobs({ rows, keys }: MemoryJobs): MemoryJobs {
+export function copyMemoryJobs({ rows, keys, steadyMs }: MemoryJobs): MemoryJobs {
   const copied = new Map<JobId, Row>();
   for (const [id, row] of rows) copied.set(id, { ...row, job: { ...row.job }, events: [...row.events] });
-  return { rows: copied, keys: new Map(keys) };
+  return { rows: copied, keys: new Map(keys), steadyMs };
 }
 
 const keyName = (key: IdempotencyKey): string => JSON.stringify([key.userId, key.route, key.key]);
@@ -170,13 +172,18 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
       for (const [name] of old) keys.delete(name);
       return old.length;
     },
+    steadyMs: () => stored.steadyMs,
+    keepSteady(steadyMs) {
+      stored.steadyMs = steadyMs;
+    },
   };
 }
 
 /** Counted no further than this: an estimate need not be exact, and counting must not be slow. */
 const POSITION_MOST = 1000;
 
-export function createMemoryJobReads({ rows, keys }: MemoryJobs): Omit<JobStore, "execute" | "onCommitted"> {
+export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execute" | "onCommitted"> {
+  const { rows, keys } = stored;
   /** The log as reads see it: a purged one is gone, though its entries may wait for retention. */
   const logOf = (id: JobId): readonly StoredEvent[] => {
     const row = rows.get(id);
@@ -255,6 +262,7 @@ export function createMemoryJobReads({ rows, keys }: MemoryJobs): Omit<JobStore,
       );
       return Math.min(ahead.length, POSITION_MOST) + 1;
     },
+    steadyMs: async () => stored.steadyMs,
   };
 }
 

@@ -186,4 +186,9 @@ export interface JobStore {
   ): Promise<readonly { readonly id: JobId; readonly sessionId: SessionId; readonly orphanMs: number }[]>;
   /** 1-based estimate of the place in the queue, counted up to a bound. */
   position(id: JobId): Promise<number>;
+  /**
+   * How far steady time had come: the `at` of the latest command, less `LIMITS.steadyStepMs` at most; 0 in a new store.
+   * It never goes back. The next process goes on from there, wherever the wall clock was set to meanwhile.
+   */
+  steadyMs(): Promise<number>;
 }

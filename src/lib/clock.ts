@@ -1,9 +1,11 @@
 /**
  * Time, passed in: the only file that touches the runtime's clocks and timers, so that a test can own them.
  *
- * Two readings, because wall clocks jump: `wallMs` is for humans and tokens (`at`, `createdAt`, `exp`), `steadyMs` for
- * everything that waits (leases, back-off, expiry). `steadyMs` is anchored to the wall clock when the process starts
- * and then only moves forward at one rate, so that its values can be stored and compared after a restart.
+ * Several readings, because wall clocks jump and processes are stopped: `wallMs` is for humans and tokens (`at`,
+ * `createdAt`, `exp`), `steadyMs` for everything that waits (leases, back-off, expiry), `elapsedMs` for measuring.
+ * `steadyMs` is anchored to the wall clock when the process starts and then only moves forward at one rate, so that its
+ * values can be stored and compared after a restart. It stands still while the process does (SIGSTOP, a blocked loop):
+ * nobody may be judged by time in which nobody listened.
  */
 
 export interface Timer {
@@ -13,9 +15,11 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since the epoch by the wall clock; may jump either way. */
   wallMs(): number;
-  /** Milliseconds since the epoch as of process start plus the time that really went by; never jumps. */
+  /** Milliseconds since the epoch as of process start plus the time that this process ran; never jumps. */
   steadyMs(): number;
-  /** Runs once after `delayMs`. The timer does not keep the process alive. */
+  /** Milliseconds that really went by since some moment, pauses of this process included. */
+  elapsedMs(): number;
+  /** Runs once after `delayMs` of steady time. The timer does not keep the process alive. */
   after(delayMs: number, run: () => void): Timer;
   /** Runs every `intervalMs` until cancelled. The timer does not keep the process alive. */
   every(intervalMs: number, run: () => void): Timer;
@@ -35,14 +39,54 @@ export function instant(clock: Clock): Instant {
 /** setTimeout counts in 31 bits; a longer delay would fire at once. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-export function createSystemClock(): Clock {
-  const anchorMs = Date.now() - performance.now();
+/** How often the clock makes sure that its process runs, and the most that counts between two of these looks. */
+const LOOK_MS = 250;
+const PAUSE_MS = 1000;
+
+/** A timer may fire this much before its time without being sent back to wait. */
+const EARLY_MS = 2;
+
+/** The machine's own clock, which knows how far the processes before this one had come. */
+export interface SystemClock extends Clock {
+  /**
+   * Steady time goes on from this reading at the earliest, though the wall clock may have been set back meanwhile: what
+   * an earlier process stored must not lie in the future. For the start, before anything waits.
+   */
+  resume(leastSteadyMs: number): void;
+}
+
+export function createSystemClock(): SystemClock {
+  let seenMs = performance.now();
+  /** Steady time at `seenMs`. */
+  let reachedMs = Date.now();
+  const at = (nowMs: number): number => reachedMs + Math.min(nowMs - seenMs, PAUSE_MS);
+  const steadyMs = (): number => at(performance.now());
+  const look = setInterval(() => {
+    const nowMs = performance.now();
+    reachedMs = at(nowMs);
+    seenMs = nowMs;
+  }, LOOK_MS);
+  look.unref();
   return {
     wallMs: () => Date.now(),
-    steadyMs: () => anchorMs + performance.now(),
+    steadyMs,
+    elapsedMs: () => performance.now(),
+    resume(leastSteadyMs) {
+      reachedMs += Math.max(leastSteadyMs - steadyMs(), 0);
+    },
     after(delayMs, run) {
-      const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), LONGEST_DELAY_MS));
-      timer.unref();
+      const dueMs = steadyMs() + delayMs;
+      let timer: ReturnType<typeof setTimeout>;
+      const wait = (leftMs: number): void => {
+        timer = setTimeout(ring, Math.min(Math.max(leftMs, 0), LONGEST_DELAY_MS));
+        timer.unref();
+      };
+      const ring = (): void => {
+        const leftMs = dueMs - steadyMs();
+        if (leftMs > EARLY_MS) wait(leftMs);
+        else run();
+      };
+      wait(delayMs);
       return { cancel: () => clearTimeout(timer) };
     },
     every(intervalMs, run) {

@@ -1,5 +1,7 @@
 /** Identifiers: UUIDv7 for everything that is listed by age, random secrets for what fences. */
 
+import { createSystemClock, type Clock } from "./clock.ts";
+
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
@@ -27,15 +29,27 @@ export interface Ids {
   hex(bytes: number): string;
 }
 
-/** Ids from the runtime's secure randomness; UUIDv7 ones are monotonic within the process. */
-export function createIds(): Ids {
+/**
+ * Ids from the runtime's secure randomness; UUIDv7 ones only ever grow: their time is the steady one, since lists go by
+ * it and a wall clock may be set back.
+ */
+export function createIds(clock: Pick<Clock, "steadyMs"> = createSystemClock()): Ids {
+  let last = "";
+  const uuid = (): string => {
+    // The runtime lends from the next millisecond when one is full: that loan is kept in mind.
+    const lastMs = last === "" ? 0 : Number.parseInt(last.slice(0, 8) + last.slice(9, 13), 16);
+    const atMs = Math.max(Math.floor(clock.steadyMs()), lastMs);
+    const made = Bun.randomUUIDv7("hex", atMs);
+    last = made > last ? made : Bun.randomUUIDv7("hex", atMs + 1);
+    return last;
+  };
   const hex = (bytes: number): string => crypto.getRandomValues(new Uint8Array(bytes)).toHex();
   return {
-    job: () => Bun.randomUUIDv7() as JobId,
-    session: () => Bun.randomUUIDv7() as SessionId,
+    job: () => uuid() as JobId,
+    session: () => uuid() as SessionId,
     anonymousUser: () => `anon_${hex(12)}` as UserId,
     leaseToken: () => hex(16) as LeaseToken,
-    any: () => Bun.randomUUIDv7(),
+    any: uuid,
     hex,
   };
 }

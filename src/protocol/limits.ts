@@ -69,6 +69,8 @@ export const LIMITS = {
   endRetryMostMs: 5 * SECOND_MS,
   retryBaseMs: SECOND_MS,
   retryMostMs: MINUTE_MS,
+  /** How far the steady time that is kept for the next process may lie behind the last command. */
+  steadyStepMs: 5 * SECOND_MS,
   /** Waits before the run after the n-th lost lease; the last entry repeats. */
   lostLeaseDelaysMs: [0, 0, 1000, 2000, 4000, 5000],
 

@@ -13,16 +13,16 @@ export interface ProcessGauges {
 const LOOK_MS = 250;
 
 export function createProcessGauges(clock: Clock): ProcessGauges {
-  const begunMs = clock.steadyMs();
+  const begunMs = clock.elapsedMs();
   const lateness = createHistogram();
   let timer: Timer | null = null;
   let dueMs = 0;
 
   return {
     start() {
-      dueMs = clock.steadyMs() + LOOK_MS;
+      dueMs = clock.elapsedMs() + LOOK_MS;
       timer ??= clock.every(LOOK_MS, () => {
-        const nowMs = clock.steadyMs();
+        const nowMs = clock.elapsedMs();
         lateness.observe(Math.max(nowMs - dueMs, 0) / 1000);
         dueMs = nowMs + LOOK_MS;
       });
@@ -40,7 +40,7 @@ export function createProcessGauges(clock: Clock): ProcessGauges {
           type: "histogram",
           samples: [{ reading: lateness.read() }],
         },
-        gauge("holdline_uptime_seconds", "Age of this process.", (clock.steadyMs() - begunMs) / 1000),
+        gauge("holdline_uptime_seconds", "Age of this process.", (clock.elapsedMs() - begunMs) / 1000),
         gauge("process_resident_memory_bytes", "Resident memory.", process.memoryUsage.rss()),
         counter("process_cpu_seconds_total", "Processor time of all threads.", (user + system) / 1e6),
       ];

@@ -42,11 +42,11 @@ export function createRequestCounters(clock: Clock): RequestCounters {
   };
 
   return {
-    begin: () => clock.steadyMs(),
+    begin: () => clock.elapsedMs(),
     count({ route, method, status, begun }) {
       const { statuses, durations } = seriesOf(route, method);
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      durations.observe((clock.steadyMs() - begun) / 1000);
+      durations.observe((clock.elapsedMs() - begun) / 1000);
     },
     families() {
       const all = [...routes.values()].flatMap((methods) => Array.from(methods.values()));

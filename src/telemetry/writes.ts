@@ -17,10 +17,10 @@ export function createWriteTimes(clock: Clock): WriteTimes {
     watch(write) {
       if (timing) return write;
       timing = true;
-      const begun = clock.steadyMs();
+      const begun = clock.elapsedMs();
       const settled = (failed: boolean): void => {
         timing = false;
-        durations.observe((clock.steadyMs() - begun) / 1000);
+        durations.observe((clock.elapsedMs() - begun) / 1000);
         if (failed) failures += 1;
       };
       void write.then(

@@ -43,6 +43,7 @@ function stage({ start, stop }: Script = {}): Stage {
   const clock: Clock = {
     wallMs: () => 0,
     steadyMs: () => 0,
+    elapsedMs: () => 0,
     every: () => ({ cancel: () => undefined }),
     after(delayMs, run) {
       timers.set(delayMs, run);

@@ -77,6 +77,7 @@ function relay(
     openJobs: async (sessionId, limit) => (await turn()).openJobs(sessionId, limit),
     cancelable: async (limit) => (await turn()).cancelable(limit),
     position: async (id) => (await turn()).position(id),
+    steadyMs: async () => (await turn()).steadyMs(),
   };
 }
 

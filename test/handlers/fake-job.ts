@@ -103,6 +103,7 @@ export function createInstantClock(): InstantClock {
     waits,
     wallMs: unused,
     steadyMs: unused,
+    elapsedMs: unused,
     every: unused,
     after(delayMs, run) {
       waits.push(delayMs);

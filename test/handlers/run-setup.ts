@@ -103,7 +103,7 @@ export function createWorks(
     clock,
     logger,
     registry: createRegistry(handlers),
-    ids: createIds(),
+    ids: createIds(clock),
     bootId: "this",
     random: () => 0.5,
     concurrency: 10,

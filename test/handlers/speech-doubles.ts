@@ -22,6 +22,7 @@ export function createManualClock(): ManualClock {
   return {
     wallMs: () => nowMs,
     steadyMs: () => nowMs,
+    elapsedMs: () => nowMs,
     after: (delayMs, run) => set(delayMs, null, run),
     every: (intervalMs, run) => set(intervalMs, intervalMs, run),
     advance(byMs) {

@@ -36,6 +36,7 @@ export function createVirtualClock(): VirtualClock {
   return {
     wallMs: () => wallMs + passedMs,
     steadyMs: () => steadyMs + passedMs,
+    elapsedMs: () => passedMs,
     after: (delayMs, run) => add(passedMs + Math.max(0, delayMs), null, run),
     every: (intervalMs, run) => add(passedMs + intervalMs, intervalMs, run),
     async advance(byMs) {

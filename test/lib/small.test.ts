@@ -62,6 +62,16 @@ describe("ids", () => {
     expect(new Set(made).size).toBe(5000);
   });
 
+  test("still grow when the wall clock is set back: they go by steady time", () => {
+    let steadyMs = Date.now() + 3_600_000;
+    const steady = createIds({ steadyMs: () => steadyMs });
+    const made: string[] = [steady.job(), ids.job(), steady.job()];
+    steadyMs += 1;
+    made.push(ids.session(), steady.session());
+    const grown = [made[0] ?? "", made[2] ?? "", made[4] ?? ""];
+    expect(grown.toSorted()).toEqual(grown);
+  });
+
   test("that fence or name a user cannot be guessed from one another", () => {
     expect(ids.leaseToken()).toMatch(/^[0-9a-f]{32}$/);
     expect(ids.anonymousUser()).toMatch(/^anon_[0-9a-f]{24}$/);
@@ -114,6 +124,7 @@ function byHand(): { clock: Clock; ring: () => void; waiting: () => number } {
   const clock: Clock = {
     wallMs: () => 1234.6,
     steadyMs: () => 99.5,
+    elapsedMs: () => 0,
     every: () => ({ cancel: () => {} }),
     after(_delayMs, run) {
       timers.add(run);
@@ -143,6 +154,29 @@ describe("a clock", () => {
       before = now;
     }
     expect(Math.abs(clock.wallMs() - before)).toBeLessThan(1000);
+  });
+
+  test("of the system stands still while the process does, and a timer waits for what is missing", async () => {
+    const clock = createSystemClock();
+    const steadyMs = clock.steadyMs();
+    const elapsedMs = clock.elapsedMs();
+    const rang = Promise.withResolvers<void>();
+    clock.after(1400, rang.resolve);
+    Bun.sleepSync(2500);
+    expect(clock.elapsedMs() - elapsedMs).toBeGreaterThanOrEqual(2500);
+    expect(clock.steadyMs() - steadyMs).toBeWithin(999, 1300);
+    await rang.promise;
+    expect(clock.steadyMs() - steadyMs).toBeWithin(1395, 2400);
+    expect(clock.elapsedMs() - elapsedMs).toBeGreaterThan(2800);
+  });
+
+  test("of the system goes on from where the process before had come, and from no earlier time", () => {
+    const clock = createSystemClock();
+    const farMs = clock.steadyMs() + 3_600_000;
+    clock.resume(farMs);
+    expect(clock.steadyMs() - farMs).toBeWithin(0, 100);
+    clock.resume(farMs - 1000);
+    expect(clock.steadyMs() - farMs).toBeWithin(0, 100);
   });
 
   test("of the system runs what is due, once or again and again, and nothing that was cancelled", async () => {

@@ -28,6 +28,10 @@ const BASE_ENVIRONMENT = {
 export interface ServerOptions {
   /** `HOLDLINE_…` variables on top of port and data folder. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Another program than the product's own (a file under test/), with job types that a product would not have. */
+  readonly program?: string;
+  /** Put in front of the command, such as `["prlimit", "--nofile=64", "--"]`. */
+  readonly under?: readonly string[];
 }
 
 export interface ExitFacts {
@@ -107,18 +111,29 @@ function readLogLine(line: string): Record<string, unknown>[] {
   }
 }
 
-function command(): string[] {
+function command({ program, under = [] }: ServerOptions): string[] {
+  if (program !== undefined)
+    return [...under, process.execPath, "--no-env-file", resolve(import.meta.dir, "..", program)];
+  return [...under, ...ownCommand()];
+}
+
+function ownCommand(): string[] {
   const binary = process.env["HOLDLINE_TEST_BINARY"];
   return binary === undefined || binary === ""
     ? [process.execPath, "--no-env-file", MAIN_FILE, "serve"]
     : [resolve(binary), "serve"];
 }
 
-function spawnServer(folder: string, env: Record<string, string>, lines: string[]): Running {
+function spawnServer(
+  options: ServerOptions,
+  folder: string,
+  env: Record<string, string>,
+  lines: string[],
+): Running {
   const listening = Promise.withResolvers<string>();
   // Nobody may be waiting any more when it fails.
   listening.promise.catch(() => undefined);
-  const child = Bun.spawn(command(), {
+  const child = Bun.spawn(command(options), {
     cwd: folder,
     env: { ...cleanEnvironment(), ...env },
     stdin: "ignore",
@@ -168,7 +183,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 
   async function launch(env: Readonly<Record<string, string>>): Promise<void> {
     const fixed = { HOLDLINE_PORT: String(port), HOLDLINE_DATA_DIR: dataFolder };
-    running = spawnServer(folder, { ...BASE_ENVIRONMENT, ...fixed, ...env }, lines);
+    running = spawnServer(options, folder, { ...BASE_ENVIRONMENT, ...fixed, ...env }, lines);
     await waitUntilReady(running, `http://127.0.0.1:${port}`, lines);
   }
   const exit = (): ExitFacts | null => {

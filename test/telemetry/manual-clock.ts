@@ -36,6 +36,7 @@ export function createManualClock(): ManualClock {
   return {
     wallMs: () => nowMs,
     steadyMs: () => nowMs,
+    elapsedMs: () => nowMs,
     after: (delayMs, run) => add({ atMs: nowMs + delayMs, intervalMs: null, run }),
     every: (intervalMs, run) => add({ atMs: nowMs + intervalMs, intervalMs, run }),
     advance(byMs) {

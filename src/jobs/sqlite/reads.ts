@@ -11,6 +11,7 @@ import {
   jobEvents,
   jobPayloads,
   jobs,
+  prepareSteady,
   seqOfRow,
 } from "./schema.ts";
 import { RECORD_COLUMNS } from "./tables.ts";
@@ -121,7 +122,12 @@ function prepareAhead(orm: SqliteConnection["orm"]) {
 export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
 
 export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
-  const statements = { ...prepareJobs(orm), ...prepareLog(orm), ahead: prepareAhead(orm) };
+  const statements = {
+    ...prepareJobs(orm),
+    ...prepareLog(orm),
+    ahead: prepareAhead(orm),
+    steady: prepareSteady(orm),
+  };
 
   const withResult = ({
     num,
@@ -203,6 +209,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
       const { type, priority, turn, num } = own;
       return (statements.ahead.get({ type, placed: -priority, turn, num })?.count ?? 0) + 1;
     },
+    steadyMs: async () => statements.steady.get()?.steadyMs ?? 0,
   };
 }
 

@@ -1,5 +1,6 @@
 /** The job tables for drizzle; the SQL in migrations/sqlite is what makes them (a test holds the two together). */
 import { and, eq, sql } from "drizzle-orm";
+import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { customType, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { JobId, LeaseToken, SessionId, UserId } from "../../lib/ids.ts";
 import type { CancelReason, EventKind, ResetReason } from "../../protocol/events.ts";
@@ -88,6 +89,17 @@ export const idempotencyKeys = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.userId, table.route, table.key] })],
 );
+
+/** One row: how far steady time had come. */
+export const clock = sqliteTable("clock", {
+  id: integer("id").primaryKey(),
+  steadyMs: real("steady_ms").notNull(),
+});
+
+/** Whichever connection asks: the writer at its start, the reader when a process begins. */
+export function prepareSteady(orm: BunSQLiteDatabase) {
+  return orm.select({ steadyMs: clock.steadyMs }).from(clock).where(eq(clock.id, 1)).prepare();
+}
 
 /** The row of one key, with placeholders of these names: a part of prepared statements. */
 export const IS_PREPARED_KEY = and(

@@ -6,7 +6,7 @@ import type { JobTables } from "../execute.ts";
 import type { JobRecord } from "../job.ts";
 import { createQueueBook, type QueueBook } from "../queue-book.ts";
 import { createRetention } from "./retention.ts";
-import { eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
+import { clock, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs, prepareSteady } from "./schema.ts";
 import { createSearches } from "./searches.ts";
 
 const { num: _num, due: _due, turn: _turn, trimmed: _trimmed, ...recordColumns } = getTableColumns(jobs);
@@ -114,6 +114,11 @@ function prepareRest(orm: Orm) {
         ),
       )
       .prepare(),
+    keepSteady: orm
+      .insert(clock)
+      .values({ id: 1, steadyMs: p("steadyMs") })
+      .onConflictDoUpdate({ target: clock.id, set: { steadyMs: sql`max(steady_ms, excluded.steady_ms)` } })
+      .prepare(),
   };
 }
 
@@ -157,6 +162,8 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     stale = false;
     return remembered;
   };
+  /** Null: not known, such as after a rollback; the next command keeps its own. */
+  let steady: number | null = prepareSteady(orm).get()?.steadyMs ?? 0;
   const known = new WeakMap<JobRecord, Known>();
   const knownOf = (job: JobRecord): Known => {
     const found = known.get(job);
@@ -222,8 +229,14 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     },
     ...createSearches(orm),
     ...createRetention(orm),
+    steadyMs: () => steady ?? 0,
+    keepSteady(steadyMs) {
+      writes.keepSteady.run({ steadyMs });
+      steady = steadyMs;
+    },
     rolledBack() {
       stale = true;
+      steady = null;
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Conformance of what time brings: `sweep`, `renew`, `recover` and late starts. */
 import { expect } from "bun:test";
+import { LIMITS } from "../../../src/protocol/limits.ts";
 import { OWNER, type Check } from "../drive.ts";
 
 export function timing(check: Check): void {
@@ -71,6 +72,16 @@ export function timing(check: Check): void {
     on.pass(1);
     await on.sweep();
     expect(await on.job(runs[0]?.id ?? (await on.submit()))).toMatchObject({ status: "retrying" });
+  });
+
+  check("keep how far steady time has come, up to a few seconds, and never go back", async (on) => {
+    await on.sweep();
+    const before = await on.store.steadyMs();
+    expect(before).toBeGreaterThan(on.now().steadyMs - LIMITS.steadyStepMs);
+    on.pass(60_000);
+    await on.sweep();
+    expect(await on.store.steadyMs()).toBeGreaterThan(on.now().steadyMs - LIMITS.steadyStepMs);
+    expect(await on.store.steadyMs()).toBeGreaterThanOrEqual(before);
   });
 
   check("return the runs of earlier processes at once, and no others", async (on) => {
