@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { listen } from "./edges.ts";
 import type { AnyHandler } from "./handlers/handler.ts";
 import type { Logger } from "./lib/logger.ts";
+import { Refusal } from "./protocol/error.ts";
 import { wire, type Base, type Parts } from "./parts.ts";
 import type { Storage } from "./storage.ts";
 import { createSystemWorld, type World } from "./world.ts";
@@ -98,9 +99,37 @@ async function run(base: Base): Promise<Running> {
   }
 }
 
+/** How often a start that found no room is tried again. */
+const START_AGAIN_MS = 1000;
+
+/**
+ * A full disk does not keep a server from answering what it can: what a part could not store at its start is tried again
+ * until it can. Any other error rejects.
+ */
+async function startWithRoom(base: Base, part: { start(): Promise<void> }, over: AbortSignal): Promise<void> {
+  const { clock, logger } = base;
+  const tryOnce = (): Promise<boolean> =>
+    part.start().then(
+      () => true,
+      (error: unknown) => {
+        if (!(error instanceof Refusal) || error.code !== "storage_unavailable") throw error;
+        logger.error({ error }, "the start could not be stored; it is tried again");
+        return false;
+      },
+    );
+  if (await tryOnce()) return;
+  const again = (): void => {
+    clock.after(START_AGAIN_MS, () => {
+      if (!over.aborted) void tryOnce().then((done) => (done ? undefined : again()));
+    });
+  };
+  again();
+}
+
 async function begin(base: Base, parts: Parts): Promise<Running> {
-  await parts.access.sessions.start();
-  await parts.scheduler.start();
+  const over = new AbortController();
+  await startWithRoom(base, parts.access.sessions, over.signal);
+  await startWithRoom(base, parts.scheduler, over.signal);
   parts.hub.start();
   parts.orphans.start();
   parts.retention.start();
@@ -112,6 +141,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
     storage: parts.storage,
     stop() {
       draining = true;
+      over.abort();
       return shutDown(base, parts, server);
     },
   };

@@ -5,10 +5,10 @@ import type { Telemetry } from "./telemetry/telemetry.ts";
 
 /** The same storage, counted. */
 export function countedStorage(storage: Storage, telemetry: Telemetry): Storage {
-  const { jobs, sessions } = storage;
+  const { sessions } = storage;
+  storage.onBatch((batch) => telemetry.writes.batch(batch));
   return {
     ...storage,
-    jobs: { ...jobs, execute: (command) => telemetry.writes.watch(jobs.execute(command)) },
     sessions: {
       ...sessions,
       async create(session) {

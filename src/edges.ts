@@ -136,8 +136,10 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
     guard,
     openMode: config.openMode,
     requests: telemetry.requests,
-    scrape: () => telemetry.render({ connections: hub.size, runs: scheduler.running }),
+    scrape: () =>
+      telemetry.render({ connections: hub.size, runs: scheduler.running, disk: storage.disk.reading }),
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
+    diskLevel: () => storage.disk.reading.level,
     documents: createDocuments({ ...config, version: packageJson.version }),
     asset: createAssets(loadPages),
     upgrade: (request, origin, traceId) => sockets.upgrade(request, server, { origin, traceId }),

@@ -76,7 +76,7 @@ export interface Parts {
 export async function wire(base: Base): Promise<Parts> {
   const { config, logger, clock, ids } = base;
   const telemetry = createTelemetry({ clock, version: packageJson.version });
-  const storage = countedStorage(await base.openStorage(config), telemetry);
+  const storage = countedStorage(await base.openStorage(config, logger), telemetry);
   const store = storage.jobs;
   const nodeId = base.nodeId(config);
   const { machineTokens } = storage;

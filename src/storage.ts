@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { pacedLogs } from "./jobs/paced.ts";
 import type { JobStore } from "./jobs/store.ts";
 import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
+import { withinRoom } from "./jobs/sqlite/room.ts";
 import { createJobParticipant, createSqliteJobStore, JOBS } from "./jobs/sqlite/store.ts";
 import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
 import { createSystemClock, type Clock } from "./lib/clock.ts";
+import type { Logger } from "./lib/logger.ts";
 import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
 import {
   createMachineTokenParticipant,
@@ -16,16 +18,20 @@ import {
 import { createSessionParticipant, createSqliteSessionStore, SESSIONS } from "./sessions/sqlite.ts";
 import type { SessionStore } from "./sessions/store.ts";
 import { openSqlite, type SqliteConnection } from "./sqlite/database.ts";
+import { createDisk, createNoDisk, makeRoomToStart, type Disk } from "./sqlite/disk.ts";
 import { lockFolder } from "./sqlite/lock.ts";
 import { assertSchema, migrate } from "./sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "./sqlite/migrations.ts";
 import { startWriterThread } from "./sqlite/thread.ts";
-import { createInlineWriter, type Participant, type Writer } from "./sqlite/writer.ts";
+import { createInlineWriter, type BatchFacts, type Participant, type Writer } from "./sqlite/writer.ts";
 
 export interface Storage {
   readonly jobs: JobStore;
   readonly sessions: SessionStore;
   readonly machineTokens: MachineTokenStore;
+  readonly disk: Disk;
+  /** Called with every batch of writes that came back. */
+  onBatch(listener: (batch: BatchFacts) => void): void;
   /** Resolves when the storage can no longer tell what it holds: the process has to stop. */
   readonly failed: Promise<Error>;
   /** Commits what was given, then closes. */
@@ -38,6 +44,11 @@ export interface StorageOptions {
   /** Made with mode 0700 when it is missing; holds the lock. Unused by a database in memory. */
   readonly dataDir: string;
   readonly durability: "power" | "process";
+}
+
+export interface OpenOptions extends StorageOptions {
+  /** Who watches the disk; a command that is over in a moment does not. */
+  readonly watch?: { readonly clock: Clock; readonly logger: Logger };
 }
 
 /** Everybody who takes write commands, on the writer's connection. */
@@ -66,17 +77,35 @@ function ensureDataDir(dataDir: string): void {
 }
 
 /** The stores of one database: what they write goes to the writer, what they read comes from the reader. */
-export function assembleStorage(writer: Writer, reader: SqliteConnection, close: () => void): Storage {
+export function assembleStorage(
+  writer: Writer,
+  reader: SqliteConnection,
+  close: () => void,
+  disk: Disk = createNoDisk(),
+): Storage {
+  writer.onBatch(({ full }) => {
+    if (full) disk.ranOut();
+  });
   return {
-    jobs: createSqliteJobStore(writer, createSqliteJobReads(reader)),
+    jobs: withinRoom(createSqliteJobStore(writer, createSqliteJobReads(reader)), disk),
     sessions: createSqliteSessionStore(writer, reader),
     machineTokens: createSqliteMachineTokenStore(writer, reader),
+    disk,
+    onBatch: (listener) => writer.onBatch(listener),
     failed: writer.failed,
     async stop() {
+      await disk.stop();
       await writer.stop();
       close();
     },
   };
+}
+
+/** Bytes in pages of the file that hold nothing. */
+function reusableBytes({ raw }: SqliteConnection): () => number {
+  const pages = raw.query<{ freelist_count: number }, []>("PRAGMA freelist_count");
+  const size = raw.query<{ page_size: number }, []>("PRAGMA page_size").get()?.page_size ?? 0;
+  return () => (pages.get()?.freelist_count ?? 0) * size;
 }
 
 function lockDataDir(dataDir: string): () => void {
@@ -157,16 +186,14 @@ export function openStorageBeside(options: StorageOptions): StorageBeside {
 }
 
 /** Opens the storage, for a server: reads of logs take turns. Rejects as `openWhole` does. */
-export async function openStorage(
-  options: StorageOptions,
-  clock: Clock = createSystemClock(),
-): Promise<Storage> {
+export async function openStorage(options: OpenOptions): Promise<Storage> {
   const storage = await openWhole(options);
-  return { ...storage, jobs: pacedLogs(storage.jobs, clock) };
+  return { ...storage, jobs: pacedLogs(storage.jobs, options.watch?.clock ?? createSystemClock()) };
 }
 
 /** Rejects with FolderInUseError, NewerSchemaError, or whatever the file system says. */
-async function openWhole({ databaseUrl, dataDir, durability }: StorageOptions): Promise<Storage> {
+async function openWhole(options: OpenOptions): Promise<Storage> {
+  const { databaseUrl, dataDir, durability, watch } = options;
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") {
     const connection = openSqlite({ path, durability });
@@ -177,15 +204,22 @@ async function openWhole({ databaseUrl, dataDir, durability }: StorageOptions): 
 
   const unlock = lockDataDir(dataDir);
   try {
+    makeRoomToStart(path);
     // Here, before the thread opens the file: a refusal is then an ordinary error of this function.
     migrateFile(path, durability);
     const thread = new Worker(new URL("./writer.ts", import.meta.url).href);
-    const writer = await startWriterThread(thread, { path, durability });
+    const writer = await startWriterThread(thread, { path, durability }, watch?.clock);
     const reader = openSqlite({ path, durability, readonly: true });
-    return assembleStorage(writer, reader, () => {
+    const disk =
+      watch === undefined
+        ? createNoDisk()
+        : createDisk({ path, reusableBytes: reusableBytes(reader), ...watch });
+    disk.start();
+    const close = (): void => {
       reader.close();
       unlock();
-    });
+    };
+    return assembleStorage(writer, reader, close, disk);
   } catch (error) {
     unlock();
     throw error;

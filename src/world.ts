@@ -7,6 +7,7 @@ import { openTokens, type Tokens, type TokensOptions } from "./access.ts";
 import type { Config } from "./config.ts";
 import { createSystemClock, type Clock, type SystemClock } from "./lib/clock.ts";
 import { createIds, type Ids } from "./lib/ids.ts";
+import type { Logger } from "./lib/logger.ts";
 import { loadNodeId } from "./node-id.ts";
 import { openStorage, type Storage } from "./storage.ts";
 import type { SocketData } from "./ws/sockets.ts";
@@ -28,7 +29,7 @@ export interface World {
   readonly ids: Ids;
   /** A number in [0, 1). */
   readonly random: () => number;
-  readonly openStorage: (config: Config) => Promise<Storage>;
+  readonly openStorage: (config: Config, logger: Logger) => Promise<Storage>;
   readonly openTokens: (options: TokensOptions) => Promise<Tokens>;
   /** The same for every process of one installation. */
   readonly nodeId: (config: Config) => string;
@@ -43,8 +44,8 @@ export function createSystemWorld(clock: SystemClock = createSystemClock()): Wor
     clock,
     ids,
     random: Math.random,
-    async openStorage(config) {
-      const storage = await openStorage(config, clock);
+    async openStorage(config, logger) {
+      const storage = await openStorage({ ...config, watch: { clock, logger } });
       clock.resume(await storage.jobs.steadyMs());
       return storage;
     },

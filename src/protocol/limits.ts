@@ -129,6 +129,15 @@ export const LIMITS = {
   framesPerMinute: 600,
   concurrency: 1000,
 
+  // Disk: on one smaller than 512 MiB the first two are an eighth of the whole at most (sqlite/disk.ts)
+  /** With less free than this no new jobs are accepted. */
+  diskLowBytes: 64 * MIB,
+  /** Kept in reserve, and let go when the disk is full: more than a write-ahead log that has to be written back. */
+  ballastBytes: 16 * MIB,
+  /** A write-ahead log of this size is told of; above the second no new jobs are accepted. */
+  walAlarmBytes: 64 * MIB,
+  walMostBytes: 256 * MIB,
+
   // Retention
   eventsRetentionMs: DAY_MS,
   jobsRetentionMs: 7 * DAY_MS,

@@ -231,4 +231,7 @@ export const pushedSchema = z.object({
 
 export const drainingSchema = z.object({ status: z.literal("draining") });
 export const liveSchema = z.object({ status: z.literal("ok") });
-export const readySchema = z.object({ status: z.literal("ready") });
+export const readySchema = z.union([
+  z.object({ status: z.literal("ready") }),
+  z.object({ status: z.literal("degraded"), disk: z.enum(["low", "full"]) }),
+]);

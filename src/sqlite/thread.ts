@@ -1,5 +1,6 @@
 /** The writer's thread and the line to it: one message a batch, one message back. */
 import type { Database } from "bun:sqlite";
+import type { Clock } from "../lib/clock.ts";
 import {
   commitBatch,
   createWriter,
@@ -51,7 +52,7 @@ export function runWriterThread(scope: Worker, open: (start: ThreadStart) => Thr
 }
 
 /** Starts the thread; resolves when its database is open. Rejects when it cannot be opened. */
-export async function startWriterThread(worker: Worker, start: ThreadStart): Promise<Writer> {
+export async function startWriterThread(worker: Worker, start: ThreadStart, clock?: Clock): Promise<Writer> {
   let waiting: { resolve: (message: FromThread) => void; reject: (error: Error) => void } | null = null;
   let dead: Error | null = null;
   const ask = (message: ToThread): Promise<FromThread> => {
@@ -90,5 +91,7 @@ export async function startWriterThread(worker: Worker, start: ThreadStart): Pro
       if (dead === null) await ask({ stop: true });
       worker.terminate();
     },
+    undefined,
+    clock,
   );
 }

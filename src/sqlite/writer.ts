@@ -71,7 +71,7 @@ export interface Writer {
   write(to: string, command: unknown, how?: { readonly patient?: boolean }): Promise<unknown>;
   /** Called with every committed batch, in order, before the promises of its commands resolve. */
   onCommitted(listener: (requests: readonly WriteRequest[], results: readonly WriteResult[]) => void): void;
-  /** Called with every batch that came back, whatever became of its commands. One listener. */
+  /** Called with every batch that came back, whatever became of its commands. */
   onBatch(listener: (batch: BatchFacts) => void): void;
   /** Resolves when the writer can no longer tell what is stored. */
   readonly failed: Promise<Error>;
@@ -197,7 +197,7 @@ export function createWriter(
   clock: Clock = createSystemClock(),
 ): Writer {
   const listeners: ((requests: readonly WriteRequest[], results: readonly WriteResult[]) => void)[] = [];
-  let tell: (batch: BatchFacts) => void = () => {};
+  const watchers: ((batch: BatchFacts) => void)[] = [];
   const failure = Promise.withResolvers<Error>();
   let failed = false;
   let stopping = false;
@@ -207,7 +207,7 @@ export function createWriter(
     ...(afterTurn === undefined ? {} : { afterTurn }),
     commit: async (requests) => {
       if (failed) throw unavailable("unknown", null);
-      const begun = clock.steadyMs();
+      const begun = clock.elapsedMs();
       let results: WriteResult[];
       try {
         results = await commit(requests);
@@ -216,7 +216,8 @@ export function createWriter(
         failure.resolve(error as Error);
         throw unavailable("unknown", error);
       }
-      tell(factsOf(results, clock.steadyMs() - begun));
+      const facts = factsOf(results, clock.elapsedMs() - begun);
+      for (const watcher of watchers) watcher(facts);
       for (const listener of listeners) listener(requests, results);
       return results;
     },
@@ -236,7 +237,7 @@ export function createWriter(
       listeners.push(listener);
     },
     onBatch(listener) {
-      tell = listener;
+      watchers.push(listener);
     },
     failed: failure.promise,
     async stop() {

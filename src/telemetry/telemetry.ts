@@ -1,24 +1,26 @@
 /** Everything that is counted in this process, put together once by the composition root and read by a scrape. */
 import type { Clock } from "../lib/clock.ts";
 import { createDeliveryCounters, type DeliveryCounters } from "./deliveries.ts";
+import { diskFamilies, type DiskReading } from "./disk.ts";
 import { counter, exposition, gauge } from "./exposition.ts";
 import { createJobCounters, type JobCounters } from "./jobs.ts";
 import { createProcessGauges } from "./process.ts";
 import { createRequestCounters, type RequestCounters } from "./requests.ts";
-import { createWriteTimes, type WriteTimes } from "./writes.ts";
+import { createWriteCounters, type WriteCounters } from "./writes.ts";
 
 /** What other parts know anyway and are asked for at the scrape. */
 export interface Readings {
   readonly connections: number;
   /** Runs in flight. */
   readonly runs: number;
+  readonly disk: DiskReading;
 }
 
 export interface Telemetry {
   readonly jobs: JobCounters;
   readonly deliveries: DeliveryCounters;
   readonly requests: RequestCounters;
-  readonly writes: WriteTimes;
+  readonly writes: WriteCounters;
   sessionOpened(): void;
   sessionLoggedOut(): void;
   start(): void;
@@ -37,7 +39,7 @@ export function createTelemetry({
   const jobs = createJobCounters();
   const deliveries = createDeliveryCounters();
   const requests = createRequestCounters(clock);
-  const writes = createWriteTimes(clock);
+  const writes = createWriteCounters();
   const own = createProcessGauges(clock);
   let opened = 0;
   let loggedOut = 0;
@@ -55,7 +57,7 @@ export function createTelemetry({
     },
     start: () => own.start(),
     stop: () => own.stop(),
-    render: ({ connections, runs }) =>
+    render: ({ connections, runs, disk }) =>
       exposition([
         {
           name: "holdline_info",
@@ -66,6 +68,7 @@ export function createTelemetry({
         ...jobs.families(),
         gauge("holdline_runs", "Runs in flight in this process.", runs),
         ...writes.families(),
+        ...diskFamilies(disk),
         gauge("holdline_connections", "Open sockets.", connections),
         ...deliveries.families(),
         counter("holdline_sessions_opened_total", "Sessions that were opened here.", opened),

@@ -1,47 +1,51 @@
-/** How long the store takes to commit, measured on one command at a time so that all others pay a single comparison. */
-import type { Clock } from "../lib/clock.ts";
-import type { Family } from "./exposition.ts";
+/** How long the store takes to commit, how much goes into one commit, and what it did not take. */
+import { counter, type Family } from "./exposition.ts";
 import { createHistogram } from "./histogram.ts";
 
-export interface WriteTimes {
-  /** A command that was just given to the store; gives back the same promise. */
-  watch<Outcome>(write: Promise<Outcome>): Promise<Outcome>;
+/** As much of a batch of writes as is counted. */
+export interface CommittedBatch {
+  readonly commands: number;
+  readonly tookMs: number;
+  /** Commands that the storage did not take. */
+  readonly refused: number;
+}
+
+export interface WriteCounters {
+  batch(batch: CommittedBatch): void;
   families(): readonly Family[];
 }
 
-export function createWriteTimes(clock: Clock): WriteTimes {
+/** Commands of one commit, up to the most that go together. */
+const BATCH_BOUNDS: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
+
+export function createWriteCounters(): WriteCounters {
   const durations = createHistogram();
-  let failures = 0;
-  let timing = false;
+  const sizes = createHistogram(BATCH_BOUNDS);
+  let refusals = 0;
   return {
-    watch(write) {
-      if (timing) return write;
-      timing = true;
-      const begun = clock.elapsedMs();
-      const settled = (failed: boolean): void => {
-        timing = false;
-        durations.observe((clock.elapsedMs() - begun) / 1000);
-        if (failed) failures += 1;
-      };
-      void write.then(
-        () => settled(false),
-        () => settled(true),
-      );
-      return write;
+    batch({ commands, tookMs, refused }) {
+      durations.observe(tookMs / 1000);
+      sizes.observe(commands);
+      refusals += refused;
     },
     families: () => [
       {
         name: "holdline_commit_duration_seconds",
-        help: "Time from giving the store a command to its commit, waiting for the batch included; one command is timed at a time.",
+        help: "Time of one commit, from handing its commands to the database until it answered.",
         type: "histogram",
         samples: [{ reading: durations.read() }],
       },
       {
-        name: "holdline_commit_failures_total",
-        help: "Those of the timed commands that were not committed.",
-        type: "counter",
-        samples: [{ value: failures }],
+        name: "holdline_commit_commands",
+        help: "Commands that went into one commit.",
+        type: "histogram",
+        samples: [{ reading: sizes.read() }],
       },
+      counter(
+        "holdline_writes_refused_total",
+        "Commands that the storage did not take: no room, or somebody else's lock.",
+        refusals,
+      ),
     ],
   };
 }

@@ -41,7 +41,7 @@ export function openThreaded(
   return openStorage({ databaseUrl: `sqlite:${join(dataDir, "holdline.db")}`, dataDir, durability });
 }
 
-type OpenedStorage = Omit<Storage, "failed">;
+type OpenedStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "stop">;
 
 /** The same file without thread and lock, which opens in a few milliseconds. */
 export function openInline(folder: TemporaryFolder): OpenedStorage {

@@ -97,6 +97,7 @@ const ANSWERS: readonly (readonly [method: string, path: RegExp, (body: Members,
     ["POST", /^\/v1\/admin\/push$/, as(objects.pushedSchema)],
     ["POST", /^\/v1\/admin\/drain$/, as(objects.drainingSchema)],
     ["GET", /^\/healthz$/, as(objects.liveSchema)],
+    ["GET", /^\/readyz$/, as(objects.readySchema)],
   ];
 
 describe("http", () => {

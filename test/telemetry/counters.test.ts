@@ -2,11 +2,12 @@
 import { describe, expect, test } from "bun:test";
 import type { JobStatus } from "../../src/protocol/jobs.ts";
 import { createDeliveryCounters, type SocketLike } from "../../src/telemetry/deliveries.ts";
+import { diskFamilies } from "../../src/telemetry/disk.ts";
 import { exposition, type Family } from "../../src/telemetry/exposition.ts";
 import { createJobCounters, type CommittedChange } from "../../src/telemetry/jobs.ts";
 import { createProcessGauges } from "../../src/telemetry/process.ts";
 import { createRequestCounters } from "../../src/telemetry/requests.ts";
-import { createWriteTimes } from "../../src/telemetry/writes.ts";
+import { createWriteCounters } from "../../src/telemetry/writes.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { readExposition, valueOf } from "./scrape.ts";
 
@@ -150,28 +151,29 @@ describe("calls", () => {
 });
 
 describe("writes", () => {
-  test("are timed one at a time, failures too, and come back as they were given", async () => {
-    const clock = createManualClock();
-    const writes = createWriteTimes(clock);
-    const first = Promise.withResolvers<string>();
-    const second = Promise.withResolvers<string>();
-    expect(writes.watch(first.promise)).toBe(first.promise);
-    clock.advance(20);
-    expect(writes.watch(second.promise)).toBe(second.promise);
-    clock.advance(20);
-    first.resolve("done");
-    second.resolve("done");
-    await Promise.all([first.promise, second.promise]);
+  test("are counted by commit: its time, its commands, and what was not taken", () => {
+    const writes = createWriteCounters();
+    writes.batch({ commands: 1, tookMs: 2, refused: 0 });
+    writes.batch({ commands: 40, tookMs: 38, refused: 3 });
     const read = reader(writes);
-    expect(read("holdline_commit_duration_seconds_count")).toBe(1);
-    expect(read("holdline_commit_duration_seconds_sum")).toBeCloseTo(0.04);
-    const failing = Promise.withResolvers<string>();
-    const watched = writes.watch(failing.promise);
-    clock.advance(5);
-    failing.reject(new Error("no"));
-    expect(await watched.catch((error: Error) => error.message)).toBe("no");
     expect(read("holdline_commit_duration_seconds_count")).toBe(2);
-    expect(read("holdline_commit_failures_total")).toBe(1);
+    expect(read("holdline_commit_duration_seconds_sum")).toBeCloseTo(0.04);
+    expect(read('holdline_commit_commands_bucket{le="1"}')).toBe(1);
+    expect(read('holdline_commit_commands_bucket{le="50"}')).toBe(2);
+    expect(read("holdline_commit_commands_sum")).toBe(41);
+    expect(read("holdline_writes_refused_total")).toBe(3);
+  });
+});
+
+describe("the disk", () => {
+  test("is told with its level as a number", () => {
+    const bytes = { freeBytes: 5, reusableBytes: 4, walBytes: 3, ballastBytes: 2 };
+    const text = exposition(diskFamilies({ level: "full", ...bytes }));
+    expect(valueOf(text, "holdline_disk_level")).toBe(2);
+    expect(valueOf(text, "holdline_disk_free_bytes")).toBe(5);
+    expect(valueOf(text, "holdline_database_reusable_bytes")).toBe(4);
+    expect(valueOf(text, "holdline_wal_bytes")).toBe(3);
+    expect(valueOf(text, "holdline_ballast_bytes")).toBe(2);
   });
 });
 

@@ -22,9 +22,16 @@ export const ABOUT_OPERATIONS: readonly Described[] = [
     path: "/readyz",
     id: "ready",
     summary: "The server takes work",
-    description: "The storage was asked to write within the last second, and nobody told the server to stop.",
+    description:
+      "The storage was asked to write within the last second, and nobody told the server to stop. `degraded`: the disk is low or full, and submits are refused with `storage_unavailable`; everything else goes on.",
     answers: {
-      200: { description: "It does.", content: json("Ready", example("ready", { status: "ready" })) },
+      200: {
+        description: "It does.",
+        content: json("Ready", {
+          ...example("ready", { status: "ready" }),
+          ...example("degraded", { status: "degraded", disk: "low" }),
+        }),
+      },
     },
     problems: ["draining", "storage_unavailable"],
   },

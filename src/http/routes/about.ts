@@ -9,6 +9,8 @@ import type { DocumentName, Documents } from "../documents/documents.ts";
 export interface AboutServices extends HttpServices {
   /** Whether the storage confirms a write, as of a moment ago. */
   readonly storageWrites: Probe;
+  /** Whether there is room for what is to be stored. */
+  readonly diskLevel: () => "ok" | "low" | "full";
   /** The text of a scrape. */
   readonly scrape: () => string;
   readonly documents: Documents;
@@ -26,13 +28,17 @@ export async function live(): Promise<Response> {
   return jsonResponse(200, { status: "ok" });
 }
 
-/** It takes work: the storage confirms writes and nobody told the server to stop. */
+/**
+ * It takes work: the storage confirms writes and nobody told the server to stop. Without room on the disk it is still
+ * ready for whoever reads, resumes and cancels; that new jobs are refused is said in the body.
+ */
 export async function ready(services: AboutServices): Promise<Response> {
   if (services.draining()) throw new Refusal("draining", "The server is shutting down.");
   if (!(await services.storageWrites())) {
     throw new Refusal("storage_unavailable", "The storage did not confirm a write in time.");
   }
-  return jsonResponse(200, { status: "ready" });
+  const level = services.diskLevel();
+  return jsonResponse(200, level === "ok" ? { status: "ready" } : { status: "degraded", disk: level });
 }
 
 /** In open mode everybody who reaches the server may scrape it, as they may do everything else; else an operator. */

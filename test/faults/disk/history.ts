@@ -42,9 +42,9 @@ async function askAgain({ key, body, api }: Entry): Promise<string> {
   return answer.body.id;
 }
 
-/** `PRAGMA integrity_check` of a database that no server has open. */
-export function checkIntegrity(dataFolder: string): void {
-  using db = new Database(join(dataFolder, "holdline.db"), { readonly: true });
+/** `PRAGMA integrity_check` of the database in this folder, which no server has open. */
+export function checkIntegrity(folder: string): void {
+  using db = new Database(join(folder, "holdline.db"));
   expect(db.query("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
 }
 
