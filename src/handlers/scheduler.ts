@@ -38,6 +38,8 @@ export interface Scheduler {
 
 const SWEEP_MS = 1000;
 const SWEEP_MOST = 200;
+/** Clocks that moved against each other by more are worth a write. */
+const APART_MOST_MS = 50;
 /** Most jobs of one claim: their start is work for this thread. */
 const CLAIM_MOST = 64;
 /** How long a released run may take to notice, before the process goes on without it. */
@@ -59,6 +61,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let stopping = false;
   let readyTimer: Timer | null = null;
   const timers: Timer[] = [];
+  /** Wall clock minus steady one, when the jobs that wait for a time of day were last told. */
+  let apartMs = Number.NaN;
   const gone = new AbortController();
 
   const freeSlots = (): { type: string; most: number }[] => {
@@ -139,8 +143,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (!claiming && !stopping) claims = claimAll();
   };
 
+  /** A wall clock that was set brings the times of day nearer, or takes them further away. */
+  const realign = async (): Promise<void> => {
+    const nowApartMs = clock.wallMs() - clock.steadyMs();
+    if (Math.abs(nowApartMs - apartMs) <= APART_MOST_MS) return;
+    await store.execute({ op: "realign", at: instant(clock) });
+    apartMs = nowApartMs;
+  };
+
   const sweep = async (): Promise<void> => {
     try {
+      await realign();
       const { maxLostLeases } = options;
       const most = SWEEP_MOST;
       while (
@@ -177,6 +190,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         recovered += step.recovered;
         ({ busy } = step);
       }
+      await realign();
       if (recovered > 0) logger.info({ jobs: recovered }, "runs of the process before are returned");
       timers.push(
         clock.every(SWEEP_MS, () => void sweep()),

@@ -6,7 +6,7 @@ import type { JobRecord, JobSpec } from "../jobs/job.ts";
 import type { IdempotencyKey, JobStore } from "../jobs/store.ts";
 import { instant, type Clock } from "../lib/clock.ts";
 import type { Ids, JobId } from "../lib/ids.ts";
-import { Refusal } from "../protocol/error.ts";
+import { invalidField, Refusal } from "../protocol/error.ts";
 import { submitSchema, type SubmitOptions } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { quotaHeaders } from "../protocol/quota.ts";
@@ -56,6 +56,8 @@ function resolveOptions(options: SubmitOptions, handler: AnyHandler) {
     metadata: options.metadata ?? {},
     priority: options.priority ?? LIMITS.priorityDefault,
     lane: options.lane ?? null,
+    runAt: options.runAt === undefined ? null : Date.parse(options.runAt),
+    delayMs: options.delayMs ?? null,
     startWithinMs: options.startWithinMs ?? null,
     timeoutMs: options.timeoutMs ?? handler.timeoutMs ?? LIMITS.timeoutDefaultMs,
     firstOutputMs: options.firstOutputMs ?? handler.firstOutputMs ?? null,
@@ -65,6 +67,14 @@ function resolveOptions(options: SubmitOptions, handler: AnyHandler) {
     cancelOnDisconnect: options.onDisconnect === "cancel",
     orphanMs: options.orphanMs ?? LIMITS.orphanDefaultMs,
   };
+}
+
+/** Throws `invalid_request` for a job that is put off in two ways, or further than a job may be. */
+function checkTime({ runAt, delayMs }: SubmitOptions, clock: Clock): void {
+  if (runAt === undefined) return;
+  if (delayMs !== undefined) throw invalidField("/delayMs", "goes without runAt");
+  if (Date.parse(runAt) - clock.wallMs() > LIMITS.delayMs)
+    throw invalidField("/runAt", `must be at most ${LIMITS.delayMs} ms (delayMs) ahead`);
 }
 
 const limitOf = (setting: number): number => (setting === 0 ? Number.POSITIVE_INFINITY : setting);
@@ -143,6 +153,7 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
           errors: [{ pointer: "/input", detail: "is required" }],
         });
       }
+      checkTime(given, clock);
       const parsed = parseBody(handler.input, input, "/input");
       if (principal.sessionId === null && (given.onDisconnect === "cancel" || given.lane !== undefined)) {
         const name = given.lane === undefined ? "onDisconnect" : "lane";
@@ -175,6 +186,9 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
         metadata: job.metadata,
         priority: job.priority,
         lane: principal.sessionId === null ? null : job.lane,
+        // Whoever asks for it again wants it now.
+        runAt: null,
+        delayMs: null,
         startWithinMs: job.startWithinMs,
         timeoutMs: job.timeoutMs,
         firstOutputMs: job.firstOutputMs,

@@ -23,7 +23,7 @@ export interface ReadyJob {
 /** The tables inside one transaction. Records given out are copies; only `save` makes a change last. */
 export interface JobTables {
   load(id: JobId): JobRecord | null;
-  /** `due`: it may run at once. */
+  /** `due`: it may run at once. One that may not gets its turn in the queue when `ready` finds that it is due. */
   insert(job: JobRecord, input: string, due: boolean): void;
   /** `output`: only what appending changes (head, bytes, progress); `state`: everything that can change. */
   save(job: JobRecord, what: "output" | "state"): void;
@@ -45,6 +45,8 @@ export interface JobTables {
     limit: number,
   ): readonly { id: JobId; why: "start" | "cancel" | "lease" }[];
   nextReady(steadyMs: number): number | null;
+  /** Jobs that wait for a time of day, wait for it by these readings of the clock; how many there are. */
+  realign(at: Instant): number;
   /** Running jobs held by processes of this installation other than `owner`. */
   heldByOthers(owner: string, limit: number): readonly JobId[];
   renew(owner: string, leaseBy: number): number;
@@ -113,7 +115,8 @@ const submit: Executor<"submit"> = (tables, command, changes) => {
   return { kind: "accepted", job, position: queued + 1 };
 };
 
-function byPlace(a: ReadyJob, b: ReadyJob): number {
+/** Whose run comes first. */
+export function byPlace(a: ReadyJob, b: ReadyJob): number {
   return b.priority - a.priority || a.turn - b.turn || a.num - b.num;
 }
 
@@ -238,6 +241,8 @@ const retain: Executor<"retain"> = (tables, command) => {
 const renew: Executor<"renew"> = (tables, command) =>
   tables.renew(command.owner, command.at.steadyMs + command.leaseMs);
 
+const realign: Executor<"realign"> = (tables, { at }) => tables.realign(at);
+
 const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   submit,
   claim,
@@ -248,6 +253,7 @@ const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   renew,
   sweep,
   recover,
+  realign,
   acknowledge,
   purge,
   retain,

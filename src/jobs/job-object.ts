@@ -2,6 +2,7 @@
 import type { Json, JobErrorBody } from "../protocol/events.ts";
 import { isTerminalStatus, type JobObject } from "../protocol/jobs.ts";
 import type { JobRecord } from "./job.ts";
+import { putOffUntil } from "./transitions.ts";
 
 const time = (ms: number): string => new Date(ms).toISOString();
 
@@ -13,6 +14,7 @@ export function traceIdOf(traceparent: string): string {
 /** `result` is JSON text or null; `position` is given while the job is queued. */
 export function toJobObject(job: JobRecord, result: string | null, position: number | null): JobObject {
   const self = `/v1/jobs/${job.id}`;
+  const dueAt = putOffUntil(job, job.createdAt);
   return {
     id: job.id,
     type: job.type,
@@ -21,6 +23,7 @@ export function toJobObject(job: JobRecord, result: string | null, position: num
     attempt: job.attempt,
     head: job.head,
     createdAt: time(job.createdAt),
+    ...(dueAt === null ? {} : { runAt: time(dueAt) }),
     ...(job.startedAt === null ? {} : { startedAt: time(job.startedAt) }),
     ...(job.finishedAt === null ? {} : { finishedAt: time(job.finishedAt) }),
     ...(job.progress === null

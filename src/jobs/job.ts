@@ -12,6 +12,11 @@ export interface JobSpec {
   readonly metadata: Readonly<Record<string, string>>;
   readonly priority: number;
   readonly lane: string | null;
+  /** Not run before (wall); null when it was not put off to a time of day. */
+  readonly runAt: number | null;
+  /** Not run for that long after it was accepted (steady time); null when it was not put off by a time. */
+  readonly delayMs: number | null;
+  /** Counted from when it may run. */
   readonly startWithinMs: number | null;
   readonly timeoutMs: number;
   readonly firstOutputMs: number | null;

@@ -5,17 +5,19 @@
 import { createGroup } from "../lib/group.ts";
 import type { JobId } from "../lib/ids.ts";
 import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
-import { execute, type JobTables } from "./execute.ts";
+import { byPlace, execute, type JobTables } from "./execute.ts";
 import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import { createQueueBook } from "./queue-book.ts";
 import { resultOf } from "./result.ts";
+import { dueBy } from "./transitions.ts";
 import type { IdempotencyKey, JobCommand, JobOutcome, JobStore, JobWithResult } from "./store.ts";
 
 interface Row {
   job: JobRecord;
   input: string | null;
   checkpoint: string | null;
-  readonly turn: number;
+  /** null: put off, and not in line yet. */
+  turn: number | null;
   readonly num: number;
   events: StoredEvent[];
 }
@@ -56,7 +58,7 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
   let count = 0;
   for (const { job, turn, num } of rows.values()) {
     book.moved({ userId: job.userId, priority: job.priority, turn }, null, job.status);
-    if (job.attempt > 0) book.serve(job.priority, turn);
+    if (job.attempt > 0 && turn !== null) book.serve(job.priority, turn);
     count = Math.max(count, num);
   }
   const row = (job: JobRecord): Row => {
@@ -65,14 +67,24 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
     return found;
   };
   const all = (): Row[] => [...rows.values()];
+  /** Those that were put off and are due now get in line, in the order in which they became due. */
+  const lineUp = (steadyMs: number): void => {
+    const due = all().filter(
+      ({ job, turn }) => turn === null && waiting(job.status) && job.readyBy <= steadyMs,
+    );
+    for (const one of due.toSorted((a, b) => a.job.readyBy - b.job.readyBy || a.num - b.num)) {
+      one.turn = book.nextTurn(one.job.userId, one.job.priority);
+      book.joined({ ...one.job, turn: one.turn });
+    }
+  };
 
   return {
     load(id) {
       const found = rows.get(id);
       return found === undefined ? null : { ...found.job };
     },
-    insert(job, input) {
-      const turn = book.nextTurn(job.userId, job.priority);
+    insert(job, input, due) {
+      const turn = due ? book.nextTurn(job.userId, job.priority) : null;
       count += 1;
       rows.set(job.id, { job: { ...job }, input, checkpoint: null, turn, num: count, events: [] });
       book.moved({ userId: job.userId, priority: job.priority, turn }, null, job.status);
@@ -106,12 +118,14 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
       );
       return found?.job.id ?? null;
     },
-    ready: (type, steadyMs, limit) =>
-      all()
+    ready(type, steadyMs, limit) {
+      lineUp(steadyMs);
+      return all()
         .filter(({ job }) => job.type === type && waiting(job.status) && job.readyBy <= steadyMs)
-        .toSorted((a, b) => b.job.priority - a.job.priority || a.turn - b.turn || a.num - b.num)
-        .slice(0, limit)
-        .map(({ job, turn, num }) => ({ id: job.id, priority: job.priority, turn, num })),
+        .map(({ job, turn, num }) => ({ id: job.id, priority: job.priority, turn: turn ?? 0, num }))
+        .toSorted(byPlace)
+        .slice(0, limit);
+    },
     overdue(steadyMs, owner, limit) {
       const found: { id: JobId; why: "start" | "cancel" | "lease" }[] = [];
       for (const { job } of rows.values()) {
@@ -127,6 +141,13 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
         .filter(({ job }) => waiting(job.status) && job.readyBy > steadyMs)
         .map(({ job }) => job.readyBy);
       return times.length === 0 ? null : Math.min(...times);
+    },
+    realign(at) {
+      const waits = all().filter(
+        ({ job, turn }) => turn === null && job.runAt !== null && waiting(job.status),
+      );
+      for (const { job } of waits) Object.assign(job, dueBy(job, at));
+      return waits.length;
     },
     heldByOthers: (owner, limit) =>
       all()
@@ -253,12 +274,14 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
     position: async (id) => {
       const own = rows.get(id);
       if (own === undefined) return 1;
+      // One that was put off would be the last of those that are in line.
+      const place = { ...own, priority: own.job.priority, id, turn: own.turn ?? Number.POSITIVE_INFINITY };
       const ahead = [...rows.values()].filter(
         ({ job, turn, num }) =>
           waiting(job.status) &&
+          turn !== null &&
           job.type === own.job.type &&
-          (job.priority > own.job.priority ||
-            (job.priority === own.job.priority && (turn < own.turn || (turn === own.turn && num < own.num)))),
+          byPlace({ id: job.id, priority: job.priority, turn, num }, place) < 0,
       );
       return Math.min(ahead.length, POSITION_MOST) + 1;
     },

@@ -12,7 +12,8 @@ import { isTerminalStatus } from "../protocol/jobs.ts";
 export interface QueueEntry {
   readonly userId: string;
   readonly priority: number;
-  readonly turn: number;
+  /** null: it was put off and is not in line yet, so that it keeps nobody waiting, its own user's other jobs neither. */
+  readonly turn: number | null;
 }
 
 export interface QueueBook {
@@ -24,6 +25,8 @@ export interface QueueBook {
   nextTurn(userId: string, priority: number): number;
   /** A job appeared (`before` null) or changed its status. */
   moved(entry: QueueEntry, before: JobStatus | null, after: JobStatus): void;
+  /** A job that was put off is due, with the turn it got. */
+  joined(entry: QueueEntry): void;
   /** Nobody new gets an earlier turn: how far a store that is opened anew had come. */
   serve(priority: number, turn: number): void;
   clear(): void;
@@ -43,8 +46,8 @@ export function createQueueBook(): QueueBook {
 
   const lineOf = (userId: string, priority: number): string => `${priority}/${userId}`;
 
-  const arrive = (entry: QueueEntry): void => {
-    queued += 1;
+  const join = (entry: QueueEntry): void => {
+    if (entry.turn === null) return;
     const name = lineOf(entry.userId, entry.priority);
     const line = lines.get(name);
     if (line === undefined) lines.set(name, { waiting: 1, lastTurn: entry.turn });
@@ -60,6 +63,7 @@ export function createQueueBook(): QueueBook {
 
   const leave = (entry: QueueEntry, toRun: boolean): void => {
     queued -= 1;
+    if (entry.turn === null) return;
     const name = lineOf(entry.userId, entry.priority);
     const line = lines.get(name);
     if (line !== undefined) {
@@ -86,12 +90,16 @@ export function createQueueBook(): QueueBook {
       return line === undefined ? present : Math.max(present, line.lastTurn + 1);
     },
     moved(entry, before, after) {
-      if (waits(after) && !waits(before)) arrive(entry);
+      if (waits(after) && !waits(before)) {
+        queued += 1;
+        join(entry);
+      }
       if (waits(before) && !waits(after)) leave(entry, after === "running");
       const open = before !== null && !isTerminalStatus(before);
       if (!open && !isTerminalStatus(after)) count(entry.userId, 1);
       if (open && isTerminalStatus(after)) count(entry.userId, -1);
     },
+    joined: join,
     serve,
     clear() {
       queued = 0;

@@ -115,6 +115,11 @@ export interface JobCommands {
     in: { readonly owner: string; readonly maxLostLeases: number; readonly most: number };
     out: { readonly recovered: number; readonly busy: boolean };
   };
+  /**
+   * The wall clock and the steady one have moved against each other, or this process knows other readings than the
+   * one before: jobs that wait for a time of day (`runAt`) wait for it anew. How many do.
+   */
+  realign: { in: object; out: number };
   /** Receipt for a terminal event by a session of the job's user. */
   acknowledge: {
     in: { readonly id: JobId; readonly sessionId: SessionId; readonly seq: number };

@@ -31,6 +31,18 @@ export function holdsLease(job: JobRecord, lease: LeaseToken): boolean {
   return job.leaseToken === lease && (job.status === "running" || job.status === "canceling");
 }
 
+/** Wall time before which a job accepted at `acceptedAt` does not run; null for one that was not put off. */
+export function putOffUntil({ runAt, delayMs }: JobSpec, acceptedAt: number): number | null {
+  return delayMs === null ? runAt : acceptedAt + delayMs;
+}
+
+/** When the job may run, in steady time as of this moment, and by when it has to. */
+export function dueBy(spec: JobSpec, at: Instant): Pick<JobRecord, "readyBy" | "startBy"> {
+  const waitMs = spec.delayMs ?? (spec.runAt === null ? 0 : Math.max(spec.runAt - at.wallMs, 0));
+  const readyBy = at.steadyMs + waitMs;
+  return { readyBy, startBy: spec.startWithinMs === null ? null : readyBy + spec.startWithinMs };
+}
+
 /** A job as it is accepted, with its first entry. */
 export function accept(
   spec: JobSpec,
@@ -52,8 +64,7 @@ export function accept(
     resetReason: null,
     startedAt: null,
     finishedAt: null,
-    readyBy: at.steadyMs,
-    startBy: spec.startWithinMs === null ? null : at.steadyMs + spec.startWithinMs,
+    ...dueBy(spec, at),
     leaseToken: null,
     leaseOwner: null,
     leaseBy: null,
@@ -65,7 +76,9 @@ export function accept(
     acknowledged: false,
     purgedAt: null,
   };
-  return { job, events: [logJson(job, at, "job.queued", { position })] };
+  const runAt = putOffUntil(spec, at.wallMs);
+  const queued = { position, ...(runAt === null ? {} : { runAt }) };
+  return { job, events: [logJson(job, at, "job.queued", queued)] };
 }
 
 export interface Lease {

@@ -43,7 +43,7 @@ export interface AudioFormat {
 
 /** `data` of each kind as it stands in a frame; the two binary kinds carry `{bytes: base64}` in JSON. */
 export interface EventData {
-  "job.queued": { readonly position: number };
+  "job.queued": { readonly position: number; readonly runAt?: number };
   "job.started": { readonly worker?: string };
   "job.progress": { readonly ratio?: number; readonly message?: string };
   "job.retrying": {

@@ -39,7 +39,19 @@ export const submitOptionsSchema = z.strictObject({
     .max(LIMITS.priorityMost)
     .optional()
     .describe("9 first; within one, users in turn."),
-  startWithinMs: positiveMs.optional().describe("Not started by then: the job ends as expired."),
+  runAt: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe("Not run before, by the wall clock (RFC 3339); at once if that is over."),
+  delayMs: z
+    .int()
+    .min(0)
+    .max(LIMITS.delayMs)
+    .optional()
+    .describe("Not run for that long, whatever becomes of the wall clock; not beside `runAt`."),
+  startWithinMs: positiveMs
+    .optional()
+    .describe("Not started by then, counted from when it may run: the job ends as expired."),
   timeoutMs: positiveMs.max(LIMITS.timeoutMs).optional().describe("Longest time of one run."),
   firstOutputMs: positiveMs
     .max(LIMITS.timeoutMs)
@@ -88,6 +100,8 @@ export interface JobObject {
   /** Seq of the newest entry of the log. */
   readonly head: number;
   readonly createdAt: string;
+  /** When it may run, of a job that was put off. */
+  readonly runAt?: string;
   readonly startedAt?: string;
   readonly finishedAt?: string;
   readonly progress?: { readonly ratio?: number; readonly message?: string };

@@ -42,6 +42,8 @@ export const LIMITS = {
   timeoutDefaultMs: 10 * MINUTE_MS,
   maxAttempts: 25,
   maxAttemptsDefault: 3,
+  /** How far ahead a job may be put off. */
+  delayMs: 366 * DAY_MS,
   priorityDefault: 5,
   priorityMost: 9,
   orphanDefaultMs: 30 * SECOND_MS,

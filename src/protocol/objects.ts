@@ -69,6 +69,7 @@ export const jobSchema = z.object({
   attempt: attempt.describe("Number of the current or last run; 0 before the first."),
   head: seq.describe("Seq of the newest entry of the log."),
   createdAt: time,
+  runAt: time.exactOptional().describe("Of a job that was put off: not run before."),
   startedAt: time.exactOptional(),
   finishedAt: time.exactOptional(),
   progress: z
@@ -102,7 +103,10 @@ const ended = z.enum(["error", "worker_lost", "restart", "released"]);
 
 /** `data` of each kind of entry, as it stands in JSON. */
 export const eventDataSchemas = {
-  "job.queued": z.object({ position: z.int().min(1).describe("1-based estimate.") }),
+  "job.queued": z.object({
+    position: z.int().min(1).describe("1-based estimate."),
+    runAt: count.exactOptional().describe("Of a job that was put off: not run before (ms since the epoch)."),
+  }),
   "job.started": z.object({ worker: z.string().exactOptional().describe("Name of a remote worker.") }),
   "job.progress": z.object({
     ratio: z.number().min(0).max(1).exactOptional(),

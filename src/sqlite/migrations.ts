@@ -1,9 +1,11 @@
 /** The migrations as text inside the program: a compiled binary starts in an empty folder. One line for each file. */
 import first from "../../migrations/sqlite/0001_jobs_and_sessions.sql" with { type: "text" };
 import second from "../../migrations/sqlite/0002_clock.sql" with { type: "text" };
+import putOff from "../../migrations/sqlite/0003_put_off.sql" with { type: "text" };
 import { orderMigrations } from "./migrate.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
   "0001_jobs_and_sessions.sql": first,
   "0002_clock.sql": second,
+  "0003_put_off.sql": putOff,
 });

@@ -41,6 +41,8 @@ export function specOf(options: Partial<JobSpec> = {}): JobSpec {
     metadata: {},
     priority: LIMITS.priorityDefault,
     lane: null,
+    runAt: null,
+    delayMs: null,
     startWithinMs: null,
     timeoutMs: LIMITS.timeoutDefaultMs,
     firstOutputMs: null,
@@ -94,6 +96,8 @@ export interface Drive {
   readonly announced: readonly Change[];
   now(): Instant;
   pass(byMs: number): void;
+  /** Somebody sets the wall clock; the steady one goes on as it did. */
+  setWall(byMs: number): void;
   execute<Op extends JobOp>(op: Op, given: JobCommands[Op]["in"]): Promise<JobOutcome<Op>>;
   trySubmit(options?: SubmitOptions): Promise<SubmitOutcome>;
   /** A job that must be accepted. */
@@ -145,12 +149,13 @@ const EVERYTHING = { after: 0, limit: 1_000_000, bytes: Number.POSITIVE_INFINITY
 /** `clock`: the time of others, which the drive then keeps to; without one it has a time of its own. */
 export function drive(store: JobStore, clock?: Clock): Drive {
   let passedMs = 0;
+  let setMs = 0;
   let secrets = 0;
   const announced: Change[] = [];
   store.onCommitted((changes) => announced.push(...changes));
   const now = (): Instant =>
     clock === undefined
-      ? { wallMs: Math.floor(WALL_MS + passedMs), steadyMs: STEADY_MS + passedMs }
+      ? { wallMs: Math.floor(WALL_MS + passedMs + setMs), steadyMs: STEADY_MS + passedMs }
       : instant(clock);
 
   const execute: Drive["execute"] = (op, given) =>
@@ -227,6 +232,9 @@ export function drive(store: JobStore, clock?: Clock): Drive {
     now,
     pass(byMs) {
       passedMs += byMs;
+    },
+    setWall(byMs) {
+      setMs += byMs;
     },
     execute,
     trySubmit,

@@ -11,6 +11,7 @@ import { idempotency } from "./job-store/idempotency.ts";
 import { lanes } from "./job-store/lanes.ts";
 import { listing } from "./job-store/listing.ts";
 import { losing } from "./job-store/losing.ts";
+import { puttingOff } from "./job-store/putting-off.ts";
 import { queueing } from "./job-store/queueing.ts";
 import { reading } from "./job-store/reading.ts";
 import { retention } from "./job-store/retention.ts";
@@ -30,6 +31,7 @@ const TOPICS: readonly (readonly [name: string, topic: (check: Check) => void])[
   ["a lane", lanes],
   ["claim", claiming],
   ["the queue", queueing],
+  ["a job that is put off", puttingOff],
   ["append and checkpoint", writing],
   ["a lease", fencing],
   ["the end of a run", ending],

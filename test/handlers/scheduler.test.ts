@@ -473,3 +473,49 @@ test("every line about a run says whose it is", async () => {
     { level: "error", fields: said },
   ]);
 });
+
+describe("a job that was put off", () => {
+  test("is run in the moment it is due, with nobody waking the scheduler", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const works = createWorks(place, [handlerOf(gates.work)]);
+    await works.start();
+    await place.on.submit({ delayMs: 90_000_000 });
+    works.wake();
+    await place.clock.advance(89_999_999);
+    expect(gates.begun).toHaveLength(0);
+    await place.clock.advance(1);
+    expect(gates.begun).toHaveLength(1);
+  });
+
+  test("to a time of day is run at that time, whichever way the wall clock was set meanwhile", async () => {
+    const place = createPlace();
+    const works = createWorks(place, [handlerOf(() => Promise.resolve())]);
+    await works.start();
+    const hourMs = 3_600_000;
+    const at = place.clock.wallMs();
+    const ids = [
+      await place.on.submit({ runAt: at + hourMs }),
+      await place.on.submit({ runAt: at + 3 * hourMs }),
+    ];
+    works.wake();
+    place.clock.setWall(hourMs);
+    await place.clock.advance(1000);
+    expect(await statuses(place, ids)).toEqual(["succeeded", "queued"]);
+    place.clock.setWall(-hourMs);
+    await place.clock.advance(3 * hourMs - 1001);
+    expect(await statuses(place, ids)).toEqual(["succeeded", "queued"]);
+    await place.clock.advance(1);
+    expect(await statuses(place, ids)).toEqual(["succeeded", "succeeded"]);
+  });
+
+  test("is told of a wall clock that was set while no server ran", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    await place.on.submit({ runAt: place.clock.wallMs() + 3_600_000 });
+    place.clock.setWall(3_600_000);
+    await createWorks(place, [handlerOf(gates.work)]).start();
+    await settle();
+    expect(gates.begun).toHaveLength(1);
+  });
+});

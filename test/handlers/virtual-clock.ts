@@ -4,6 +4,8 @@ import type { Clock } from "../../src/lib/clock.ts";
 export interface VirtualClock extends Clock {
   /** Moves the time on, running what is due on the way; what follows from each of it has happened afterwards. */
   advance(byMs: number): Promise<void>;
+  /** Somebody sets the wall clock; the steady one goes on as it did. */
+  setWall(byMs: number): void;
   /** Timers that wait. */
   readonly waiting: number;
 }
@@ -27,6 +29,7 @@ export function createVirtualClock(): VirtualClock {
   const wallMs = 1_800_000_000_000;
   const steadyMs = 7_000_000;
   let passedMs = 0;
+  let setMs = 0;
   const timers = new Set<Due>();
   const add = (atMs: number, everyMs: number | null, run: () => void) => {
     const due: Due = { atMs, everyMs, run };
@@ -34,7 +37,7 @@ export function createVirtualClock(): VirtualClock {
     return { cancel: () => void timers.delete(due) };
   };
   return {
-    wallMs: () => wallMs + passedMs,
+    wallMs: () => wallMs + passedMs + setMs,
     steadyMs: () => steadyMs + passedMs,
     elapsedMs: () => passedMs,
     after: (delayMs, run) => add(passedMs + Math.max(0, delayMs), null, run),
@@ -53,6 +56,9 @@ export function createVirtualClock(): VirtualClock {
       }
       passedMs = endMs;
       await settle();
+    },
+    setWall(byMs) {
+      setMs += byMs;
     },
     get waiting() {
       return timers.size;

@@ -99,8 +99,11 @@ describe("the index of", () => {
   const hot: readonly [what: string, index: string, pieces: string[]][] = [
     ["the jobs that are ready", "jobs_ready", ["due = 1", `order by "jobs"."priority" desc`]],
     ["the place in the queue", "jobs_ready", ["count(*)"]],
-    ["jobs whose back-off is over", "jobs_waiting", [`update "jobs" set "due"`]],
-    ["the next job whose back-off ends", "jobs_waiting", [`select "ready_by"`]],
+    ["jobs whose back-off is over", "jobs_waiting", [`update "jobs" set "due"`, "due = 0"]],
+    ["the next job whose back-off ends", "jobs_waiting", [`select "ready_by"`, "due = 0"]],
+    ["jobs that were put off and are due", "jobs_put_off", [`"ready_by" <= ?`, "due = 2"]],
+    ["the next job that was put off", "jobs_put_off", [`select "ready_by"`, "due = 2"]],
+    ["jobs that wait for a time of day", "jobs_put_off", ["max(run_at"]],
     ["late starts", "jobs_start", [`"start_by" <= ?`]],
     ["cancels that are not heeded", "jobs_cancel", [`"cancel_by" <= ?`]],
     ["leases that ran out", "jobs_lease", [`"lease_by" <= ?`]],

@@ -50,6 +50,7 @@ export interface JobBody {
   attempt: number;
   head: number;
   createdAt: string;
+  runAt?: string;
   startedAt?: string;
   finishedAt?: string;
   progress?: { ratio?: number; message?: string };

@@ -14,6 +14,7 @@ import {
   prepareSteady,
   seqOfRow,
 } from "./schema.ts";
+import { DUE } from "./line.ts";
 import { RECORD_COLUMNS } from "./tables.ts";
 
 const p = sql.placeholder;
@@ -64,7 +65,7 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
   };
   return {
     row: orm
-      .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
+      .select({ num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS })
       .from(jobs)
       .where(eq(jobs.id, p("id")))
       .prepare(),
@@ -132,8 +133,9 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
   const withResult = ({
     num,
     turn: _turn,
+    due: _due,
     ...job
-  }: JobRecord & { num: number; turn: number }): JobWithResult => {
+  }: JobRecord & { num: number; turn: number; due: number | null }): JobWithResult => {
     if (job.status !== "succeeded" || job.purgedAt !== null) return { job, result: null };
     const last = statements.event.get({ row: eventRow(num, job.head) });
     return { job, result: resultOf(job, last === undefined ? undefined : toEvent(last)) };
@@ -165,7 +167,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
     find: async (id) => {
       const row = statements.row.get({ id });
       if (row === undefined) return null;
-      const { num: _num, turn: _turn, ...job } = row;
+      const { num: _num, turn: _turn, due: _due, ...job } = row;
       return job;
     },
     findWithResult: async (id) => {
@@ -183,7 +185,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
     },
     list: async ({ userId, status, type, before, limit }) =>
       orm
-        .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
+        .select({ num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS })
         .from(jobs)
         .where(
           and(
@@ -206,7 +208,9 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
     position: async (id) => {
       const own = statements.row.get({ id });
       if (own === undefined) return 1;
-      const { type, priority, turn, num } = own;
+      const { type, priority, num } = own;
+      // One that was put off would be the last of those that are in line.
+      const turn = own.due === DUE.putOff ? Number.MAX_SAFE_INTEGER : own.turn;
       return (statements.ahead.get({ type, placed: -priority, turn, num })?.count ?? 0) + 1;
     },
     steadyMs: async () => statements.steady.get()?.steadyMs ?? 0,

@@ -56,6 +56,8 @@ export const jobs = sqliteTable("jobs", {
   acknowledged: integer("acknowledged", { mode: "boolean" }).notNull(),
   purgedAt: integer("purged_at"),
   trimmed: integer("trimmed", { mode: "boolean" }).notNull(),
+  runAt: integer("run_at"),
+  delayMs: integer("delay_ms"),
 });
 
 export const jobPayloads = sqliteTable("job_payloads", {

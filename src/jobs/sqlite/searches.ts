@@ -1,5 +1,5 @@
-/** What the writer looks for inside its transaction: ready and overdue jobs, lanes, keys; each by an index of its own. */
-import { and, asc, desc, eq, gt, isNotNull, isNull, like, lte, ne, sql } from "drizzle-orm";
+/** What the writer looks for inside its transaction: overdue jobs, lanes, keys; each by an index of its own. */
+import { and, eq, isNotNull, isNull, like, lte, ne, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobTables } from "../execute.ts";
 import type { JobRecord } from "../job.ts";
@@ -26,26 +26,6 @@ function prepareSearches(orm: Orm) {
           ne(jobs.status, "canceling"),
         ),
       )
-      .limit(1)
-      .prepare(),
-    promote: orm
-      .update(jobs)
-      .set({ due: 1 })
-      .where(and(sql`due = 0`, lte(jobs.readyBy, p("steadyMs"))))
-      .prepare(),
-    // The literal makes the partial index usable: a bound parameter would not.
-    ready: orm
-      .select({ id: jobs.id, priority: jobs.priority, turn: jobs.turn, num: jobs.num })
-      .from(jobs)
-      .where(and(sql`due = 1`, eq(jobs.type, p("type"))))
-      .orderBy(desc(jobs.priority), asc(jobs.turn), asc(jobs.num))
-      .limit(p("limit"))
-      .prepare(),
-    nextReady: orm
-      .select({ readyBy: jobs.readyBy })
-      .from(jobs)
-      .where(and(sql`due = 0`, gt(jobs.readyBy, p("steadyMs"))))
-      .orderBy(asc(jobs.readyBy))
       .limit(1)
       .prepare(),
   };
@@ -81,16 +61,12 @@ function prepareOverdue(orm: Orm) {
   };
 }
 
-type Searches = Pick<JobTables, "inLane" | "ready" | "overdue" | "nextReady" | "heldByOthers" | "findKey">;
+type Searches = Pick<JobTables, "inLane" | "overdue" | "heldByOthers" | "findKey">;
 
 export function createSearches(orm: Orm): Searches {
   const searches = { ...prepareSearches(orm), ...prepareOverdue(orm) };
   return {
     inLane: (sessionId, lane) => searches.inLane.get({ sessionId, lane })?.id ?? null,
-    ready(type, steadyMs, limit) {
-      searches.promote.run({ steadyMs });
-      return searches.ready.all({ type, limit });
-    },
     overdue(steadyMs, owner, limit) {
       const of = (why: "start" | "cancel" | "lease", rows: readonly { id: JobRecord["id"] }[]) =>
         rows.map(({ id }) => ({ id, why }));
@@ -100,7 +76,6 @@ export function createSearches(orm: Orm): Searches {
         ...of("lease", searches.lost.all({ steadyMs, owner, limit })),
       ].slice(0, limit);
     },
-    nextReady: (steadyMs) => searches.nextReady.get({ steadyMs })?.readyBy ?? null,
     heldByOthers: (owner, limit) => searches.heldByOthers.all({ owner, limit }).map(({ id }) => id),
     findKey: ({ userId, route, key }) => searches.key.get({ userId, route, key }) ?? null,
   };

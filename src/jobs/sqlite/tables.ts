@@ -4,6 +4,7 @@ import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobStatus } from "../../protocol/jobs.ts";
 import type { JobTables } from "../execute.ts";
 import type { JobRecord } from "../job.ts";
+import { createLine, DUE } from "./line.ts";
 import { createQueueBook, type QueueBook } from "../queue-book.ts";
 import { createRetention } from "./retention.ts";
 import { clock, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs, prepareSteady } from "./schema.ts";
@@ -24,7 +25,7 @@ function waits(status: JobStatus): boolean {
 /** What belongs to a record that was loaded or inserted, beside what the domain sees of it. */
 interface Known {
   readonly num: number;
-  readonly turn: number;
+  readonly turn: number | null;
   readonly status: JobStatus;
 }
 
@@ -48,7 +49,7 @@ function prepareRows(orm: Orm) {
   const output = placeholders(["head", "logBytes", "hasOutput", "progress"]);
   return {
     load: orm
-      .select({ num: jobs.num, turn: jobs.turn, ...RECORD_COLUMNS })
+      .select({ num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS })
       .from(jobs)
       .where(eq(jobs.id, p("id")))
       .prepare(),
@@ -133,17 +134,24 @@ function fillBook(orm: Orm, book: QueueBook): void {
       turn: jobs.turn,
       status: jobs.status,
       attempt: jobs.attempt,
+      due: jobs.due,
     })
     .from(jobs)
     .where(inArray(jobs.status, ["queued", "retrying", "running", "canceling"]))
     .orderBy(asc(jobs.turn))
     .all();
-  for (const { status, attempt, ...entry } of open) {
-    book.moved(entry, null, status);
+  for (const { status, attempt, due, ...entry } of open) {
     const { priority, turn } = entry;
+    book.moved({ ...entry, turn: turnOf(turn, due) }, null, status);
+    if (due === DUE.putOff) continue;
     if (attempt > 0 || !firstSeen.has(priority)) book.serve(priority, turn);
     if (attempt === 0) firstSeen.add(priority);
   }
+}
+
+/** The turn of a row, which one that was put off does not have yet. */
+function turnOf(turn: number, due: number | null): number | null {
+  return due === DUE.putOff ? null : turn;
 }
 
 export interface SqliteJobTables extends JobTables {
@@ -175,14 +183,15 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     load(id) {
       const row = writes.load.get({ id });
       if (row === undefined) return null;
-      const { num, turn, ...job } = row;
-      known.set(job, { num, turn, status: job.status });
+      const { num, turn, due, ...job } = row;
+      known.set(job, { num, turn: turnOf(turn, due), status: job.status });
       return job;
     },
     insert(job, input, due) {
       const book = bookNow();
-      const turn = book.nextTurn(job.userId, job.priority);
-      const { num } = writes.insert.get({ ...job, turn, due: due ? 1 : 0, trimmed: false });
+      const turn = due ? book.nextTurn(job.userId, job.priority) : null;
+      const place = { turn: turn ?? 0, due: due ? DUE.now : DUE.putOff };
+      const { num } = writes.insert.get({ ...job, ...place, trimmed: false });
       writes.putPayload.run({ num, input });
       known.set(job, { num, turn, status: job.status });
       book.moved({ userId: job.userId, priority: job.priority, turn }, null, job.status);
@@ -200,7 +209,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
         return;
       }
       const book = bookNow();
-      writes.saveState.run({ ...job, num, due: waits(job.status) ? 0 : null });
+      writes.saveState.run({ ...job, num, due: waits(job.status) ? DUE.later : null });
       book.moved({ userId: job.userId, priority: job.priority, turn }, status, job.status);
       known.set(job, { num, turn, status: job.status });
     },
@@ -228,6 +237,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
       writes.untrim.run({ num });
     },
     ...createSearches(orm),
+    ...createLine(orm, bookNow),
     ...createRetention(orm),
     steadyMs: () => steady ?? 0,
     keepSteady(steadyMs) {
