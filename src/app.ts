@@ -84,7 +84,9 @@ async function shutDown(base: Base, parts: Parts, server: Server<SocketData> | n
   await server?.stop(true);
   await parts.access.sessions.stop();
   await parts.builtin.stop();
+  parts.handlerFiles?.stop();
   parts.telemetry.stop();
+  parts.loopWatch.stop();
   await parts.storage.stop();
 }
 
@@ -127,6 +129,7 @@ async function startWithRoom(base: Base, part: { start(): Promise<void> }, over:
 }
 
 async function begin(base: Base, parts: Parts): Promise<Running> {
+  await parts.handlerFiles?.start();
   const over = new AbortController();
   await startWithRoom(base, parts.access.sessions, over.signal);
   await startWithRoom(base, parts.scheduler, over.signal);
@@ -134,6 +137,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   parts.orphans.start();
   parts.retention.start();
   parts.telemetry.start();
+  parts.loopWatch.start();
   let draining = false;
   const server = listen(base, parts, () => draining);
   return {

@@ -1,19 +1,26 @@
 /**
  * `npm run build`: one binary with everything inside (dist/holdline). Not part of the program; run it with Bun from source.
- * `npm run build -- bun-linux-arm64` builds for another machine, `--out FOLDER` puts it elsewhere.
+ * `npm run build -- bun-linux-arm64` builds for another machine, `--out FOLDER` puts it elsewhere, `--entry FILE` makes
+ * a binary of a program of one's own that embeds the server (`createHoldline`).
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWeb } from "./web/build.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const { values: options, positionals } = parseArgs({
   args: process.argv.slice(2),
-  options: { out: { type: "string", default: join(ROOT, "dist") } },
+  options: {
+    out: { type: "string", default: join(ROOT, "dist") },
+    entry: { type: "string", default: join(ROOT, "src/main.ts") },
+  },
   allowPositionals: true,
 });
 const DIST = resolve(options.out);
+const ENTRY = resolve(options.entry);
+/** The programs of our threads (lib/entry-point.ts), seen from src/. */
+const THREADS = ["writer.ts", "handlers/isolate/thread.ts", "handlers/speech/worker.ts"];
 const BINARY = join(DIST, "holdline");
 /** Becomes the folder `web` beside the program inside the binary; pages.ts looks for it there. */
 const PAGES = join(DIST, "web");
@@ -26,6 +33,8 @@ async function writePages(): Promise<void> {
 
 /** `target` such as `bun-linux-arm64` builds for another machine; null for this one. */
 function compile(target: string | null): number {
+  // Inside the binary every entry point lies under its path from the folder of the first one, without the steps up.
+  const sources = relative(dirname(ENTRY), join(ROOT, "src")).replace(/^(?:\.\.\/)+/, "");
   const command = [
     process.execPath,
     "build",
@@ -43,10 +52,10 @@ function compile(target: string | null): number {
     ...(target === null ? [] : [`--target=${target}`]),
     "--outfile",
     BINARY,
+    `--define=HOLDLINE_SOURCES=${JSON.stringify(`./${sources === "" ? "" : `${sources}/`}`)}`,
     // The program, and the threads it starts.
-    join(ROOT, "src/main.ts"),
-    join(ROOT, "src/writer.ts"),
-    join(ROOT, "src/handlers/speech/worker.ts"),
+    ENTRY,
+    ...THREADS.map((path) => join(ROOT, "src", path)),
   ];
   return Bun.spawnSync(command, { cwd: ROOT, stdout: "inherit", stderr: "inherit" }).exitCode;
 }
@@ -62,14 +71,27 @@ interface LockedPackage {
   readonly license?: string;
 }
 
+/** The folder of the project that builds: the nearest one above the entry with a lock file. */
+function projectFolder(): string {
+  for (let folder = dirname(ENTRY); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, "package-lock.json"))) return folder;
+    if (folder === dirname(folder)) {
+      throw new Error(
+        `no package-lock.json above ${ENTRY}: the licences of what goes inside are read from it`,
+      );
+    }
+  }
+}
+
 /** The licences of everything that is inside the binary: most of them ask to go along with it. */
 function collectNotices(): string {
-  const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+  const project = projectFolder();
+  const lock = JSON.parse(readFileSync(join(project, "package-lock.json"), "utf8")) as {
     packages: Record<string, LockedPackage>;
   };
   const parts: string[] = [];
   for (const [path, { dev, version, license }] of Object.entries(lock.packages)) {
-    const folder = join(ROOT, path);
+    const folder = join(project, path);
     if (path === "" || dev === true || !existsSync(folder)) continue;
     const file = readdirSync(folder).find((name) => /^(licen[cs]e|copying)/i.test(name));
     const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`;

@@ -5,7 +5,9 @@ import type { Config } from "./config.ts";
 import { countedHub, countedStorage } from "./counted.ts";
 import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
 import { createConfiguredHandlers } from "./handlers/configured.ts";
+import { createHandlerFiles, type HandlerFiles } from "./handlers/files/files.ts";
 import type { AnyHandler } from "./handlers/handler.ts";
+import { createLoopWatch, type LoopWatch } from "./handlers/loop-watch.ts";
 import { createRegistry, type Registry } from "./handlers/registry.ts";
 import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
@@ -66,10 +68,13 @@ export interface Parts {
   readonly feed: Feed;
   readonly hub: Hub;
   readonly registry: Registry;
+  /** null without a folder of handlers. */
+  readonly handlerFiles: HandlerFiles | null;
   readonly scheduler: Scheduler;
   readonly orphans: Orphans;
   readonly retention: Retention;
   readonly builtin: Builtin;
+  readonly loopWatch: LoopWatch;
 }
 
 /** Opens the storage and puts the parts together; nothing runs yet. Rejects when something cannot be opened. */
@@ -99,6 +104,7 @@ export async function wire(base: Base): Promise<Parts> {
     bootId,
     random: base.random,
   });
+  const handlerFiles = openHandlerFiles(base, registry, scheduler);
   const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
   const orphans = createOrphans({ store, clock, logger, absentMs: absent });
   const retention = createRetention({ ...config, store, clock, logger });
@@ -116,7 +122,26 @@ export async function wire(base: Base): Promise<Parts> {
       .loggedOut(id)
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
-  return { nodeId, telemetry, storage, access, feed, hub, registry, scheduler, orphans, retention, builtin };
+  const loopWatch = createLoopWatch({ clock, logger, takeRunTypes: () => scheduler.takeRunTypes() });
+  const work = { registry, handlerFiles, scheduler, orphans, retention, builtin, loopWatch };
+  return { nodeId, telemetry, storage, access, feed, hub, ...work };
+}
+
+/** Handlers in TypeScript files, where a folder of them is configured. */
+function openHandlerFiles(base: Base, registry: Registry, scheduler: Scheduler): HandlerFiles | null {
+  const { config, clock, logger } = base;
+  if (config.handlersDir === null) return null;
+  return createHandlerFiles({
+    folder: config.handlersDir,
+    watch: config.handlersWatch === "on",
+    clock,
+    logger,
+    onLoaded(handlers) {
+      registry.replaceFiles(handlers);
+      // Jobs of a type that was not served until now may be waiting.
+      scheduler.wake();
+    },
+  });
 }
 
 /** How long a session has been without a socket: 0 with one, for ever when it is over. */

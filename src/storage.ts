@@ -17,6 +17,7 @@ import {
 } from "./sessions/machine-tokens-sqlite.ts";
 import { createSessionParticipant, createSqliteSessionStore, SESSIONS } from "./sessions/sqlite.ts";
 import type { SessionStore } from "./sessions/store.ts";
+import { entryPoint } from "./lib/entry-point.ts";
 import { openSqlite, type SqliteConnection } from "./sqlite/database.ts";
 import { createDisk, createNoDisk, makeRoomToStart, type Disk } from "./sqlite/disk.ts";
 import { lockFolder } from "./sqlite/lock.ts";
@@ -207,7 +208,7 @@ async function openWhole(options: OpenOptions): Promise<Storage> {
     makeRoomToStart(path);
     // Here, before the thread opens the file: a refusal is then an ordinary error of this function.
     migrateFile(path, durability);
-    const thread = new Worker(new URL("./writer.ts", import.meta.url).href);
+    const thread = new Worker(entryPoint("writer.ts"));
     const writer = await startWriterThread(thread, { path, durability }, watch?.clock);
     const reader = openSqlite({ path, durability, readonly: true });
     const disk =

@@ -31,7 +31,6 @@ const UNAVAILABLE: readonly Unavailable[] = [
   { key: "redisUrl", allowed: NOT_SET },
   { key: "sessionsUrl", allowed: NOT_SET },
   { key: "role", allowed: "all" },
-  { key: "handlersDir", allowed: NOT_SET },
   { key: "workerTypes", allowed: NOT_SET },
   { key: "otlpEndpoint", warned: true, allowed: NOT_SET },
 ];

@@ -1,5 +1,6 @@
 /** The texts that have a form of their own: addresses, origins, URLs, keys. Each check says what is wrong, or null. */
 import { isIP, isIPv4, isIPv6 } from "node:net";
+import { JOB_TYPE_NAME } from "../protocol/jobs.ts";
 import type { TextCheck } from "./kinds.ts";
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?$/i;
@@ -101,4 +102,4 @@ export const cookieProblem: TextCheck = (value) =>
   /^[\w!#$%&'*+.^`|~-]{1,128}$/.test(value) ? null : "is not a cookie name";
 
 export const typeProblem: TextCheck = (value) =>
-  /^[\w.:-]{1,64}$/.test(value) ? null : "is not the name of a job type";
+  JOB_TYPE_NAME.test(value) ? null : "is not the name of a job type";

@@ -288,6 +288,11 @@ const types = {
     allowed: "the path of a folder",
     description: "Folder of handlers in TypeScript.",
   }),
+  handlersWatch: choice(["off", "on"], {
+    preset: "off",
+    description:
+      "`on` loads the handlers again when a file of their folder changes; runs finish on the code they began with.",
+  }),
   workerTypes: list({
     allowed: "names of job types",
     check: typeProblem,

@@ -74,8 +74,8 @@ export interface JobType<Input = unknown> {
   readonly input: z.ZodType<Input>;
   /** The JSON Schema to publish, where `input` was made from one. */
   readonly inputDocument?: Json;
-  /** What a client may expect to hear. */
-  readonly output: readonly ("text" | "audio" | "data")[];
+  /** What a client may expect to hear; anything when absent. */
+  readonly output?: readonly ("text" | "audio" | "data")[] | undefined;
   /** Defaults of the submit options for this type, in the options' own units. */
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
@@ -85,6 +85,8 @@ export interface JobType<Input = unknown> {
   readonly concurrency?: number;
   /** How long text may gather before it is logged as one entry (20). 0: every call is an entry of its own. */
   readonly rollupMs?: number;
+  /** true: each run in a thread of its own, where nothing it does can block or end the server. Files only. */
+  readonly isolate?: boolean;
   /** Further checks before the job is stored; throws `invalidField(pointer, detail)` with pointers from `/input`. */
   check?(input: Input, context: InputContext): Promise<void> | void;
 }

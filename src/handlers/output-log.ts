@@ -16,8 +16,8 @@ export interface OutputLogOptions {
   readonly rollupMs: number;
   /** Appends the items in order; rejects when the storage is unavailable. */
   readonly append: (items: readonly Item[]) => Promise<AppendOutcome>;
-  /** The log takes nothing more from this run. */
-  readonly onRefused: (why: Exclude<AppendOutcome, "ok">) => void;
+  /** The log takes nothing more from this run; `too_hasty`: more waited to be stored than `unwrittenBytes`. */
+  readonly onRefused: (why: Exclude<AppendOutcome, "ok"> | "too_hasty") => void;
 }
 
 export interface OutputLog {
@@ -49,22 +49,43 @@ const GATHER_UNITS = Math.floor(LIMITS.deltaBytes / 3);
 /** Most entries and bytes of one append, so that one run cannot make everybody's commit long. */
 const APPEND_ITEMS = 256;
 const APPEND_BYTES = 1024 * 1024;
+/** What a call that waits costs beside its data. */
+const CALL_BYTES = 256;
+
+interface Entry {
+  readonly item: Item;
+  readonly waiters: readonly Waiter[];
+}
+
+function weightOf({ item, waiters }: Entry): number {
+  return item.data.length + waiters.length * CALL_BYTES;
+}
+
+/** Thrown, not rejected with, so that a loop that waits for nothing ends as well. */
+class TooHasty extends Error {}
 
 export function createOutputLog(options: OutputLogOptions): OutputLog {
   const { clock, rollupMs } = options;
-  const items: { readonly item: Item; readonly waiters: readonly Waiter[] }[] = [];
+  const items: Entry[] = [];
   let gathering: Gathering | null = null;
   let timer: Timer | null = null;
   let wroteText = false;
   let closed: Error | null = null;
   let failure: Error | null = null;
+  let unwrittenBytes = 0;
+  let hasty = false;
   let pumping: Promise<void> | null = null;
+
+  const late = (reason: Error): Promise<never> => {
+    if (hasty) throw new TooHasty("the handler does not wait for what it writes");
+    return Promise.reject(reason);
+  };
 
   const refuse = (waiters: readonly Waiter[], reason: Error): void => {
     for (const waiter of waiters) waiter.reject(reason);
   };
 
-  const take = (): typeof items => {
+  const take = (): Entry[] => {
     let bytes = 0;
     let count = 0;
     for (const { item } of items) {
@@ -81,12 +102,11 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
       const waiters = batch.flatMap((entry) => entry.waiters);
       try {
         const outcome = await options.append(batch.map((entry) => entry.item));
+        for (const entry of batch) unwrittenBytes -= weightOf(entry);
         if (outcome === "ok") for (const waiter of waiters) waiter.resolve();
         else {
-          const reason = new Error(outcome);
-          refuse(waiters, reason);
-          options.onRefused(outcome);
-          close(closed ?? reason);
+          refuse(waiters, new Error(outcome));
+          giveUp(outcome);
         }
       } catch (error) {
         failure = error as Error;
@@ -103,9 +123,18 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
     });
   };
 
+  const giveUp = (why: Exclude<AppendOutcome, "ok"> | "too_hasty"): void => {
+    if (why === "too_hasty") hasty = true;
+    options.onRefused(why);
+    close(closed ?? new Error(why));
+  };
+
   const enqueue = (item: Item, waiters: readonly Waiter[]): void => {
-    items.push({ item, waiters });
-    start();
+    const entry = { item, waiters };
+    items.push(entry);
+    unwrittenBytes += weightOf(entry);
+    if (unwrittenBytes > LIMITS.unwrittenBytes) giveUp("too_hasty");
+    else start();
   };
 
   const flushText = (): void => {
@@ -128,7 +157,7 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
 
   return {
     write(kind, data) {
-      if (closed !== null) return Promise.reject(closed);
+      if (closed !== null) return late(closed);
       flushText();
       return new Promise((resolve, reject) => {
         enqueue({ kind, data }, [{ resolve, reject }]);
@@ -136,7 +165,7 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
     },
 
     text(delta, index) {
-      if (closed !== null) return Promise.reject(closed);
+      if (closed !== null) return late(closed);
       if (
         gathering !== null &&
         (gathering.index !== index || gathering.text.length + delta.length > GATHER_UNITS)

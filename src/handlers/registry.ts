@@ -10,6 +10,11 @@ export interface Registry {
   list(): readonly AnyHandler[];
   /** As GET /v1/types shows them. */
   describe(): readonly TypeObject[];
+  /**
+   * Takes these in place of the handlers that came from files before. Throws, and changes nothing, when one has the
+   * name of another or an input that cannot be described.
+   */
+  replaceFiles(handlers: readonly AnyHandler[]): void;
 }
 
 function describe(handler: AnyHandler): TypeObject {
@@ -24,19 +29,35 @@ function describe(handler: AnyHandler): TypeObject {
   return {
     type: handler.type,
     input: handler.inputDocument ?? (z.toJSONSchema(handler.input, { io: "input" }) as Json),
-    output: handler.output,
+    output: handler.output ?? ["text", "audio", "data"],
     limits,
   };
 }
 
-/** Throws when two handlers have one name. */
-export function createRegistry(handlers: readonly AnyHandler[]): Registry {
+interface Known {
+  readonly byType: ReadonlyMap<string, AnyHandler>;
+  readonly list: readonly AnyHandler[];
+  readonly described: readonly TypeObject[];
+}
+
+function know(handlers: readonly AnyHandler[]): Known {
   const byType = new Map<string, AnyHandler>();
   for (const handler of handlers) {
     if (byType.has(handler.type)) throw new Error(`two handlers serve the type ${handler.type}`);
     byType.set(handler.type, handler);
   }
-  const list = [...byType.values()];
-  const described = list.map(describe);
-  return { find: (type) => byType.get(type) ?? null, list: () => list, describe: () => described };
+  return { byType, list: handlers, described: handlers.map(describe) };
+}
+
+/** Throws when two handlers have one name. */
+export function createRegistry(fixed: readonly AnyHandler[]): Registry {
+  let known = know(fixed);
+  return {
+    find: (type) => known.byType.get(type) ?? null,
+    list: () => known.list,
+    describe: () => known.described,
+    replaceFiles(handlers) {
+      known = know([...fixed, ...handlers]);
+    },
+  };
 }

@@ -200,7 +200,7 @@ function endOf(error: unknown, random: number): RunEnd {
     if (error.error === null) return { kind: "released" };
     return {
       kind: "error",
-      error: { ...error.error, retryable: error.error.code !== "output_too_large" },
+      error: { ...error.error, retryable: error.error.origin === "timeout" },
       random,
     };
   }
@@ -219,6 +219,19 @@ function endOf(error: unknown, random: number): RunEnd {
     error: { code: "handler_error", message, retryable: true, origin: "handler" },
     random,
   };
+}
+
+/** Why a run is stopped whose log takes nothing more. */
+function refusedWrite(why: "lease_lost" | "output_too_large" | "too_hasty", jobBytes: number): RunStopped {
+  if (why === "lease_lost") return new RunStopped(why);
+  const [code, message] =
+    why === "output_too_large"
+      ? [why, `The output grew past ${jobBytes} bytes.`]
+      : [
+          "handler_error",
+          `The handler did not wait for its writes: ${LIMITS.unwrittenBytes} bytes were waiting.`,
+        ];
+  return new RunStopped(why, { error: { code, message, origin: "handler" } });
 }
 
 /** Starts the handler. Never rejects: whatever happens becomes the end of the run. */
@@ -250,12 +263,7 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
         items,
         jobBytes: options.jobBytes,
       }),
-    onRefused: (why) => {
-      const message = `The output grew past ${options.jobBytes} bytes.`;
-      stop(
-        new RunStopped(why, why === "lease_lost" ? {} : { error: { code: why, message, origin: "handler" } }),
-      );
-    },
+    onRefused: (why) => stop(refusedWrite(why, options.jobBytes)),
   });
 
   /**

@@ -34,6 +34,8 @@ export interface Scheduler {
   /** Claims nothing more; runs may finish until `drainMs`, then they are released. */
   stop(drainMs: number): Promise<void>;
   readonly running: number;
+  /** Types that had a run in this thread since this was asked last. */
+  takeRunTypes(): readonly string[];
 }
 
 const SWEEP_MS = 1000;
@@ -53,6 +55,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** The latest run of each job, the one a cancel is meant for. */
   const runs = new Map<JobId, Run>();
   const perType = new Map<string, number>();
+  const startedTypes = new Set<string>();
   /** Cancels of jobs that are perhaps being claimed: announced before the claim is answered. */
   const early = new Set<JobId>();
   let claiming = false;
@@ -76,6 +79,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const started = (run: Run): void => {
     slots.add(run);
+    startedTypes.add(run.type);
     runs.set(run.id, run);
     perType.set(run.type, (perType.get(run.type) ?? 0) + 1);
     void run.done.then(() => {
@@ -233,6 +237,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     get running() {
       return slots.size;
+    },
+
+    takeRunTypes() {
+      const types = new Set([...startedTypes, ...[...slots].map(({ type }) => type)]);
+      startedTypes.clear();
+      return [...types].filter((type) => registry.find(type)?.isolate !== true);
     },
   };
 }

@@ -3,6 +3,9 @@ import { z } from "zod";
 import type { ErrorOrigin, EventKind, Json, JobErrorBody } from "./events.ts";
 import { LIMITS } from "./limits.ts";
 
+/** What a job type may be called. */
+export const JOB_TYPE_NAME = /^[\w.:-]{1,64}$/;
+
 export const JOB_STATUSES = [
   "queued",
   "running",

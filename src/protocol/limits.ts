@@ -62,7 +62,17 @@ export const LIMITS = {
   /** Longest answer of an operator's endpoint. */
   answerBytes: 64 * MIB,
   jobBytes: 64 * MIB,
+  /** What one run may have waiting to be stored, when its handler does not wait for its writes. */
+  unwrittenBytes: 16 * MIB,
+  /** Calls of an isolated handler that may be on their way to the server. */
+  isolatedCalls: 8192,
+  /** An event loop that was held longer is worth a line in the log. */
+  blockedMs: SECOND_MS,
+  /** An audio file up to this size is answered whole, with its length; a longer one is streamed. */
+  wholeFileBytes: MIB,
   cancelGraceMs: 10 * SECOND_MS,
+  /** How long the thread of an isolated handler may take to end by itself after its run was stopped. */
+  isolateGraceMs: SECOND_MS,
   leaseMs: 30 * SECOND_MS,
   leaseRenewMs: 10 * SECOND_MS,
   maxLostLeases: 5,

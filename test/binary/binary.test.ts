@@ -32,18 +32,18 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs the binary in the folder with an empty environment, as another user where this one may. */
-function run(...args: string[]) {
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   return Bun.spawn([binary, ...args], {
     cwd: folder,
-    env: { PATH: "/usr/bin:/bin" },
+    env: { PATH: "/usr/bin:/bin", ...env },
     stdout: "pipe",
     stderr: "pipe",
     ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}),
   });
 }
 
-async function serve(port: string) {
-  const child = run("serve", "--port", port);
+async function serve(port: string, env: Readonly<Record<string, string>> = {}) {
+  const child = run(["serve", "--port", port], env);
   const decoder = new TextDecoder();
   let text = "";
   let line: string | undefined;
@@ -94,10 +94,23 @@ test("does the main job alone in an empty folder, through a SIGKILL", async () =
   expect((await readdir(folder)).length).toBe(4);
 }, 60_000);
 
+test("serves handlers in TypeScript from a folder, in threads of their own too", async () => {
+  const handlers = join(ROOT, "examples/handlers");
+  const { child, url } = await serve("0", { HOLDLINE_HANDLERS_DIR: handlers });
+  await using client = await connect({ url });
+  const api = apiOf({ url }, client.token);
+  const shout = await api.submit({ type: "shout", input: { text: "hey you" } });
+  expect((await client.waitForEnd(shout.id)).data).toEqual({ result: { words: 2 } });
+  const primes = await api.submit({ type: "primes", input: { below: 100 } });
+  expect((await client.waitForEnd(primes.id)).data).toEqual({ result: { below: 100, count: 25 } });
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+}, 30_000);
+
 test("tells its version, and a beginner what is wrong", async () => {
   const { version } = (await Bun.file(join(ROOT, "package.json")).json()) as { version: string };
-  expect(await new Response(run("version").stdout).text()).toContain(version);
-  const mistyped = run("serve", "--prot", "9000");
+  expect(await new Response(run(["version"]).stdout).text()).toContain(version);
+  const mistyped = run(["serve", "--prot", "9000"]);
   expect(await new Response(mistyped.stderr).text()).toContain("--port");
   expect(await mistyped.exited).toBe(2);
 });

@@ -198,7 +198,6 @@ describe("what this version does not have is refused, not ignored:", () => {
     ["REDIS_URL", "redis://cache:6379", "not set"],
     ["SESSIONS_URL", "redis://cache:6379", "not set"],
     ["ROLE", "gateway", "all"],
-    ["HANDLERS_DIR", "./handlers", "not set"],
     ["WORKER_TYPES", "render,transcode", "not set"],
   ];
   test.each(later)("HOLDLINE_%s=%j", (variable, value, allowed) => {

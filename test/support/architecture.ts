@@ -214,8 +214,16 @@ function checkReach(
     .map((path) => ({ path, rule: "reach", detail: "no entry and no test leads here" }));
 }
 
-/** Programs start here: the server, the build, an embedder's import, and a page. */
-export const ENTRIES = ["src/main.ts", "src/build.ts", "src/index.ts", "src/web/index.html"] as const;
+/** Programs start here: the server, its threads, the build, an embedder's import, and a page. */
+export const ENTRIES = [
+  "src/main.ts",
+  "src/writer.ts",
+  "src/handlers/isolate/thread.ts",
+  "src/handlers/speech/worker.ts",
+  "src/build.ts",
+  "src/index.ts",
+  "src/web/index.html",
+] as const;
 
 /** Everything in `tree` that breaks a rule. */
 export function checkArchitecture(tree: Tree, entries: readonly string[] = ENTRIES): Complaint[] {

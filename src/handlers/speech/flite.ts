@@ -7,6 +7,7 @@
  * to WASI together with its five English voices.
  */
 import type { Clock } from "../../lib/clock.ts";
+import { entryPoint } from "../../lib/entry-point.ts";
 import { JobError } from "../handler.ts";
 import { readInEnglish } from "./english.ts";
 import type { SpeechEngine, SpeechFindings, SpeechOutcome, SpeechRequest, SpeechSink } from "./engine.ts";
@@ -41,22 +42,11 @@ export interface FliteOptions {
   readonly sentenceMs?: number;
 }
 
-/**
- * In the compiled binary every entry point lies under its path from the folder of the first one (src/main.ts), and
- * this file has become a part of that.
- */
-function startFliteWorker(): Worker {
-  const url = Bun.isStandaloneExecutable
-    ? new URL("./handlers/speech/worker.ts", import.meta.url)
-    : new URL("./worker.ts", import.meta.url);
-  return new Worker(url.href);
-}
-
 /** The built-in engine. Its thread starts with the first request. */
 export function createFliteSpeech(options: FliteOptions): SpeechEngine {
   const synthesizer = createSynthesizer({
     clock: options.clock,
-    startWorker: options.startWorker ?? startFliteWorker,
+    startWorker: options.startWorker ?? (() => new Worker(entryPoint("handlers/speech/worker.ts"))),
     sentenceMs: options.sentenceMs ?? SENTENCE_MS,
   });
   return {

@@ -157,8 +157,14 @@ function parseRange(header: string | undefined, size: number): { start: number; 
   return { start, end };
 }
 
-function fileBody(file: AudioFile, start: number, end: number): ReadableStream<Uint8Array> {
+/** A stream whose first bytes take a while is sent in chunks, without its length: what is short is read at once. */
+async function fileBody(
+  file: AudioFile,
+  start: number,
+  end: number,
+): Promise<ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>> {
   const chunks = file.read(start, end);
+  if (end - start <= LIMITS.wholeFileBytes) return Buffer.concat(await Array.fromAsync(chunks));
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const { done, value } = await chunks.next();
@@ -182,6 +188,6 @@ export async function readAudio(services: HttpServices, call: Call): Promise<Res
   const { start, end } = range ?? { start: 0, end: file.size };
   if (range !== null) headers["Content-Range"] = `bytes ${start}-${end - 1}/${file.size}`;
   headers["Content-Length"] = String(end - start);
-  const body = call.req.method === "HEAD" ? null : fileBody(file, start, end);
+  const body = call.req.method === "HEAD" ? null : await fileBody(file, start, end);
   return new Response(body, { status: range === null ? 200 : 206, headers });
 }

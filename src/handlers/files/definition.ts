@@ -1,0 +1,51 @@
+/** What a handler has to be, checked by hand: whoever wrote it is told in words what is missing, and where. */
+import { z } from "zod";
+import { JOB_TYPE_NAME } from "../../protocol/jobs.ts";
+import type { AnyHandler } from "../handler.ts";
+
+/** A handler that cannot be served; the message is a sentence for its author. */
+export class HandlerError extends Error {
+  override readonly name = "HandlerError";
+}
+
+const FIELDS: Readonly<Record<string, z.ZodType>> = {
+  type: z.string().regex(JOB_TYPE_NAME, "must be 1 to 64 letters, digits, _ . : or -"),
+  input: z.custom<z.ZodType>(
+    (value) => typeof value === "object" && value !== null && "safeParse" in value && "_zod" in value,
+    "must be a schema made with z (version 4)",
+  ),
+  output: z.array(z.enum(["text", "audio", "data"])).optional(),
+  maxAttempts: z.int().min(1).optional(),
+  timeoutMs: z.int().min(1).optional(),
+  firstOutputMs: z.int().min(1).optional(),
+  idleMs: z.int().min(1).optional(),
+  concurrency: z.int().min(1).optional(),
+  rollupMs: z.int().min(0).optional(),
+  isolate: z.boolean().optional(),
+  check: z.custom((value) => value === undefined || typeof value === "function", "must be a function"),
+  run: z.custom((value) => typeof value === "function", "must be a function"),
+};
+
+function problemOf(name: string, schema: z.ZodType, value: unknown): string | null {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return null;
+  return value === undefined
+    ? `${name} is missing`
+    : `${name} ${parsed.error.issues[0]?.message ?? "is wrong"}`;
+}
+
+/** Returns the handler as it is. Throws a HandlerError; `place` says whose it is (`shout.ts`). */
+export function checkHandler(value: unknown, place: string): AnyHandler {
+  if (typeof value !== "object" || value === null) {
+    throw new HandlerError(`${place} has no handler: export default defineHandler({ type, input, run })`);
+  }
+  const given = value as Readonly<Record<string, unknown>>;
+  const problems = [
+    ...Object.entries(FIELDS).flatMap(([name, schema]) => problemOf(name, schema, given[name]) ?? []),
+    ...Object.keys(given)
+      .filter((name) => !(name in FIELDS))
+      .map((name) => `${name} is not a field of a handler`),
+  ];
+  if (problems.length > 0) throw new HandlerError(`${place}: ${problems.join(", ")}`);
+  return value as AnyHandler;
+}

@@ -1,0 +1,137 @@
+/**
+ * Job types that are TypeScript files in a folder (PROTOCOL section 8): loaded at the start, and again when they change
+ * if that is wanted. Runs that are under way finish on the code they began with.
+ */
+import { watch, type FSWatcher } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
+import type { Clock, Timer } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { AnyHandler } from "../handler.ts";
+import { createIsolated } from "../isolate/isolated.ts";
+import { createContainment, type Containment } from "./containment.ts";
+import { checkHandler, HandlerError } from "./definition.ts";
+import { provideModule } from "./module.ts";
+
+export interface HandlerFilesOptions {
+  /** Absolute path of the folder. */
+  readonly folder: string;
+  /** Load them again when a file below the folder changes. */
+  readonly watch: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The types there are now; throws when they cannot be served beside the others, and then those before stay. */
+  readonly onLoaded: (handlers: readonly AnyHandler[]) => void;
+}
+
+export interface HandlerFiles {
+  /** Loads them; rejects with a HandlerError that says what is wrong in which file. */
+  start(): Promise<void>;
+  stop(): void;
+}
+
+/** Editors write a file in several steps; what follows within this time is the same change. */
+const SETTLE_MS = 60;
+
+/** Files that are handlers: TypeScript at the top of the folder, but for declarations and tests. */
+async function handlerFiles(folder: string): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (cause) {
+    throw new HandlerError(`the handlers folder ${folder} cannot be read`, { cause });
+  }
+  return names.filter((name) => /(?<!\.d|\.test)\.ts$/.test(name)).toSorted();
+}
+
+interface Position {
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number;
+}
+
+/** What loading a file ran into, as one sentence with the place. */
+function loadProblem(folder: string, name: string, error: unknown): HandlerError {
+  if (error instanceof HandlerError) return error;
+  const { message } = error as Error;
+  const position = (error as { position?: Position | null }).position;
+  const file = relative(folder, position?.file ?? name);
+  const place = position?.line === undefined ? name : `${file}:${position.line}:${position.column ?? 1}`;
+  return new HandlerError(`${place}: ${message}`, { cause: error });
+}
+
+/** The handlers of one file: its default export is one, or an array of them. */
+async function loadFile(
+  containment: Containment,
+  { folder, clock }: Pick<HandlerFilesOptions, "folder" | "clock">,
+  name: string,
+): Promise<AnyHandler[]> {
+  let exported: unknown;
+  try {
+    exported = (await containment.load(join(folder, name)))["default"];
+  } catch (error) {
+    throw loadProblem(folder, name, error);
+  }
+  const values: readonly unknown[] = Array.isArray(exported) ? exported : [exported];
+  return values.map((value, index) => {
+    const place = values.length === 1 ? name : `${name} (handler ${index + 1})`;
+    const handler = checkHandler(value, place);
+    const contained = containment.contain(handler);
+    if (handler.isolate !== true) return contained;
+    return createIsolated(contained, { place: { file: join(folder, name), folder, index }, clock });
+  });
+}
+
+export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
+  const { folder, clock, logger } = options;
+  let present: Containment | null = null;
+  let watcher: FSWatcher | null = null;
+  let settling: Timer | null = null;
+  let loading = Promise.resolve();
+
+  const load = async (): Promise<string[]> => {
+    const next = createContainment((error) => logger.error({ error }, "a handler failed outside of its run"));
+    try {
+      const handlers: AnyHandler[] = [];
+      for (const name of await handlerFiles(folder)) handlers.push(...(await loadFile(next, options, name)));
+      options.onLoaded(handlers);
+      present?.retire();
+      present = next;
+      return handlers.map(({ type }) => type);
+    } catch (error) {
+      next.retire();
+      throw error;
+    }
+  };
+
+  const reload = async (): Promise<void> => {
+    const startedMs = clock.elapsedMs();
+    try {
+      const types = await load();
+      const tookMs = Math.round(clock.elapsedMs() - startedMs);
+      logger.info({ types, tookMs }, "handlers were loaded again");
+    } catch (error) {
+      const { message } = error as Error;
+      logger.error({ problem: message }, "handlers were not loaded again; those from before stay");
+    }
+  };
+
+  return {
+    async start() {
+      provideModule(folder);
+      const types = await load();
+      logger.info({ types, folder }, "handlers were loaded");
+      if (!options.watch) return;
+      watcher = watch(folder, { recursive: true, persistent: false }, () => {
+        settling?.cancel();
+        settling = clock.after(SETTLE_MS, () => {
+          loading = loading.then(reload);
+        });
+      });
+    },
+    stop() {
+      watcher?.close();
+      settling?.cancel();
+    },
+  };
+}
