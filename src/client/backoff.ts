@@ -8,6 +8,16 @@ export function backoffMs(failures: number, random: () => number): number {
   return random() * Math.min(MOST_MS, BASE_MS * 2 ** Math.min(failures, 16));
 }
 
+/**
+ * The wait before the next look for a server that has not been reachable for `awayMs`, in ms: a uniform draw from 0 to
+ * that, or to the back-off after `cuts` where that is more. It grows as slowly as the outage does, so that a restart is
+ * noticed within a second, and a night costs few tries.
+ */
+export function lookAgainMs(awayMs: number, cuts: number, random: () => number): number {
+  const afterCutsMs = backoffMs(cuts, () => 1);
+  return random() * Math.max(afterCutsMs, Math.min(MOST_MS, awayMs));
+}
+
 /** The wait a server asked for, and up to a fifth (at most 1 s) more, in ms. Never less than asked. */
 export function askedDelayMs(askedMs: number, random: () => number): number {
   const asked = Math.max(0, askedMs);

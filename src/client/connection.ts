@@ -5,7 +5,7 @@
 import { decodeBinaryFrame, type BinaryFrame } from "../protocol/binary.ts";
 import { CLOSE_CODES } from "../protocol/codes.ts";
 import type { ClientFrame, ServerFrame, SUBPROTOCOL, WelcomeFrame } from "../protocol/frames.ts";
-import { askedDelayMs, backoffMs } from "./backoff.ts";
+import { askedDelayMs, backoffMs, lookAgainMs } from "./backoff.ts";
 import type { ClientClock, ClientTimer } from "./clock.ts";
 import type { Memory } from "./memory.ts";
 import { openWire, type SocketClass, type Wire } from "./socket.ts";
@@ -67,6 +67,10 @@ export interface Connection {
 const HANDSHAKE_MS = 10_000;
 /** A connection that lasted this long was a good one: the next loss starts the back-off from the beginning. */
 const GOOD_AFTER_MS = 5000;
+/** One that the network cut sooner than this was none: something lets everybody in and drops them at once. */
+const CUT_MS = 250;
+/** Close codes from here on are the server's own words; below, the network's. */
+const FIRST_OWN_CODE = 4000;
 
 export function createConnection(options: ConnectionOptions): Connection {
   const { clock, memory, random } = options;
@@ -74,7 +78,11 @@ export function createConnection(options: ConnectionOptions): Connection {
   let wire: Wire | null = null;
   let timer: ClientTimer | null = null;
   let failures = 0;
+  /** Connections in a row that were cut right after their welcome. */
+  let cuts = 0;
   let onlineAtMs = 0;
+  /** Since when there is no connection and the server was looked for in vain; null while there is one. */
+  let awayAtMs: number | null = null;
   let goodbye: Extract<ServerFrame, { type: "goodbye" }> | null = null;
   let proved = false;
   let renew = false;
@@ -136,13 +144,24 @@ export function createConnection(options: ConnectionOptions): Connection {
     failures += 1;
     return backoffMs(failures - 1, random);
   }
+  /** `lastedMs`: how long the connection that was lost had been there; null when there was none. */
+  function nextLookMs(lastedMs: number | null): number {
+    const nowMs = clock.steadyMs();
+    awayAtMs ??= nowMs;
+    if (lastedMs !== null && lastedMs >= CUT_MS) cuts = 0;
+    const delayMs = lookAgainMs(nowMs - awayAtMs, cuts, random);
+    if (lastedMs !== null && lastedMs < CUT_MS) cuts += 1;
+    return delayMs;
+  }
 
   function closed(closeCode: number, offer: Offer): void {
     const farewell = goodbye;
     // A goodbye whose close frame was lost on the way still says why.
-    const code = farewell !== null && closeCode < 4000 && closeCode !== 1009 ? farewell.code : closeCode;
+    const silent = closeCode < FIRST_OWN_CODE && closeCode !== 1009;
+    const code = farewell !== null && silent ? farewell.code : closeCode;
     const cause = closeName(code);
-    if (state.phase === "online" && clock.steadyMs() - onlineAtMs >= GOOD_AFTER_MS) failures = 0;
+    const lastedMs = state.phase === "online" ? clock.steadyMs() - onlineAtMs : null;
+    if (lastedMs !== null && lastedMs >= GOOD_AFTER_MS) failures = 0;
     const credential = options.credential;
     const verdict = verdictOf({
       code,
@@ -172,7 +191,11 @@ export function createConnection(options: ConnectionOptions): Connection {
           return;
         }
     }
-    retryAfter(nextBackoffMs(), cause);
+    if (code >= FIRST_OWN_CODE) {
+      retryAfter(nextBackoffMs(), cause);
+      return;
+    }
+    retryAfter(nextLookMs(lastedMs), cause);
   }
 
   function hear(data: unknown): void {
@@ -194,6 +217,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   function welcomed(frame: WelcomeFrame): void {
     proved = true;
     renew = false;
+    awayAtMs = null;
     onlineAtMs = clock.steadyMs();
     memory.setSession(frame.session.id, frame.token);
     wire?.expect(frame.heartbeat.pingMs + frame.heartbeat.timeoutMs);

@@ -84,6 +84,46 @@ test("losses in a row wait longer each time, and a good connection starts over",
   expect(waits).toEqual([250, 500, 1000, 2000, 250]);
 });
 
+test("a server that cannot be reached is looked for at the pace of its absence: soon at first, rarely in the end", async () => {
+  await using scene = createScene();
+  const peer = await scene.online();
+  scene.clock.advance(6000);
+  peer.kill();
+  const waits: number[] = [];
+  for (let look = 0; look < 16; look += 1) {
+    const { retryAtMs } = await scene.phase("offline");
+    const waitMs = retryAtMs - scene.clock.steadyMs();
+    waits.push(waitMs);
+    scene.clock.advance(waitMs);
+    (await scene.server.connection()).kill();
+  }
+  // Half of how long it has been away, by the scene's fixed random number: at least of 500 ms, at most of 30 s.
+  expect(waits.slice(0, 6)).toEqual([250, 250, 250, 375, 562.5, 843.75]);
+  expect(waits.at(-1)).toBe(15_000);
+  // A restart of a second is noticed within the next one, whatever the draw.
+  let awayMs = 0;
+  for (const waitMs of waits) {
+    if (awayMs < 1000) expect(2 * waitMs).toBeLessThanOrEqual(1000);
+    awayMs += waitMs;
+  }
+});
+
+test("a kill every few seconds does not make the client slow, a cut right after each welcome does", async () => {
+  await using scene = createScene();
+  const waits: number[] = [];
+  for (const lastsMs of [2000, 300, 2000, 10, 10, 10, 10, 2000]) {
+    if (waits.length === 0) scene.client.connect();
+    const peer = await (waits.length === 0 ? scene.server.connection() : scene.reconnect());
+    peer.welcome();
+    await scene.phase("online");
+    scene.clock.advance(lastsMs);
+    peer.kill();
+    const { retryAtMs } = await scene.phase("offline");
+    waits.push(retryAtMs - scene.clock.steadyMs());
+  }
+  expect(waits).toEqual([250, 250, 250, 250, 500, 1000, 2000, 250]);
+});
+
 test("a goodbye says when to come back", async () => {
   await using scene = createScene();
   const peer = await scene.online();
