@@ -6,6 +6,7 @@ import type { JobStore } from "./jobs/store.ts";
 import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
 import { withinRoom } from "./jobs/sqlite/room.ts";
 import { createJobParticipant, createSqliteJobStore, JOBS } from "./jobs/sqlite/store.ts";
+import { settleCopy } from "./jobs/sqlite/restored.ts";
 import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
 import { createSystemClock, type Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
@@ -62,7 +63,7 @@ export function createParticipants(connection: SqliteConnection): Readonly<Recor
 }
 
 /** The file of a `sqlite:` URL; throws for any other scheme, naming the known ones. */
-function sqlitePath(databaseUrl: string): string {
+export function sqlitePath(databaseUrl: string): string {
   if (!databaseUrl.startsWith("sqlite:")) {
     throw new Error(
       `the database URL must start with sqlite: (it starts with ${databaseUrl.split(":", 1)[0]}:)`,
@@ -109,7 +110,8 @@ function reusableBytes({ raw }: SqliteConnection): () => number {
   return () => (pages.get()?.freelist_count ?? 0) * size;
 }
 
-function lockDataDir(dataDir: string): () => void {
+/** Takes the folder for this process; throws FolderInUseError when a server has it. The returned function lets go. */
+export function lockDataDir(dataDir: string): () => void {
   ensureDataDir(dataDir);
   return lockFolder(join(dataDir, "holdline.lock"));
 }
@@ -118,7 +120,10 @@ function lockDataDir(dataDir: string): () => void {
 function migrateFile(path: string, durability: StorageOptions["durability"]): readonly number[] {
   const connection = openSqlite({ path, durability });
   try {
-    return migrate(connection.raw, SQLITE_MIGRATIONS);
+    const applied = migrate(connection.raw, SQLITE_MIGRATIONS);
+    // A backup that was put here by hand, and not by holdline restore, is as safe as one that was.
+    settleCopy(connection);
+    return applied;
   } finally {
     connection.close();
   }
@@ -216,11 +221,16 @@ async function openWhole(options: OpenOptions): Promise<Storage> {
         ? createNoDisk()
         : createDisk({ path, reusableBytes: reusableBytes(reader), ...watch });
     disk.start();
-    const close = (): void => {
-      reader.close();
-      unlock();
+    const storage = assembleStorage(writer, reader, unlock, disk);
+    return {
+      ...storage,
+      async stop() {
+        await disk.stop();
+        // The writer is the last to close: it writes the log back then, and no file is left over.
+        reader.close();
+        await storage.stop();
+      },
     };
-    return assembleStorage(writer, reader, close, disk);
   } catch (error) {
     unlock();
     throw error;

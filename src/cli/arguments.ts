@@ -39,11 +39,13 @@ export function parseArguments(argv: readonly string[], flags: readonly Flag[]):
     else if (!argument.startsWith("--")) throw unknownFlag(argument, flags);
     else {
       const { name, attached } = split(argument);
-      const takesNone = SWITCHES.some((known) => known === name);
-      if (!takesNone && !flags.some((flag) => flag.name === name)) throw unknownFlag(`--${name}`, flags);
-      if (takesNone) {
+      const own = flags.find((flag) => flag.name === name);
+      const isSwitch = SWITCHES.some((known) => known === name);
+      if (!isSwitch && own === undefined) throw unknownFlag(`--${name}`, flags);
+      if (isSwitch || own?.value === "") {
         if (attached !== null) throw new UsageError(`--${name} takes no value.`);
-        switches.add(name);
+        if (isSwitch) switches.add(name);
+        else values.set(name, "");
         continue;
       }
       const value = attached ?? argv[at + 1];

@@ -38,7 +38,7 @@ export interface Invocation {
 export interface Flag {
   /** Without dashes. */
   readonly name: string;
-  /** What stands for its value in the help: `URL`. */
+  /** What stands for its value in the help: `URL`. Empty: it takes none, and counts by being there. */
   readonly value: string;
   readonly description: string;
   /** Heading in the help; flags of the command itself have none. */
@@ -52,7 +52,9 @@ export interface Command {
   readonly about: string;
   /** The words it understands, when it has sub-commands. */
   readonly words?: readonly string[];
-  /** Every flag with a value. `--json` and `--help` go without saying. */
+  /** What stands for the one word that it takes, when it has no sub-commands: `FILE`. */
+  readonly takes?: string;
+  /** Every flag, those without a value having an empty one. `--json` and `--help` go without saying. */
   readonly flags: readonly Flag[];
   /** Throws a UsageError or a ConfigError (exit 2), or anything else (exit 1). */
   run(invocation: Invocation, host: Host): Promise<ExitCode>;

@@ -36,6 +36,14 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: "List sessions of all users, and revoke them",
     load: async () => (await import("./sessions.ts")).sessions,
   },
+  backup: {
+    summary: "Copy the database into a file, also while the server runs",
+    load: async () => (await import("./backup.ts")).backup,
+  },
+  restore: {
+    summary: "Put a backup in the place of the database",
+    load: async () => (await import("./restore.ts")).restore,
+  },
   selftest: {
     summary: "Kill a server on this machine again and again, and tell whether anything is lost",
     load: async () => (await import("./selftest.ts")).selftest,

@@ -67,8 +67,11 @@ export async function runCommand(argv: readonly string[], host: Host): Promise<E
       host.out(commandHelp(command));
       return 0;
     }
-    const [word] = invocation.words;
-    if (command.words === undefined && word !== undefined) {
+    const [word, ...more] = invocation.words;
+    if (command.takes !== undefined && (word === undefined || more.length > 0)) {
+      throw new UsageError(`${name} takes one ${command.takes}: holdline ${name} ${command.takes}`);
+    }
+    if (command.takes === undefined && command.words === undefined && word !== undefined) {
       throw new UsageError(`${name} takes no argument, and ${word} is one. Options begin with --.`);
     }
     return await command.run(invocation, host);

@@ -2,6 +2,7 @@
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import type { AttachedFrame } from "../protocol/frames.ts";
 import { Refusal } from "../protocol/error.ts";
+import { lostCursor } from "../jobs/job.ts";
 import { readOutput } from "../jobs/output.ts";
 import type { JobStore } from "../jobs/store.ts";
 import { isUuid, type JobId } from "../lib/ids.ts";
@@ -40,7 +41,7 @@ export async function attach(
     if (job.purgedAt !== null) throw new Refusal("job_purged", "The job was deleted.");
     const { after } = request;
     const terminal = isTerminalStatus(job.status);
-    const reason = after > job.head ? "ahead" : after < job.oldest - 1 ? "trimmed" : null;
+    const reason = lostCursor(job, after);
     const output = reason === null ? null : await readOutput(store, job);
     if (connection.closed) return;
     const frame: AttachedFrame = {

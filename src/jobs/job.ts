@@ -2,6 +2,7 @@
 import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
 import type { CancelReason, ErrorOrigin, EventKind, ResetReason } from "../protocol/events.ts";
 import type { JobStatus } from "../protocol/jobs.ts";
+import { LIMITS } from "../protocol/limits.ts";
 
 /** Fixed when the job is accepted. Fields ending in `At` are wall time in ms, those ending in `By` steady time in ms. */
 export interface JobSpec {
@@ -47,7 +48,10 @@ export interface JobRecord extends JobSpec {
   oldest: number;
   /** Bytes of all output entries ever logged. */
   logBytes: number;
-  /** The present output starts after this seq (that of the last `output.reset`, else 0). */
+  /**
+   * The present output starts after this seq (that of the last `output.reset`, else 0). Of a job that a restore ended:
+   * where its log ended in the backup.
+   */
   outputAfter: number;
   /** Output stands after `outputAfter`. */
   hasOutput: boolean;
@@ -127,6 +131,14 @@ export function summarize(job: JobRecord): JobSummary {
     attempt: job.attempt,
     head: job.head,
   };
+}
+
+/** Why the log cannot be read from after `after`; null when it can. */
+export function lostCursor(job: JobRecord, after: number): "trimmed" | "ahead" | null {
+  if (after > job.head) return "ahead";
+  if (after >= job.oldest - 1) return null;
+  // A restore ended it: what was seen behind the backup's end is not known here, and never was.
+  return job.head === LIMITS.restoredSeq && after > job.outputAfter ? "ahead" : "trimmed";
 }
 
 /** Bytes an item counts with against the log's bound. */

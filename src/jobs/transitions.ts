@@ -288,6 +288,26 @@ export function enforceCancel(job: JobRecord, at: Instant): StoredEvent[] {
   return job.status === "canceling" ? endCanceled(job, at, job.cancelReason ?? "requested") : [];
 }
 
+const RESTORED: RunError = {
+  code: "restored",
+  message: "The database was restored from a backup in which this job had not ended.",
+  retryable: true,
+  origin: "server",
+};
+
+/**
+ * The job had not ended in a backup that is restored. It may have gone on since, and clients may have seen how: no seq
+ * after the backup's end may ever mean anything else, so the log ends with one entry behind everything a run can reach.
+ */
+export function endRestored(job: JobRecord, at: Instant): StoredEvent[] {
+  job.outputAfter = job.head;
+  job.hasOutput = false;
+  job.head = LIMITS.restoredSeq - 1;
+  job.oldest = LIMITS.restoredSeq;
+  if (job.status === "canceling") return endCanceled(job, at, job.cancelReason ?? "requested");
+  return fail(job, at, RESTORED);
+}
+
 /** Not started in time. */
 export function expire(job: JobRecord, at: Instant): StoredEvent[] {
   if (job.status !== "queued" && job.status !== "retrying") return [];

@@ -64,6 +64,7 @@ export const JOB_ERROR_CODES = [
   "first_output_timeout",
   "idle_timeout",
   "worker_lost",
+  "restored",
   "output_too_large",
   "handler_error",
   "invalid_output",

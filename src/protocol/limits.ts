@@ -50,6 +50,8 @@ export const LIMITS = {
   attempts: 65_535,
   /** Entries of one log: the sequence number's share of a packed row id (sqlite driver). */
   jobEvents: 4_000_000,
+  /** The terminal entry of a job that a restore ended: behind everything that a run can reach. */
+  restoredSeq: 2 ** 22 - 1,
   deltaBytes: 64 * KIB,
   sampleRate: 384_000,
   channels: 32,

@@ -34,11 +34,22 @@ export class OlderSchemaError extends Error {
   }
 }
 
+/** The number of the newest migration that was applied; 0 when none ever was. Throws when the file is no database. */
+export function schemaOf(db: Database): number {
+  const table = db.query("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'").get();
+  return table === null ? 0 : newestNumber(db);
+}
+
+/** Throws when a newer version made the schema; an older one is as good. */
+export function assertKnownSchema(db: Database, migrations: readonly Migration[]): void {
+  const found = schemaOf(db);
+  if (found > migrations.length) throw new NewerSchemaError(found, migrations.length);
+}
+
 /** Throws unless the schema is exactly the one that these migrations make. */
 export function assertSchema(db: Database, migrations: readonly Migration[]): void {
-  const table = db.query("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'").get();
-  const found = table === null ? 0 : newestNumber(db);
-  if (found > migrations.length) throw new NewerSchemaError(found, migrations.length);
+  assertKnownSchema(db, migrations);
+  const found = schemaOf(db);
   if (found < migrations.length) throw new OlderSchemaError(found, migrations.length);
 }
 

@@ -11,7 +11,7 @@ import { holdline } from "./holdline.ts";
 
 const NAMES = Object.keys(COMMANDS);
 /** Of the contract, and not of this version. */
-const LATER = ["backup", "restore", "doctor", "bench"];
+const LATER = ["doctor", "bench"];
 
 /** The names in the first column under "Commands:". */
 function listed(help: string): string[] {

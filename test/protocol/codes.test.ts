@@ -120,6 +120,9 @@ describe("limits", () => {
   test("fit into each other and into the wire", () => {
     expect(LIMITS.attempts).toBe(65_535); // two bytes of the binary header
     expect(LIMITS.jobEvents).toBeLessThan(2 ** 22);
+    // A start, a reset and a retry of each run may follow the last output; nothing may reach a restore's entry.
+    expect(LIMITS.restoredSeq).toBeLessThan(2 ** 22);
+    expect(LIMITS.restoredSeq).toBeGreaterThan(LIMITS.jobEvents + 2 * LIMITS.attempts);
     expect(LIMITS.deltaBytes).toBeLessThanOrEqual(LIMITS.eventBytes);
     expect(LIMITS.eventBytes).toBeLessThanOrEqual(LIMITS.jobBytes);
     expect(LIMITS.leaseRenewMs * 2).toBeLessThan(LIMITS.leaseMs);

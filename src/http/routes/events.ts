@@ -1,7 +1,7 @@
 /** `/v1/jobs/{id}/events`, `/output` and `/audio`: what a job wrote, as pages, as a live stream, as a file. */
 import { openAudio, type AudioFile } from "../../jobs/audio.ts";
 import { followLog } from "../../jobs/follow.ts";
-import type { JobRecord, StoredEvent } from "../../jobs/job.ts";
+import { lostCursor, type JobRecord, type StoredEvent } from "../../jobs/job.ts";
 import { toEventText } from "../../jobs/event-text.ts";
 import { readOutput } from "../../jobs/output.ts";
 import { Refusal } from "../../protocol/error.ts";
@@ -34,7 +34,7 @@ function negotiate(headers: Headers): Form {
 }
 
 function refuseLostCursor(job: JobRecord, after: number): void {
-  const reason = after > job.head ? "ahead" : after < job.oldest - 1 ? "trimmed" : null;
+  const reason = lostCursor(job, after);
   if (reason === null) return;
   throw new Refusal(
     "cursor_expired",
