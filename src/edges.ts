@@ -137,7 +137,12 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
     openMode: config.openMode,
     requests: telemetry.requests,
     scrape: () =>
-      telemetry.render({ connections: hub.size, runs: scheduler.running, disk: storage.disk.reading }),
+      telemetry.render({
+        connections: hub.size,
+        runs: scheduler.running,
+        abandoned: scheduler.abandoned,
+        disk: storage.disk.reading,
+      }),
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
     diskLevel: () => storage.disk.reading.level,
     documents: createDocuments({ ...config, version: packageJson.version }),

@@ -41,6 +41,10 @@ export interface Run {
   readonly type: string;
   /** Asks the handler to stop. */
   stop(reason: RunStopped): void;
+  /** Steady time at which it was asked to; null: it was not. */
+  readonly stoppedMs: number | null;
+  /** A handler that was asked to stop is waited for no longer: its run ends without it. Resolves when that is written. */
+  abandon(): Promise<void>;
   /** Resolves when the handler settled and the end of its run is written. */
   readonly done: Promise<void>;
 }
@@ -240,11 +244,13 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
   const { job } = claimed;
   const controller = new AbortController();
   let stopped: RunStopped | null = null;
+  let stoppedMs: number | null = null;
   let ending: Promise<void> | null = null;
 
   const stop = (reason: RunStopped): void => {
     if (stopped !== null || ending !== null) return;
     stopped = reason;
+    stoppedMs = clock.steadyMs();
     log.close(reason);
     controller.abort(reason);
     // A time limit is kept though the handler may not care; its slot stays taken until it settles.
@@ -317,5 +323,14 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
     if (!controller.signal.aborted) controller.abort(new RunStopped("the run is over"));
   };
 
-  return { id: job.id, type: job.type, stop, done: work() };
+  return {
+    id: job.id,
+    type: job.type,
+    stop,
+    get stoppedMs() {
+      return stoppedMs;
+    },
+    abandon: () => (stopped === null ? Promise.resolve() : finish(endOf(stopped, options.random()))),
+    done: work(),
+  };
 }

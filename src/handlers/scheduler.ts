@@ -25,7 +25,10 @@ export interface SchedulerOptions extends Pick<RunOptions, "random" | "eventByte
 }
 
 export interface Scheduler {
-  /** Returns the runs of earlier processes, then begins to claim. */
+  /**
+   * Returns the runs of earlier processes, then begins to claim. The first claim takes a commit, so whoever listens in
+   * the same turn is reachable before anything runs: a job that kills its process cannot keep it from ever answering.
+   */
   start(): Promise<void>;
   /** A job of this type may be ready, or a slot is free. */
   wake(): void;
@@ -33,9 +36,12 @@ export interface Scheduler {
   committed(changes: readonly Change[]): void;
   /** Claims nothing more; runs may finish until `drainMs`, then they are released. */
   stop(drainMs: number): Promise<void>;
+  /** Handlers that have not settled. */
   readonly running: number;
   /** Types that had a run in this thread since this was asked last. */
   takeRunTypes(): readonly string[];
+  /** Those among them that were told to stop and did not, though their jobs have ended: by type. */
+  readonly abandoned: ReadonlyMap<string, number>;
 }
 
 const SWEEP_MS = 1000;
@@ -52,6 +58,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const owner = `boot:${options.bootId}`;
   /** Every handler that has not settled: it holds a slot, whatever became of its job. */
   const slots = new Set<Run>();
+  /** Runs of handlers that do not hear: their jobs have ended, their places are still taken. */
+  const abandoned = new Set<Run>();
   /** The latest run of each job, the one a cancel is meant for. */
   const runs = new Map<JobId, Run>();
   const perType = new Map<string, number>();
@@ -84,6 +92,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     perType.set(run.type, (perType.get(run.type) ?? 0) + 1);
     void run.done.then(() => {
       slots.delete(run);
+      if (abandoned.delete(run)) {
+        logger.info({ job: run.id, type: run.type }, "an abandoned handler has returned");
+      }
       // The job can be back in a later run already.
       if (runs.get(run.id) === run) runs.delete(run.id);
       perType.set(run.type, (perType.get(run.type) ?? 1) - 1);
@@ -156,6 +167,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   };
 
   const sweep = async (): Promise<void> => {
+    abandonDeaf();
     try {
       await realign();
       const { maxLostLeases } = options;
@@ -167,6 +179,21 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       wake();
     } catch (error) {
       logger.warn({ error }, "the sweep failed");
+    }
+  };
+
+  /** What a handler holds while it ignores that it was stopped cannot be taken back, so that it is said. */
+  const abandonDeaf = (): void => {
+    const nowMs = clock.steadyMs();
+    for (const run of slots) {
+      if (abandoned.has(run) || run.stoppedMs === null) continue;
+      if (nowMs - run.stoppedMs < LIMITS.cancelGraceMs) continue;
+      abandoned.add(run);
+      logger.warn(
+        { job: run.id, type: run.type },
+        "a handler ignores that it was stopped: it keeps its place",
+      );
+      void run.abandon();
     }
   };
 
@@ -221,16 +248,22 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       // A claim that is under way brings runs that have to be waited for as well.
       await claims;
       readyTimer?.cancel();
+      // Nobody waits for a handler that was given up before.
+      const living = (): Run[] => [...slots].filter((run) => !abandoned.has(run));
       const within = async (delayMs: number): Promise<void> => {
+        const awaited = living();
+        if (awaited.length === 0) return;
         const late = Promise.withResolvers<void>();
         const timer = clock.after(delayMs, late.resolve);
-        await Promise.race([Promise.all([...slots].map((run) => run.done)), late.promise]);
+        await Promise.race([Promise.all(awaited.map((run) => run.done)), late.promise]);
         timer.cancel();
       };
-      if (slots.size > 0) await within(drainMs);
+      await within(drainMs);
       for (const run of slots) run.stop(new RunStopped("released", { released: true }));
-      if (slots.size > 0) await within(RELEASE_GRACE_MS);
+      await within(RELEASE_GRACE_MS);
       gone.abort();
+      // Handed back all the same: the next process must not count it as lost.
+      await Promise.all(living().map((run) => run.abandon()));
       // Last: what still finished needed its lease, and whoever canceled it the sweep.
       for (const timer of timers.splice(0)) timer.cancel();
     },
@@ -243,6 +276,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const types = new Set([...startedTypes, ...[...slots].map(({ type }) => type)]);
       startedTypes.clear();
       return [...types].filter((type) => registry.find(type)?.isolate !== true);
+    },
+
+    get abandoned() {
+      const counts = new Map<string, number>();
+      for (const { type } of abandoned) counts.set(type, (counts.get(type) ?? 0) + 1);
+      return counts;
     },
   };
 }

@@ -70,8 +70,9 @@ const LEAST_RENEW_MS = 1000;
 /** A wall clock that moved this much against the time that went by was set by somebody. */
 const CLOCK_JUMP_MS = 5000;
 
-/** Connections told to go in one turn of the loop, and the span their return is spread over. */
+/** Connections told to go in one turn of the loop, and when they should be back: not before the next process is. */
 const GOODBYE_SLICE = 200;
+const RECONNECT_LEAST_MS = 500;
 const RECONNECT_SPREAD_MS = 2000;
 
 export function createHub(options: HubOptions): Hub {
@@ -299,12 +300,12 @@ export function createHub(options: HubOptions): Hub {
       timer?.cancel();
       timer = null;
       let told = 0;
-      for (const connection of connections) {
+      // Counted once: who was told is gone from the set in the next turn.
+      const all = [...connections];
+      for (const connection of all) {
         // Spread over a span: all of them coming back at one moment would be the next outage.
-        connection.close(
-          "draining",
-          Math.round((told / Math.max(connections.size, 1)) * RECONNECT_SPREAD_MS),
-        );
+        const waitMs = RECONNECT_LEAST_MS + (told / all.length) * RECONNECT_SPREAD_MS;
+        connection.close("draining", Math.round(waitMs));
         told += 1;
         if (told % GOODBYE_SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
       }

@@ -13,6 +13,8 @@ export interface Readings {
   readonly connections: number;
   /** Runs in flight. */
   readonly runs: number;
+  /** Handlers that ignore that they were stopped, by type. */
+  readonly abandoned: ReadonlyMap<string, number>;
   readonly disk: DiskReading;
 }
 
@@ -57,7 +59,7 @@ export function createTelemetry({
     },
     start: () => own.start(),
     stop: () => own.stop(),
-    render: ({ connections, runs, disk }) =>
+    render: ({ connections, runs, abandoned, disk }) =>
       exposition([
         {
           name: "holdline_info",
@@ -67,6 +69,12 @@ export function createTelemetry({
         },
         ...jobs.families(),
         gauge("holdline_runs", "Runs in flight in this process.", runs),
+        {
+          name: "holdline_runs_abandoned",
+          help: "Runs whose handler ignores that it was stopped: their jobs have ended, their places are taken.",
+          type: "gauge",
+          samples: [...abandoned].map(([type, value]) => ({ labels: { type }, value })),
+        },
         ...writes.families(),
         ...diskFamilies(disk),
         gauge("holdline_connections", "Open sockets.", connections),

@@ -88,10 +88,10 @@ export function createSockets(options: SocketsOptions): Sockets {
   const doors = createLanes({ most: LIMITS.opening });
 
   /** Not now: with a wait of its own for everybody, or the crowd would come back as one. */
-  const turnAway = (connection: Connection): void => {
+  const turnAway = (connection: Connection, name: "overloaded" | "draining" = "overloaded"): void => {
     const { overloadedLeastMs, overloadedMostMs } = LIMITS;
     const waitMs = overloadedLeastMs + options.random() * (overloadedMostMs - overloadedLeastMs);
-    connection.close("overloaded", Math.round(waitMs));
+    connection.close(name, Math.round(waitMs));
   };
 
   /** The session this socket is for: a new one, or the one its token names. Seats the connection. */
@@ -174,7 +174,9 @@ export function createSockets(options: SocketsOptions): Sockets {
     } catch (error) {
       rates.countFailure(() => address, error);
       if (!(error instanceof Refusal)) logger.error({ error }, "a connection could not be opened");
-      connection.close((error instanceof Refusal ? CLOSE_NAMES[error.code] : null) ?? "internal");
+      const name = (error instanceof Refusal ? CLOSE_NAMES[error.code] : null) ?? "internal";
+      if (name === "draining" || name === "overloaded") turnAway(connection, name);
+      else connection.close(name);
     }
   };
 

@@ -299,6 +299,34 @@ describe("a cancel", () => {
     expect(works.running).toBe(0);
   });
 
+  test("that a handler ignores gives it up after the grace: named, its place taken until it returns", async () => {
+    const place = createPlace();
+    const gates = createGates();
+    const works = createWorks(place, [handlerOf(gates.work, { concurrency: 1 })]);
+    await works.start();
+    const [deaf, next] = (await submitted(place, 2)) as [JobId, JobId];
+    works.wake();
+    await settle();
+    await place.on.cancel(deaf, "requested", LIMITS.cancelGraceMs);
+    await place.clock.advance(LIMITS.cancelGraceMs - 1000);
+    expect([...works.abandoned]).toEqual([]);
+    await place.clock.advance(2000);
+    expect([...works.abandoned]).toEqual([["work", 1]]);
+    expect(works.running).toBe(1);
+    expect(await statuses(place, [deaf, next])).toEqual(["canceled", "queued"]);
+    const warnings = place.lines.filter(({ level }) => level === "warn");
+    expect(warnings).toMatchObject([{ fields: { job: deaf, type: "work" } }]);
+    gates.open(0);
+    await settle();
+    expect([...works.abandoned]).toEqual([]);
+    expect(await statuses(place, [deaf, next])).toEqual(["canceled", "running"]);
+    // Nobody waits at the end for a handler that is never coming back.
+    await place.on.cancel(next, "requested", LIMITS.cancelGraceMs);
+    await place.clock.advance(LIMITS.cancelGraceMs + 1000);
+    await works.stop(60_000);
+    expect(await statuses(place, [deaf, next])).toEqual(["canceled", "canceled"]);
+  });
+
   test("reaches a run that is only just being claimed", async () => {
     const place = createPlace();
     const gates = createGates();
@@ -377,7 +405,9 @@ describe("stopping", () => {
     expect(stopped).toBe(false);
     await place.clock.advance(1);
     expect(stopped).toBe(true);
-    expect(await statuses(place, [id])).toEqual(["running"]);
+    // It is handed back, so that the next process does not count a lost lease.
+    expect(await place.on.last(id)).toMatchObject({ kind: "job.retrying", data: { reason: "released" } });
+    expect(await place.on.job(id)).toMatchObject({ errors: 0, lostLeases: 0 });
   });
 
   test("keeps the leases and the time of what still finishes", async () => {
