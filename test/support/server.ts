@@ -28,6 +28,8 @@ const BASE_ENVIRONMENT = {
 export interface ServerOptions {
   /** `HOLDLINE_…` variables on top of port and data folder. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Text of `holdline.toml` in the folder where it is started. */
+  readonly file?: string;
   /** Another program than the product's own (a file under test/), with job types that a product would not have. */
   readonly program?: string;
   /** Put in front of the command, such as `["prlimit", "--nofile=64", "--"]`. */
@@ -177,6 +179,7 @@ const ENDING: ReadonlySet<string> = new Set(["SIGKILL", "SIGABRT", "SIGSEGV"]);
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), "holdline-test-"));
   const dataFolder = join(folder, "data");
+  if (options.file !== undefined) await Bun.write(join(folder, "holdline.toml"), options.file);
   const lines: string[] = [];
   let port = 0;
   let running: Running;
