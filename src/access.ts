@@ -69,7 +69,7 @@ export async function openTokens({ config, clock, ids, logger }: TokensOptions):
 export async function openAccess(options: AccessOptions): Promise<Access> {
   const { config, store, nodeId, clock, ids, logger } = options;
   const { sessionTokens, userTokens } = options.tokens;
-  const { resumeMs, sessionTokenMs, userSessions } = config;
+  const { resumeMs, sessionTokenMs, userSessions, roomsMax } = config;
   const sessions = createSessions({
     store,
     tokens: sessionTokens,
@@ -79,6 +79,7 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
     nodeId,
     resumeMs,
     userSessions,
+    roomsMax,
     tokenLifeMs: sessionTokenMs,
   });
   const revocations = createRevocations(store);

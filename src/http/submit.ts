@@ -11,7 +11,7 @@ import { submitSchema, type SubmitOptions } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { quotaHeaders } from "../protocol/quota.ts";
 import type { Principal } from "../sessions/gate.ts";
-import { isAllowed } from "../sessions/user-tokens.ts";
+import { isAllowed } from "../sessions/scope.ts";
 import { parseBody } from "./body.ts";
 import { fingerprint } from "./idempotency.ts";
 import type { Trace } from "./trace.ts";

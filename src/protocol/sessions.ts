@@ -3,6 +3,10 @@
 export const PRESENCES = ["online", "away", "busy", "offline"] as const;
 export type Presence = (typeof PRESENCES)[number];
 
+/** What a user may choose to be seen as. */
+export const CHOSEN_PRESENCES = ["online", "away", "busy"] as const;
+export type ChosenPresence = (typeof CHOSEN_PRESENCES)[number];
+
 /** A session as every route returns it. Times are RFC 3339 UTC with milliseconds. */
 export interface SessionObject {
   readonly id: string;

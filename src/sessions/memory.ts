@@ -1,5 +1,6 @@
 /** The reference driver of `SessionStore`: a map; nothing survives the process. */
 import type { SessionId } from "../lib/ids.ts";
+import { away, chosen, connected, entered, leftRoom, type Change } from "./changes.ts";
 import type { SessionRecord } from "./session.ts";
 import type { Revocation, SessionStore } from "./store.ts";
 
@@ -17,6 +18,14 @@ export function createMemorySessionStore(): SessionStore {
   const living = (id: SessionId): Row | null => {
     const row = rows.get(id);
     return row === undefined || row.endedAt !== null ? null : row;
+  };
+
+  const change = (id: SessionId, by: Change): SessionRecord | null => {
+    const row = living(id);
+    const next = row === null ? null : by(recordOf(row));
+    if (row === null || next === null) return null;
+    rows.set(id, { ...row, ...next });
+    return next;
   };
 
   return {
@@ -38,27 +47,14 @@ export function createMemorySessionStore(): SessionStore {
         .toSorted((a, b) => (a.id < b.id ? 1 : -1))
         .slice(0, limit)
         .map(recordOf),
-    connected: async ({ id, nodeId, at, binding }) => {
-      const row = living(id);
-      if (row === null) return null;
-      const next = {
-        ...row,
-        nodeId,
-        connectedAt: at,
-        lastSeenAt: at,
-        presence: "online" as const,
-        binding: binding ?? row.binding,
-        awayBy: null,
-        expiresBy: null,
-      };
-      rows.set(id, next);
-      return recordOf(next);
-    },
-    away: async ({ id, awayBy, expiresBy, at }) => {
-      const row = living(id);
-      if (row === null || row.connectedAt === null) return;
-      rows.set(id, { ...row, connectedAt: null, lastSeenAt: at, presence: "away", awayBy, expiresBy });
-    },
+    inRooms: async (after, limit) =>
+      [...rows.values()]
+        .filter((row) => row.endedAt === null && row.rooms.length > 0 && (after === null || row.id > after))
+        .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+        .slice(0, limit)
+        .map(recordOf),
+    connected: async (given) => change(given.id, connected(given)),
+    away: async (given) => change(given.id, away(given)),
     touch: async (touches) => {
       for (const { id, at, expiresBy } of touches) {
         const row = living(id);
@@ -66,10 +62,9 @@ export function createMemorySessionStore(): SessionStore {
         rows.set(id, { ...row, lastSeenAt: at, expiresBy: row.expiresBy === null ? null : expiresBy });
       }
     },
-    update: async (id, change) => {
-      const row = living(id);
-      if (row !== null) rows.set(id, { ...row, ...change });
-    },
+    choose: async (id, presence, at) => change(id, chosen(presence, at)),
+    enter: async (given) => change(given.id, entered(given)) ?? (living(given.id) === null ? null : "full"),
+    leave: async (id, room) => change(id, leftRoom(room)),
     end: async (id, at, forgetAt) => {
       const row = living(id);
       if (row === null) return false;
@@ -79,6 +74,7 @@ export function createMemorySessionStore(): SessionStore {
         forgetAt,
         connectedAt: null,
         presence: "offline",
+        presenceAt: at,
         expiresBy: null,
       });
       return true;
@@ -102,11 +98,11 @@ export function createMemorySessionStore(): SessionStore {
       revoked.set(key, { ...revocation, before, until: Math.max(known.until, revocation.until) });
     },
     revocations: async () => [...revoked.values()],
-    recover: async (nodeId, awayBy, expiresBy) => {
+    recover: async ({ nodeId, awayBy, expiresBy, at }) => {
       for (const row of rows.values()) {
         if (row.nodeId !== nodeId || row.endedAt !== null) continue;
-        const presence = row.connectedAt === null ? row.presence : ("away" as const);
-        rows.set(row.id, { ...row, connectedAt: null, presence, awayBy, expiresBy });
+        const seen = row.connectedAt === null ? {} : away({ id: row.id, awayBy, expiresBy, at })(row);
+        rows.set(row.id, { ...row, ...seen, lastSeenAt: row.lastSeenAt, awayBy, expiresBy });
       }
     },
   };

@@ -1,6 +1,6 @@
 /** What a session is, inside. Metadata only: its socket lives in the hub of one node. */
 import type { SessionId, UserId } from "../lib/ids.ts";
-import type { Presence, SessionObject } from "../protocol/sessions.ts";
+import type { ChosenPresence, Presence, SessionObject } from "../protocol/sessions.ts";
 
 /** The user token that a session was opened or last refreshed with. Times are wall time in ms. */
 export interface UserBinding {
@@ -25,7 +25,13 @@ export interface SessionRecord {
   /** When the present socket was opened; null without one. */
   readonly connectedAt: number | null;
   readonly lastSeenAt: number;
+  /** What its user chose while a socket is open, `away` without one, `offline` when it ended. */
   readonly presence: Presence;
+  /** Since when. */
+  readonly presenceAt: number;
+  /** Outlives its sockets: a reconnect does not make somebody who is busy available. */
+  readonly chosenPresence: ChosenPresence;
+  /** The rooms it is a member of, in the order in which it entered. */
   readonly rooms: readonly string[];
   /** null in open mode. */
   readonly binding: UserBinding | null;

@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../lib/clock.ts";
 import type { Ids, SessionId, UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import { Refusal } from "../protocol/error.ts";
-import type { TokenObject } from "../protocol/sessions.ts";
+import type { ChosenPresence, TokenObject } from "../protocol/sessions.ts";
 import { createAdmission } from "./admission.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
 import type { SessionStore, Touch } from "./store.ts";
@@ -23,6 +23,8 @@ export interface SessionsOptions {
   readonly resumeMs: number;
   /** Living sessions of one user; 0 = no limit. */
   readonly userSessions: number;
+  /** Rooms of one session. */
+  readonly roomsMax: number;
   /** Life of a session token: an ended session is remembered as long as one of its tokens could be shown. */
   readonly tokenLifeMs: number;
 }
@@ -45,10 +47,22 @@ export interface Sessions {
   listOf(userId: UserId): Promise<readonly SessionRecord[]>;
   /** Its socket closed. */
   left(id: SessionId): Promise<void>;
+  /** Becomes a member of the room. Rejects with `rate_limited` (roomsMax), `session_gone`. */
+  enterRoom(id: SessionId, room: string): Promise<void>;
+  /** Is a member no longer, if it was one. */
+  leaveRoom(id: SessionId, room: string): Promise<void>;
+  /** How its user wants to be seen while a socket is open. */
+  choosePresence(id: SessionId, presence: ChosenPresence): Promise<void>;
+  /** Every living session that is a member of a room, a page at a time. */
+  inRooms(): AsyncIterable<readonly SessionRecord[]>;
   used(id: SessionId): void;
   /** Logs it out; tells those who listen. Nothing happens when it is over already. */
   end(id: SessionId): Promise<void>;
   onEnded(listener: (id: SessionId) => void): void;
+  /** Called with a session as it was stored, in the order of the changes; not for mere uses. */
+  onChanged(listener: (session: SessionRecord) => void): void;
+  /** Called with sessions that nobody resumed in time. */
+  onExpired(listener: (ids: readonly SessionId[]) => void): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -57,17 +71,25 @@ export interface Sessions {
 const SWEEP_MS = 1000;
 const SWEEP_MOST = 500;
 const LISTED_MOST = 1000;
+const PAGE = 500;
 
 function gone(): Refusal {
   return new Refusal("session_gone", "The session is over.");
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, tokens, clock, ids, logger, nodeId, resumeMs } = options;
+  const { store, tokens, clock, ids, logger, nodeId, resumeMs, roomsMax } = options;
   const touches = new Map<SessionId, Touch>();
   const endedListeners: ((id: SessionId) => void)[] = [];
+  const changedListeners: ((session: SessionRecord) => void)[] = [];
+  const expiredListeners: ((ids: readonly SessionId[]) => void)[] = [];
   let timer: Timer | null = null;
   let sweeping: Promise<void> = Promise.resolve();
+
+  const changed = <Stored extends SessionRecord | null>(session: Stored): Stored => {
+    if (session !== null) for (const listener of changedListeners) listener(session);
+    return session;
+  };
 
   const used = (id: SessionId): void => {
     touches.set(id, { id, at: Math.round(clock.wallMs()), expiresBy: clock.steadyMs() + resumeMs });
@@ -98,7 +120,8 @@ export function createSessions(options: SessionsOptions): Sessions {
   const sweep = async (): Promise<void> => {
     try {
       await flush();
-      await store.sweep(clock.steadyMs(), clock.wallMs(), SWEEP_MOST);
+      const swept = await store.sweep(clock.steadyMs(), clock.wallMs(), SWEEP_MOST);
+      if (swept.length > 0) for (const listener of expiredListeners) listener(swept);
     } catch (error) {
       logger.warn({ error }, "sessions could not be swept");
     }
@@ -132,6 +155,8 @@ export function createSessions(options: SessionsOptions): Sessions {
         connectedAt: connected ? at : null,
         lastSeenAt: at,
         presence: connected ? "online" : "away",
+        presenceAt: at,
+        chosenPresence: "online",
         rooms: [],
         binding: user?.binding ?? null,
         awayBy: connected ? null : clock.steadyMs(),
@@ -148,7 +173,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     async connected(id, binding) {
       const session = await store.connected({ id, nodeId, at: Math.round(clock.wallMs()), binding });
       if (session === null) throw gone();
-      return session;
+      return changed(session);
     },
 
     async issueToken(session) {
@@ -162,7 +187,35 @@ export function createSessions(options: SessionsOptions): Sessions {
     async left(id) {
       touches.delete(id);
       const awayBy = clock.steadyMs();
-      await store.away({ id, awayBy, expiresBy: awayBy + resumeMs, at: Math.round(clock.wallMs()) });
+      const at = Math.round(clock.wallMs());
+      changed(await store.away({ id, awayBy, expiresBy: awayBy + resumeMs, at }));
+    },
+
+    async enterRoom(id, room) {
+      const session = await store.enter({ id, room, most: roomsMax });
+      if (session === null) throw gone();
+      if (session === "full") {
+        throw new Refusal("rate_limited", `At most ${roomsMax} rooms of one session (roomsMax); leave one first.`);
+      }
+      changed(session);
+    },
+
+    async leaveRoom(id, room) {
+      changed(await store.leave(id, room));
+    },
+
+    async choosePresence(id, presence) {
+      changed(await store.choose(id, presence, Math.round(clock.wallMs())));
+    },
+
+    async *inRooms() {
+      let after: SessionId | null = null;
+      for (;;) {
+        const page: readonly SessionRecord[] = await store.inRooms(after, PAGE);
+        yield page;
+        after = page.at(-1)?.id ?? null;
+        if (page.length < PAGE) return;
+      }
     },
 
     used,
@@ -174,13 +227,14 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (lived) for (const listener of endedListeners) listener(id);
     },
 
-    onEnded(listener) {
-      endedListeners.push(listener);
-    },
+    onEnded: (listener) => void endedListeners.push(listener),
+    onChanged: (listener) => void changedListeners.push(listener),
+    onExpired: (listener) => void expiredListeners.push(listener),
 
     async start() {
-      const steadyMs = clock.steadyMs();
-      await store.recover(nodeId, steadyMs, steadyMs + resumeMs);
+      const awayBy = clock.steadyMs();
+      const at = Math.round(clock.wallMs());
+      await store.recover({ nodeId, awayBy, expiresBy: awayBy + resumeMs, at });
       timer = clock.every(SWEEP_MS, () => {
         sweeping = sweep();
       });

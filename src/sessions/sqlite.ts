@@ -1,11 +1,12 @@
 /** The SQLite driver of `SessionStore`: one table; writes go through the database's one writer. */
-import { and, desc, eq, getTableColumns, isNotNull, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, gt, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
 import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { SessionId, UserId } from "../lib/ids.ts";
-import type { Presence } from "../protocol/sessions.ts";
+import type { ChosenPresence, Presence } from "../protocol/sessions.ts";
 import type { SqliteConnection } from "../sqlite/database.ts";
 import type { Participant, Writer } from "../sqlite/writer.ts";
-import type { UserBinding } from "./session.ts";
+import { away, chosen, connected, entered, leftRoom, type Change } from "./changes.ts";
+import type { SessionRecord, UserBinding } from "./session.ts";
 import type { Revocation, SessionStore } from "./store.ts";
 
 /** Name of this room's commands at the writer. */
@@ -25,6 +26,8 @@ export const sessions = sqliteTable("sessions", {
   expiresBy: real("expires_by"),
   endedAt: integer("ended_at"),
   forgetAt: integer("forget_at"),
+  presenceAt: integer("presence_at").notNull(),
+  chosenPresence: text("chosen_presence").$type<ChosenPresence>().notNull(),
 });
 
 export const revocations = sqliteTable(
@@ -42,7 +45,7 @@ const { forgetAt: _forgetAt, ...recordColumns } = getTableColumns(sessions);
 
 type Writes = Pick<
   SessionStore,
-  "create" | "connected" | "away" | "touch" | "update" | "end" | "sweep" | "recover" | "revoke"
+  "create" | "connected" | "away" | "touch" | "choose" | "enter" | "leave" | "end" | "sweep" | "recover" | "revoke"
 >;
 type Executors = {
   readonly [Name in keyof Writes]: (...given: Parameters<Writes[Name]>) => Awaited<ReturnType<Writes[Name]>>;
@@ -65,42 +68,35 @@ function createExecutors({ orm }: SqliteConnection): Executors {
     })
     .where(living(sql`${p("id")}`))
     .prepare();
+  const livingOne = orm
+    .select(recordColumns)
+    .from(sessions)
+    .where(living(sql`${p("id")}`))
+    .prepare();
+  const change = (id: SessionId, by: Change): SessionRecord | null => {
+    const session = livingOne.get({ id });
+    const next = session === undefined ? null : by(session);
+    if (next === null || next === session) return next;
+    const { id: _id, ...columns } = next;
+    orm.update(sessions).set(columns).where(eq(sessions.id, id)).run();
+    return next;
+  };
   return {
     create(session) {
       orm.insert(sessions).values(session).run();
     },
-    connected: ({ id, nodeId, at, binding }) =>
-      orm
-        .update(sessions)
-        .set({
-          nodeId,
-          connectedAt: at,
-          lastSeenAt: at,
-          presence: "online",
-          awayBy: null,
-          expiresBy: null,
-          ...(binding === null ? {} : { binding }),
-        })
-        .where(living(id))
-        .returning(recordColumns)
-        .get() ?? null,
-    away({ id, awayBy, expiresBy, at }) {
-      orm
-        .update(sessions)
-        .set({ connectedAt: null, lastSeenAt: at, presence: "away", awayBy, expiresBy })
-        .where(and(living(id), isNotNull(sessions.connectedAt)))
-        .run();
-    },
+    connected: (given) => change(given.id, connected(given)),
+    away: (given) => change(given.id, away(given)),
+    choose: (id, presence, at) => change(id, chosen(presence, at)),
+    enter: (given) => change(given.id, entered(given)) ?? (livingOne.get({ id: given.id }) ? "full" : null),
+    leave: (id, room) => change(id, leftRoom(room)),
     touch(touches) {
       for (const { id, at, expiresBy } of touches) touchOne.run({ id, at, expiresBy });
-    },
-    update(id, change) {
-      if (Object.keys(change).length > 0) orm.update(sessions).set(change).where(living(id)).run();
     },
     end: (id, at, forgetAt) =>
       orm
         .update(sessions)
-        .set({ endedAt: at, forgetAt, connectedAt: null, presence: "offline", expiresBy: null })
+        .set({ endedAt: at, forgetAt, connectedAt: null, presence: "offline", presenceAt: at, expiresBy: null })
         .where(living(id))
         .returning({ id: sessions.id })
         .get() !== undefined,
@@ -128,10 +124,11 @@ function createExecutors({ orm }: SqliteConnection): Executors {
         })
         .run();
     },
-    recover(nodeId, awayBy, expiresBy) {
+    recover({ nodeId, awayBy, expiresBy, at }) {
       orm
         .update(sessions)
         .set({
+          presenceAt: sql`CASE WHEN ${sessions.connectedAt} IS NULL OR ${sessions.presence} = 'away' THEN ${sessions.presenceAt} ELSE ${at} END`,
           presence: sql`CASE WHEN ${sessions.connectedAt} IS NULL THEN ${sessions.presence} ELSE 'away' END`,
           connectedAt: null,
           awayBy,
@@ -171,7 +168,9 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
     connected: send("connected"),
     away: send("away"),
     touch: send("touch"),
-    update: send("update"),
+    choose: send("choose"),
+    enter: send("enter"),
+    leave: send("leave"),
     end: send("end"),
     sweep: send("sweep"),
     recover: send("recover"),
@@ -190,6 +189,20 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
           ),
         )
         .orderBy(desc(sessions.id))
+        .limit(limit)
+        .all(),
+    inRooms: async (after, limit) =>
+      orm
+        .select(recordColumns)
+        .from(sessions)
+        .where(
+          and(
+            isNull(sessions.endedAt),
+            sql`${sessions.rooms} <> '[]'`,
+            after === null ? undefined : gt(sessions.id, after),
+          ),
+        )
+        .orderBy(asc(sessions.id))
         .limit(limit)
         .all(),
     listOf: async (userId, limit) =>

@@ -6,10 +6,12 @@
  *   created survives a restart of the server.
  * - A session that ended stays known as ended until `forgetAt`, so that its tokens are told apart from unknown ones;
  *   an ended session never comes back.
+ * - Calls take effect, and resolve, in the order in which one process made them. Those that change one session give it
+ *   as it was right afterwards, so that whoever applies the answers in their order knows what the store knows.
  * - Only `touch` may be lost in a crash.
  */
 import type { SessionId, UserId } from "../lib/ids.ts";
-import type { Presence } from "../protocol/sessions.ts";
+import type { ChosenPresence } from "../protocol/sessions.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
 
 export interface Connected {
@@ -36,6 +38,21 @@ export interface Touch {
   readonly expiresBy: number;
 }
 
+export interface Entering {
+  readonly id: SessionId;
+  readonly room: string;
+  /** Rooms it may be in. */
+  readonly most: number;
+}
+
+/** At start. */
+export interface Recovery {
+  readonly nodeId: string;
+  readonly awayBy: number;
+  readonly expiresBy: number;
+  readonly at: number;
+}
+
 export interface Revocation {
   /** `user`: everything of the user issued up to `before`; `token`: one user token by its id. */
   readonly kind: "user" | "token";
@@ -60,16 +77,23 @@ export interface SessionStore {
   listOf(userId: UserId, limit: number): Promise<readonly SessionRecord[]>;
   /** Living sessions, newest first. */
   page(query: SessionQuery): Promise<readonly SessionRecord[]>;
-  /** A socket was opened: online on this node. null when the session is unknown or ended. */
+  /** Living sessions that are members of a room, those after `after` in the order of their ids. */
+  inRooms(after: SessionId | null, limit: number): Promise<readonly SessionRecord[]>;
+  /**
+   * A socket was opened on this node. Rooms that the user token it is bound to does not allow are left.
+   * null when the session is unknown or ended.
+   */
   connected(connected: Connected): Promise<SessionRecord | null>;
-  /** Its last socket closed. Nothing happens when it is unknown, ended, or held by another connection meanwhile. */
-  away(away: Away): Promise<void>;
+  /** Its last socket closed. null, and nothing happens, when it is unknown, ended, or has none. */
+  away(away: Away): Promise<SessionRecord | null>;
   /** Uses since the last call, in one write. */
   touch(touches: readonly Touch[]): Promise<void>;
-  update(
-    id: SessionId,
-    change: { readonly presence?: Presence; readonly rooms?: readonly string[] },
-  ): Promise<void>;
+  /** How its user wants to be seen. null when it is unknown or ended. */
+  choose(id: SessionId, presence: ChosenPresence, at: number): Promise<SessionRecord | null>;
+  /** Becomes a member; one that is already stays one. "full": in `most` rooms; null: unknown or ended. */
+  enter(entering: Entering): Promise<SessionRecord | "full" | null>;
+  /** Is a member no longer. null when it was none, is unknown or ended. */
+  leave(id: SessionId, room: string): Promise<SessionRecord | null>;
   /** Logs it out; true when it lived until now. */
   end(id: SessionId, at: number, forgetAt: number): Promise<boolean>;
   /** Removes at most `limit` sessions that expired, ended ones and revocations that may be forgotten. */
@@ -79,5 +103,5 @@ export interface SessionStore {
   /** All that are still kept. */
   revocations(): Promise<readonly Revocation[]>;
   /** At start: this node's sockets of before are gone, and time while it was down does not count. */
-  recover(nodeId: string, awayBy: number, expiresBy: number): Promise<void>;
+  recover(recovery: Recovery): Promise<void>;
 }

@@ -2,10 +2,12 @@
 import first from "../../migrations/sqlite/0001_jobs_and_sessions.sql" with { type: "text" };
 import second from "../../migrations/sqlite/0002_clock.sql" with { type: "text" };
 import putOff from "../../migrations/sqlite/0003_put_off.sql" with { type: "text" };
+import rooms from "../../migrations/sqlite/0004_rooms.sql" with { type: "text" };
 import { orderMigrations } from "./migrate.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
   "0001_jobs_and_sessions.sql": first,
   "0002_clock.sql": second,
   "0003_put_off.sql": putOff,
+  "0004_rooms.sql": rooms,
 });

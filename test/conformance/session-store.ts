@@ -32,6 +32,8 @@ function record(options: Partial<SessionRecord> = {}): SessionRecord {
     connectedAt: WALL_MS,
     lastSeenAt: WALL_MS,
     presence: "online",
+    presenceAt: WALL_MS,
+    chosenPresence: "online",
     rooms: [],
     binding: null,
     awayBy: null,
@@ -55,6 +57,7 @@ function bindingOf(tokenId: string): UserBinding {
 const AWAY = {
   connectedAt: null,
   presence: "away",
+  presenceAt: WALL_MS + 7,
   awayBy: STEADY_MS,
   expiresBy: STEADY_MS + 1000,
 } as const;
@@ -114,6 +117,7 @@ function life(check: Check): void {
       connectedAt: at,
       lastSeenAt: at,
       presence: "online" as const,
+      presenceAt: at,
       awayBy: null,
       expiresBy: null,
     };
@@ -128,32 +132,100 @@ function life(check: Check): void {
   check("its last socket gone, it is away until it expires", async (store) => {
     const session = await created(store, { rooms: ["lobby"] });
     const given = { id: session.id, awayBy: STEADY_MS, expiresBy: STEADY_MS + 1000, at: WALL_MS + 7 };
-    await store.away(given);
     const away = { ...session, ...AWAY, lastSeenAt: WALL_MS + 7 };
+    expect(await store.away(given)).toEqual(away);
     expect(await store.find(session.id)).toEqual(away);
     // Told again, it stays away since when it was.
-    await store.away({ ...given, awayBy: STEADY_MS + 5, expiresBy: STEADY_MS + 5000 });
+    expect(await store.away({ ...given, awayBy: STEADY_MS + 5, expiresBy: STEADY_MS + 5000 })).toBeNull();
     expect(await store.find(session.id)).toEqual(away);
   });
 
-  check("presence and rooms change each on its own", async (store) => {
+  check("what its user chose is seen while there is a socket, and again with the next one", async (store) => {
     const session = await created(store);
-    await store.update(session.id, { presence: "busy" });
-    expect(await store.find(session.id)).toEqual({ ...session, presence: "busy" });
-    await store.update(session.id, { rooms: ["a", "b"] });
-    expect(await store.find(session.id)).toEqual({ ...session, presence: "busy", rooms: ["a", "b"] });
-    await store.update(session.id, {});
-    expect(await store.find(session.id)).toEqual({ ...session, presence: "busy", rooms: ["a", "b"] });
+    const busy = { ...session, presence: "busy", presenceAt: WALL_MS + 1, chosenPresence: "busy" } as const;
+    expect(await store.choose(session.id, "busy", WALL_MS + 1)).toEqual(busy);
+    // Chosen again, it is so since the first time.
+    expect(await store.choose(session.id, "busy", WALL_MS + 2)).toEqual(busy);
+    expect(await store.find(session.id)).toEqual(busy);
+    const at = WALL_MS + 7;
+    const away = await store.away({ id: session.id, awayBy: STEADY_MS, expiresBy: STEADY_MS + 1000, at });
+    expect(away).toEqual({ ...busy, ...AWAY, lastSeenAt: at });
+    const back = await store.connected({ id: session.id, nodeId: NODE, at: at + 1, binding: null });
+    expect(back).toMatchObject({ presence: "busy", presenceAt: at + 1 });
+  });
+
+  check("what is chosen without a socket is seen when there is one", async (store) => {
+    const session = await created(store, AWAY);
+    expect(await store.choose(session.id, "busy", WALL_MS + 9)).toEqual({
+      ...session,
+      chosenPresence: "busy",
+    });
+    const back = await store.connected({ id: session.id, nodeId: NODE, at: WALL_MS + 10, binding: null });
+    expect(back).toMatchObject({ presence: "busy", presenceAt: WALL_MS + 10 });
   });
 
   check("what does not exist cannot be changed", async (store) => {
     const id = nextId();
     expect(await store.connected({ id, nodeId: NODE, at: WALL_MS, binding: null })).toBeNull();
-    await store.away({ id, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS });
+    expect(await store.away({ id, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS })).toBeNull();
     await store.touch([{ id, at: WALL_MS, expiresBy: STEADY_MS }]);
-    await store.update(id, { presence: "busy" });
+    expect(await store.choose(id, "busy", WALL_MS)).toBeNull();
+    expect(await store.enter({ id, room: "lobby", most: 5 })).toBeNull();
+    expect(await store.leave(id, "lobby")).toBeNull();
     expect(await store.end(id, WALL_MS, WALL_MS + 1)).toBe(false);
     expect(await store.find(id)).toBeNull();
+  });
+}
+
+function rooms(check: Check): void {
+  check("a session enters rooms, each once, and leaves them", async (store) => {
+    const session = await created(store);
+    const enter = (room: string) => store.enter({ id: session.id, room, most: 3 });
+    expect(await enter("a")).toEqual({ ...session, rooms: ["a"] });
+    expect(await enter("b")).toEqual({ ...session, rooms: ["a", "b"] });
+    expect(await enter("a")).toEqual({ ...session, rooms: ["a", "b"] });
+    expect(await store.leave(session.id, "a")).toEqual({ ...session, rooms: ["b"] });
+    expect(await store.leave(session.id, "a")).toBeNull();
+    expect(await store.find(session.id)).toEqual({ ...session, rooms: ["b"] });
+  });
+
+  check("it is in as many as it may, however many enter at once", async (store) => {
+    const session = await created(store);
+    const asked = ["a", "b", "c", "d"].map((room) => store.enter({ id: session.id, room, most: 2 }));
+    const answers = await Promise.all(asked);
+    expect(answers.map((answer) => (answer === "full" ? answer : answer?.rooms.length))).toEqual([
+      1,
+      2,
+      "full",
+      "full",
+    ]);
+    expect(await store.enter({ id: session.id, room: "b", most: 2 })).toMatchObject({ rooms: ["a", "b"] });
+    expect((await store.find(session.id))?.rooms).toEqual(["a", "b"]);
+  });
+
+  check("rooms that a fresh user token does not allow are left with it, and only then", async (store) => {
+    const session = await created(store, { binding: bindingOf("wide"), rooms: ["team/1", "lobby", "x"] });
+    const given = { id: session.id, nodeId: NODE, at: WALL_MS };
+    expect(await store.connected({ ...given, binding: null })).toMatchObject({ rooms: session.rooms });
+    const narrow = { ...bindingOf("narrow"), rooms: ["team/*", "x"] };
+    expect(await store.connected({ ...given, binding: narrow })).toMatchObject({ rooms: ["team/1", "x"] });
+    expect((await store.find(session.id))?.rooms).toEqual(["team/1", "x"]);
+    const none = { ...bindingOf("none"), rooms: [] };
+    expect(await store.connected({ ...given, binding: none })).toMatchObject({ rooms: [] });
+  });
+
+  check("living members are listed in pages, in the order of their ids", async (store) => {
+    const first = await created(store, { rooms: ["a"] });
+    await created(store);
+    const second = await created(store, { ...AWAY, rooms: ["b"] });
+    const ended = await created(store, { rooms: ["a"] });
+    const third = await created(store, { rooms: ["a"], userId: "user-2" as UserId });
+    await store.end(ended.id, WALL_MS, WALL_MS + 1);
+    expect(await store.inRooms(null, 10)).toEqual([first, second, third]);
+    expect(await store.inRooms(null, 2)).toEqual([first, second]);
+    expect(await store.inRooms(second.id, 2)).toEqual([third]);
+    await store.leave(third.id, "a");
+    expect(await store.inRooms(second.id, 2)).toEqual([]);
   });
 }
 
@@ -195,6 +267,7 @@ function ending(check: Check): void {
       endedAt: WALL_MS + 1,
       connectedAt: null,
       presence: "offline" as const,
+      presenceAt: WALL_MS + 1,
       expiresBy: null,
     };
     expect(await store.find(session.id)).toEqual(ended);
@@ -209,8 +282,10 @@ function ending(check: Check): void {
     expect(await store.connected({ id, nodeId: NODE, at: WALL_MS, binding: null })).toBeNull();
     await store.away({ id, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS });
     await store.touch([{ id, at: WALL_MS + 1, expiresBy: STEADY_MS }]);
-    await store.update(id, { presence: "online", rooms: ["x"] });
-    await store.recover(NODE, STEADY_MS, STEADY_MS);
+    expect(await store.choose(id, "busy", WALL_MS + 1)).toBeNull();
+    expect(await store.enter({ id, room: "x", most: 5 })).toBeNull();
+    expect(await store.leave(id, "x")).toBeNull();
+    await store.recover({ nodeId: NODE, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS + 2 });
     expect(await store.find(id)).toEqual(ended);
   });
 
@@ -246,15 +321,17 @@ function restart(check: Check): void {
   check(
     "a restart leaves this node's sessions without sockets, and gives each its full time",
     async (store) => {
-      const online = await created(store, { presence: "busy" });
+      const online = await created(store, { presence: "busy", chosenPresence: "busy", rooms: ["lobby"] });
       const away = await created(store, AWAY);
       const elsewhere = await created(store, { nodeId: "node-2" });
       const [awayBy, expiresBy] = [STEADY_MS + 60_000, STEADY_MS + 90_000];
-      await store.recover(NODE, awayBy, expiresBy);
+      const at = WALL_MS + 3;
+      await store.recover({ nodeId: NODE, awayBy, expiresBy, at });
       expect(await store.find(online.id)).toEqual({
         ...online,
         connectedAt: null,
         presence: "away",
+        presenceAt: at,
         awayBy,
         expiresBy,
       });
@@ -312,6 +389,6 @@ export function describeSessionStore(name: string, open: () => Promise<OpenedSes
     });
   };
   describe(name, () => {
-    for (const topic of [life, use, ending, restart, revoking]) topic(check);
+    for (const topic of [life, rooms, use, ending, restart, revoking]) topic(check);
   });
 }

@@ -151,7 +151,7 @@ const NODES = ["node-1", "node-2"];
 
 /** A restart leaves every session without a socket, and then all of them expire. */
 async function emptySessions(sessions: SessionStore): Promise<void> {
-  for (const node of NODES) await sessions.recover(node, 0, 0);
+  for (const node of NODES) await sessions.recover({ nodeId: node, awayBy: 0, expiresBy: 0, at: 0 });
   await sessions.sweep(LATE_MS, LATE_MS, 10_000);
 }
 

@@ -18,6 +18,8 @@ function sessionOf(userId: UserId, expiresBy: number | null): SessionRecord {
     connectedAt: null,
     lastSeenAt: 0,
     presence: "online",
+    presenceAt: 0,
+    chosenPresence: "online",
     rooms: [],
     binding: null,
     awayBy: null,

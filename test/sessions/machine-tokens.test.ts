@@ -13,7 +13,7 @@ import {
 } from "../../src/sessions/machine-tokens.ts";
 import { createMemoryMachineTokenStore } from "../../src/sessions/machine-tokens-memory.ts";
 import { hashToken } from "../../src/sessions/tokens.ts";
-import { isAllowed } from "../../src/sessions/user-tokens.ts";
+import { isAllowed } from "../../src/sessions/scope.ts";
 import { failureOf } from "../conformance/failure.ts";
 import { createManualClock } from "../telemetry/manual-clock.ts";
 

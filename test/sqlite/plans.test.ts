@@ -48,7 +48,28 @@ async function useEverything(): Promise<void> {
   const id = "session" as SessionId;
   await sessions.away({ id, awayBy: 1, expiresBy: 1, at: 1 });
   await sessions.touch([{ id, at: 1, expiresBy: 1 }]);
-  await sessions.update(id, { presence: "busy" });
+  await sessions.create({
+    id,
+    userId: USER,
+    nodeId: "node",
+    createdAt: 1,
+    connectedAt: 1,
+    lastSeenAt: 1,
+    presence: "online",
+    presenceAt: 1,
+    chosenPresence: "online",
+    rooms: [],
+    binding: null,
+    awayBy: null,
+    expiresBy: null,
+    endedAt: null,
+  });
+  await sessions.choose(id, "busy", 1);
+  await sessions.enter({ id, room: "room", most: 1 });
+  await sessions.inRooms(null, 1);
+  await sessions.inRooms(id, 1);
+  await sessions.leave(id, "room");
+  await sessions.recover({ nodeId: "node", awayBy: 1, expiresBy: 1, at: 1 });
   await sessions.connected({ id, nodeId: "node", at: 1, binding: null });
   await sessions.end(id, 1, 1);
   await sessions.sweep(1, 1, 1);
@@ -118,6 +139,7 @@ describe("the index of", () => {
     ["old keys", "idempotency_keys_age", [`"created_at" < ?`]],
     ["sessions that expired", "sessions_expiry", [`"expires_by" <= ?`, "select"]],
     ["ended sessions", "sessions_forget", [`"forget_at" <= ?`, "select"]],
+    ["members of rooms", "sessions_in_rooms", [`<> '[]'`]],
     ["a user's sessions", "sessions_user", [`"sessions"."user_id" = ?`, "order by"]],
   ];
   test.each(hot)("%s is %s", (_what, index, pieces) => {

@@ -92,6 +92,8 @@ describe("a storage that is opened again", () => {
       connectedAt: null,
       lastSeenAt: 2,
       presence: "away",
+      presenceAt: 2,
+      chosenPresence: "busy",
       rooms: ["lobby"],
       binding: null,
       awayBy: 3.5,

@@ -1,0 +1,62 @@
+/** What may become of a living session, as pure functions: every driver of `SessionStore` stores what these say. */
+import type { ChosenPresence } from "../protocol/sessions.ts";
+import type { SessionRecord } from "./session.ts";
+import type { Away, Connected, Entering } from "./store.ts";
+import { isAllowed } from "./scope.ts";
+
+/** The session as it becomes; null: nothing is to be changed. */
+export type Change = (session: SessionRecord) => SessionRecord | null;
+
+/** Dates a presence only when it really becomes another one. */
+function seenAs(session: SessionRecord, presence: SessionRecord["presence"], at: number): SessionRecord {
+  return session.presence === presence ? session : { ...session, presence, presenceAt: at };
+}
+
+/** A socket was opened. A fresh user token ends the memberships that it does not allow. */
+export function connected({ nodeId, at, binding }: Connected): Change {
+  return (session) => {
+    const bound = binding ?? session.binding;
+    return {
+      ...seenAs(session, session.chosenPresence, at),
+      nodeId,
+      connectedAt: at,
+      lastSeenAt: at,
+      binding: bound,
+      rooms: session.rooms.filter((room) => isAllowed(bound?.rooms ?? null, room)),
+      awayBy: null,
+      expiresBy: null,
+    };
+  };
+}
+
+/** Its last socket closed; null when it had none. */
+export function away({ awayBy, expiresBy, at }: Away): Change {
+  return (session) =>
+    session.connectedAt === null
+      ? null
+      : { ...seenAs(session, "away", at), connectedAt: null, lastSeenAt: at, awayBy, expiresBy };
+}
+
+/** Its user wants to be seen like this, now or as soon as there is a socket. */
+export function chosen(presence: ChosenPresence, at: number): Change {
+  return (session) => ({
+    ...(session.connectedAt === null ? session : seenAs(session, presence, at)),
+    chosenPresence: presence,
+  });
+}
+
+/** It enters a room; the same session when it is in it, null when it is in as many as it may. */
+export function entered({ room, most }: Entering): Change {
+  return (session) => {
+    if (session.rooms.includes(room)) return session;
+    return session.rooms.length >= most ? null : { ...session, rooms: [...session.rooms, room] };
+  };
+}
+
+/** It leaves a room; null when it was not in it. */
+export function leftRoom(room: string): Change {
+  return (session) =>
+    session.rooms.includes(room)
+      ? { ...session, rooms: session.rooms.filter((other) => other !== room) }
+      : null;
+}
