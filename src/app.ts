@@ -82,7 +82,9 @@ async function shutDown(base: Base, parts: Parts, server: Server<SocketData> | n
   // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
   await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
   await server?.stop(true);
+  parts.rooms.stop();
   await parts.access.sessions.stop();
+  await parts.backplane.stop();
   await parts.builtin.stop();
   parts.handlerFiles?.stop();
   parts.telemetry.stop();
@@ -131,7 +133,16 @@ async function startWithRoom(base: Base, part: { start(): Promise<void> }, over:
 async function begin(base: Base, parts: Parts): Promise<Running> {
   await parts.handlerFiles?.start();
   const over = new AbortController();
-  await startWithRoom(base, parts.access.sessions, over.signal);
+  await parts.backplane.start();
+  const { sessions } = parts.access;
+  // Members are read when every session is what it is after a restart.
+  const members = {
+    async start(): Promise<void> {
+      await sessions.start();
+      await parts.rooms.start();
+    },
+  };
+  await startWithRoom(base, members, over.signal);
   await startWithRoom(base, parts.scheduler, over.signal);
   parts.hub.start();
   parts.orphans.start();

@@ -42,7 +42,7 @@ function publishedLimits(config: Config): PublishedLimits {
 /** What `/v1/admin` reaches into. */
 function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServices {
   const { clock, logger, askDrain } = base;
-  const { nodeId, storage, access, hub, scheduler } = parts;
+  const { nodeId, storage, access, hub, neighbours, scheduler } = parts;
   const startedAt = new Date(clock.wallMs()).toISOString();
   return {
     operator: createOperator({
@@ -53,7 +53,7 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
       clock,
     }),
     nodes: () => [{ id: nodeId, startedAt, connections: hub.size, running: scheduler.running }],
-    push: (audience, frame) => hub.push(audience, frame),
+    push: (audience, frame) => neighbours.push(audience, frame),
     drain() {
       logger.info({}, "an operator asked the server to drain");
       askDrain();
@@ -64,13 +64,14 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
 /** The edge of the sockets: what a client may ask for over one, and at which rate. */
 function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boolean): Sockets {
   const { config, clock, logger } = base;
-  const { nodeId, storage, access, hub } = parts;
+  const { nodeId, storage, access, hub, rooms } = parts;
   const { sessions, gate } = access;
   const store = storage.jobs;
-  const refresh = createRefresh({ gate, sessions, hub });
-  const requests = createRequests({ ...config, hub, store, clock, logger, refresh });
+  const refresh = createRefresh({ gate, sessions, hub, rooms });
+  const requests = createRequests({ ...config, hub, rooms, store, clock, logger, refresh });
   return createSockets({
     hub,
+    rooms,
     requests,
     sessions,
     gate,
@@ -89,7 +90,7 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
 /** Listens; requests are answered from here on. Throws when the address is taken. */
 export function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
   const { config, clock, logger, ids } = base;
-  const { telemetry, storage, access, feed, hub, registry, scheduler } = parts;
+  const { telemetry, storage, access, feed, hub, rooms, registry, scheduler } = parts;
   const store = storage.jobs;
   const { sessions, gate } = access;
   const limits = publishedLimits(config);
@@ -118,6 +119,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
   const services = {
     store,
     feed,
+    rooms,
     sessions,
     gate,
     rates,

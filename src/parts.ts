@@ -2,6 +2,8 @@
 import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
 import type { Config } from "./config.ts";
+import type { Backplane } from "./backplane/backplane.ts";
+import { createLocalNetwork } from "./backplane/local.ts";
 import { countedHub, countedStorage } from "./counted.ts";
 import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
 import { createConfiguredHandlers } from "./handlers/configured.ts";
@@ -12,6 +14,8 @@ import { createRegistry, type Registry } from "./handlers/registry.ts";
 import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
+import { createNeighbours, type Neighbours } from "./hub/neighbours.ts";
+import { createRooms, type Rooms } from "./hub/rooms/rooms.ts";
 import { createFeed, type Feed } from "./jobs/feed.ts";
 import { createOrphans, type Orphans } from "./jobs/orphans.ts";
 import { createRetention, type Retention } from "./jobs/retention.ts";
@@ -65,8 +69,11 @@ export interface Parts {
   readonly telemetry: Telemetry;
   readonly storage: Storage;
   readonly access: Access;
+  readonly backplane: Backplane;
   readonly feed: Feed;
   readonly hub: Hub;
+  readonly rooms: Rooms;
+  readonly neighbours: Neighbours;
   readonly registry: Registry;
   /** null without a folder of handlers. */
   readonly handlerFiles: HandlerFiles | null;
@@ -88,8 +95,11 @@ export async function wire(base: Base): Promise<Parts> {
   const tokens = await base.openTokens(base);
   const access = await openAccess({ ...base, tokens, store: storage.sessions, machineTokens, nodeId });
   const { sessions } = access;
+  const backplane = createLocalNetwork().join(logger);
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
+  const rooms = createRooms({ ...config, hub, sessions, backplane, clock, ids });
+  const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, rooms, logger });
   const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
   const configured = createConfiguredHandlers(config.types, config);
   const registry = createRegistry([...builtin.handlers, ...configured, ...base.handlers]);
@@ -114,6 +124,7 @@ export async function wire(base: Base): Promise<Parts> {
     hub.committed(changes);
     feed.committed(changes);
     scheduler.committed(changes);
+    neighbours.committed(changes);
   });
   sessions.onEnded((id) => {
     telemetry.sessionLoggedOut();
@@ -124,7 +135,8 @@ export async function wire(base: Base): Promise<Parts> {
   });
   const loopWatch = createLoopWatch({ clock, logger, takeRunTypes: () => scheduler.takeRunTypes() });
   const work = { registry, handlerFiles, scheduler, orphans, retention, builtin, loopWatch };
-  return { nodeId, telemetry, storage, access, feed, hub, ...work };
+  const delivery = { backplane, feed, hub, rooms, neighbours };
+  return { nodeId, telemetry, storage, access, ...delivery, ...work };
 }
 
 /** Handlers in TypeScript files, where a folder of them is configured. */

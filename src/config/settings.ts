@@ -193,6 +193,11 @@ const sockets = {
     preset: LIMITS.rooms,
     description: "Rooms of one session.",
   }),
+  presenceGraceMs: duration({
+    least: 0,
+    preset: LIMITS.presenceGraceMs,
+    description: "How long a member of a room may be without a socket before it is seen as away.",
+  }),
   attachmentsMax: integer({
     least: 1,
     most: COUNT_MOST,
@@ -249,6 +254,12 @@ const limits = {
     most: COUNT_MOST,
     preset: LIMITS.ratePerMinute,
     description: "Requests of one user (of one address where there is none) a minute; 0 = no limit.",
+  }),
+  tokenRatePerMinute: integer({
+    least: 0,
+    most: COUNT_MOST,
+    preset: LIMITS.tokenRatePerMinute,
+    description: "Requests with one admin or publish token a minute; 0 = no limit.",
   }),
   concurrency: integer({
     least: 1,

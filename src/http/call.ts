@@ -1,13 +1,15 @@
 /** What every route knows of the call it answers, and what all of them need to answer it. */
 import type { Context } from "hono";
 import type { Registry } from "../handlers/registry.ts";
-import type { Hub } from "../hub/hub.ts";
+import type { Audience } from "../backplane/backplane.ts";
+import type { Rooms } from "../hub/rooms/rooms.ts";
 import type { Feed } from "../jobs/feed.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { NodeObject } from "../protocol/admin.ts";
+import type { MessageFrame } from "../protocol/frames.ts";
 import { Refusal } from "../protocol/error.ts";
 import type { PublishedLimits } from "../protocol/sessions.ts";
 import type { Gate, Principal, Visitor } from "../sessions/gate.ts";
@@ -23,8 +25,8 @@ import type { Trace } from "./trace.ts";
 export interface AdminServices {
   readonly operator: Operator;
   readonly nodes: () => readonly NodeObject[];
-  /** Hands a frame to the open sockets of the audience; how many took it. */
-  readonly push: Hub["push"];
+  /** Hands a frame to the open sockets of the audience, on other nodes too; how many of this node took it. */
+  readonly push: (audience: Audience, frame: MessageFrame) => number;
   /** Begins to shut down, as on SIGTERM. */
   readonly drain: () => void;
 }
@@ -32,6 +34,7 @@ export interface AdminServices {
 export interface HttpServices {
   readonly store: JobStore;
   readonly feed: Feed;
+  readonly rooms: Rooms;
   readonly sessions: Sessions;
   readonly gate: Gate;
   readonly rates: Rates;
@@ -57,8 +60,8 @@ export interface CallEnv {
     trace: Trace;
     url: URL;
     origin: string | null;
-    /** Set when the call was counted; infinite until then. */
-    left: Left;
+    /** Set when the call was counted. */
+    left: Left | null;
   };
 }
 
@@ -96,13 +99,23 @@ export async function authenticate(services: HttpServices, call: Call): Promise<
   return principal;
 }
 
-/** The machine that calls. Rejects with the 401 or 403 that fits; bad ones are counted by address. */
-export function authenticateMachine(
+/** Workers are as many as they are behind one token, and their rate is the rate of the work. */
+const UNCOUNTED: ReadonlySet<MachineKind> = new Set(["worker"]);
+
+/** The machine that calls. Rejects with the 401 or 403 that fits; bad ones are counted by address, others by their token. */
+export async function authenticateMachine(
   services: HttpServices,
   call: Call,
   kind: MachineKind,
 ): Promise<MachineToken> {
-  return judged(services, call, (visitor) => services.gate.machine(visitor, kind));
+  const token = await judged(services, call, (visitor) => services.gate.machine(visitor, kind));
+  if (!UNCOUNTED.has(kind)) call.env.left = services.rates.countMachine(token.id);
+  return token;
+}
+
+/** Whether a machine's token came along; nothing is verified. */
+export function bearsMachineToken({ gate }: HttpServices, call: Call): boolean {
+  return gate.isMachine(visitorOf(call));
 }
 
 /** Whose session is to be opened; null: an anonymous one. Rejects like `authenticate`; counted by address. */

@@ -21,6 +21,7 @@ import { type AboutServices, documentRoute, live, listTypes, metrics, ready } fr
 import { readAudio, readEvents, readJobOutput } from "./routes/events.ts";
 import { cancelJob, deleteJob, listJobs, readJob, retryJob, submitJob } from "./routes/jobs.ts";
 import { endSession, listSessions, openSession, readSession, renewToken } from "./routes/sessions.ts";
+import { readPresence, sayInRoom } from "./routes/rooms.ts";
 import { readTrace } from "./trace.ts";
 
 export interface HttpOptions extends AboutServices {
@@ -57,6 +58,8 @@ export const ROUTES: readonly (readonly [Method, string, Route])[] = [
   ["POST", "/v1/sessions/current/token", renewToken],
   ["GET", "/v1/sessions/:id", readSession],
   ["DELETE", "/v1/sessions/:id", endSession],
+  ["GET", "/v1/rooms/:room/presence", readPresence],
+  ["POST", "/v1/rooms/:room/messages", sayInRoom],
   ["GET", "/v1/admin/nodes", listNodes],
   ["GET", "/v1/admin/sessions", listAllSessions],
   ["GET", "/v1/admin/jobs", listAllJobs],
@@ -198,7 +201,7 @@ export function createHttp(options: HttpOptions): HttpHandler {
         // The runtime answers an upgrade by itself.
         return undefined;
       }
-      env = { trace, url, origin, left: Number.POSITIVE_INFINITY, route: "none" };
+      env = { trace, url, origin, left: null, route: "none" };
       return tell(await app.fetch(request, env));
     } catch (error) {
       const refusal = toRefusal(error);

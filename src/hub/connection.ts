@@ -81,6 +81,9 @@ export class Connection {
   readonly #options: ConnectionOptions;
   #outbox: Outgoing[] = [];
   #pumping = false;
+  /** What was told while the socket took nothing. */
+  readonly #live: string[] = [];
+  #liveBytes = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -100,8 +103,36 @@ export class Connection {
    * it is not open yet, is closed, or has its most waiting.
    */
   pass(frame: string): boolean {
-    if (this.opening || this.socket.getBufferedAmount() >= this.#options.queueBytes) return false;
-    return this.#write(frame);
+    if (this.opening || this.closed) return false;
+    const buffered = this.socket.getBufferedAmount();
+    if (buffered > 0) this.#pause();
+    return buffered < this.#options.queueBytes && this.#write(frame);
+  }
+
+  /**
+   * Sends what is told live to many, serialized once for all of them; false when this client does not get it. While the
+   * socket takes nothing it waits here, up to `queueBytes`; beyond, the connection is closed, so that its client knows
+   * that it missed something: nothing is dropped in silence, and nobody waits for a reader that is slow.
+   */
+  tell(frame: string): boolean {
+    if (this.opening || this.closed) return false;
+    if (this.#live.length === 0 && this.pass(frame)) return true;
+    this.#liveBytes += Buffer.byteLength(frame);
+    this.#live.push(frame);
+    if (this.#liveBytes <= this.#options.queueBytes) return true;
+    this.close("slow_consumer");
+    return false;
+  }
+
+  /** Sends what waits of it, as far as the socket takes it. */
+  #tellWaiting(): void {
+    let sent = 0;
+    for (const frame of this.#live) {
+      if (!this.pass(frame)) break;
+      sent += 1;
+    }
+    for (const frame of this.#live.splice(0, sent)) this.#liveBytes -= Buffer.byteLength(frame);
+    if (this.#live.length > 0 && !this.closed) this.#pause();
   }
 
   /** Tells the client what was refused; `re` names the frame that asked for it. */
@@ -200,6 +231,7 @@ export class Connection {
   /** The socket took everything: go on where it stopped. */
   drained(): void {
     this.paused = false;
+    if (this.#live.length > 0) this.socket.cork(() => this.#tellWaiting());
     this.wake();
   }
 

@@ -4,6 +4,7 @@
  * Hears every committed change once (JobStore.onCommitted) and hands it to those who follow the job. Holds no truth: a
  * connection that missed a change reads the log.
  */
+import type { Audience } from "../backplane/backplane.ts";
 import type { Change } from "../jobs/job.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
@@ -31,12 +32,6 @@ export interface HubOptions {
   readonly onGap: (connection: Connection, job: JobId, cursor: number) => void;
 }
 
-/** Whom a frame is for. */
-export type Audience =
-  | { readonly to: "user"; readonly userId: UserId }
-  | { readonly to: "session"; readonly sessionId: SessionId }
-  | { readonly to: "all" };
-
 export interface Hub {
   /** A socket opened; it belongs to nobody yet. */
   add(socket: Socket): Connection;
@@ -58,6 +53,10 @@ export interface Hub {
   /** Hands a frame that nobody keeps to the open connections of the audience; returns how many took it. */
   push(audience: Audience, frame: ServerFrame): number;
   committed(changes: readonly Change[]): void;
+  /** Logs that grew on another node: those who follow them here read on. */
+  grown(jobs: readonly JobId[]): Promise<void>;
+  /** Sessions that sit on a connection of this node. */
+  sessions(): readonly SessionId[];
   readonly size: number;
   start(): void;
   /** Says goodbye to everybody, in slices; resolves when all sockets were told to close. */
@@ -279,6 +278,20 @@ export function createHub(options: HubOptions): Hub {
       }
       for (const connection of touched) connection.flush();
     },
+
+    async grown(jobs) {
+      for (const id of jobs) {
+        if (!watchers.has(id)) continue;
+        const job = await store.find(id);
+        for (const attachment of watchers.get(id) ?? []) {
+          if (job === null || attachment.connection.userId !== job.userId) continue;
+          attachment.head = Math.max(attachment.head, job.head);
+          attachment.connection.wake();
+        }
+      }
+    },
+
+    sessions: () => [...seats.keys()],
 
     get size() {
       return connections.size;

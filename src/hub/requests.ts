@@ -13,9 +13,11 @@ import { LIMITS } from "../protocol/limits.ts";
 import { attach } from "./attach.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
+import type { Rooms } from "./rooms/rooms.ts";
 
 export interface RequestsOptions {
   readonly hub: Hub;
+  readonly rooms: Rooms;
   readonly store: JobStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -72,7 +74,7 @@ function parseFrame(
 }
 
 export function createRequests(options: RequestsOptions): Requests {
-  const { hub, store, clock, logger } = options;
+  const { hub, rooms, store, clock, logger } = options;
   const frames = createBuckets({ clock, perMinute: options.framesPerMinute, keysMost: LIMITS.rateKeys });
 
   const malformed = (connection: Connection, inbox: Inbox, detail: string, re: string | undefined): void => {
@@ -140,10 +142,17 @@ export function createRequests(options: RequestsOptions): Requests {
         await options.refresh(connection, frame.token);
         return true;
       case "join":
+        await rooms.join(connection, frame.room);
+        return true;
       case "leave":
+        await rooms.leave(connection, frame.room);
+        return true;
       case "say":
+        rooms.say(connection, frame.room, frame.data);
+        return true;
       case "presence":
-        throw new Refusal("forbidden", "Rooms are not served by this version.");
+        await rooms.choose(connection, frame.status);
+        return true;
     }
   };
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { JobObject } from "./jobs.ts";
 import { LIMITS } from "./limits.ts";
+import { roomName } from "./rooms.ts";
 
 const userId = z.string().min(1).max(LIMITS.userIdChars);
 const anyId = z.string().min(1).max(64);
@@ -30,7 +31,7 @@ export const pushSchema = z.strictObject({
   to: z.strictObject({
     user: userId.optional(),
     session: anyId.optional(),
-    room: z.string().min(1).max(LIMITS.roomChars).optional(),
+    room: roomName.optional(),
     all: z.literal(true).optional(),
   }),
   data: z.json().describe("Any JSON; handed on as it is."),

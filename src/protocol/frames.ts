@@ -4,7 +4,8 @@ import type { ErrorCode } from "./codes.ts";
 import type { EventKind, Json } from "./events.ts";
 import type { JobStatus, OutputObject } from "./jobs.ts";
 import { LIMITS } from "./limits.ts";
-import type { Presence, PublishedLimits, TokenObject } from "./sessions.ts";
+import { roomName } from "./rooms.ts";
+import { CHOSEN_PRESENCES, type Presence, type PublishedLimits, type TokenObject } from "./sessions.ts";
 
 /** The subprotocol a client must offer and the only one the server ever answers. */
 export const SUBPROTOCOL = "holdline.v1";
@@ -12,7 +13,6 @@ export const SUBPROTOCOL = "holdline.v1";
 const id = z.string().max(LIMITS.frameIdChars).optional().describe("Given back as `re` in the answer.");
 const job = z.string().max(64);
 const seq = z.int().min(0);
-const room = z.string().min(1).max(LIMITS.roomChars);
 /** What was parsed is JSON. `z.json()` would look at each value again, for 30 ms in a frame that is full of them. */
 const anyJson = z.unknown().describe("Any JSON value.") as unknown as z.ZodType<Json>;
 
@@ -20,10 +20,10 @@ export const clientFrameSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("attach"), id, job, after: seq.optional() }),
   z.strictObject({ type: z.literal("detach"), id, job }),
   z.strictObject({ type: z.literal("ack"), id, job, seq }),
-  z.strictObject({ type: z.literal("join"), id, room }),
-  z.strictObject({ type: z.literal("leave"), id, room }),
-  z.strictObject({ type: z.literal("say"), id, room, data: anyJson }),
-  z.strictObject({ type: z.literal("presence"), id, status: z.enum(["online", "away", "busy"]) }),
+  z.strictObject({ type: z.literal("join"), id, room: roomName }),
+  z.strictObject({ type: z.literal("leave"), id, room: roomName }),
+  z.strictObject({ type: z.literal("say"), id, room: roomName, data: anyJson }),
+  z.strictObject({ type: z.literal("presence"), id, status: z.enum(CHOSEN_PRESENCES) }),
   z.strictObject({ type: z.literal("refresh"), id, token: z.string().max(LIMITS.tokenChars) }),
   z.strictObject({ type: z.literal("pong"), id, at: z.number() }),
 ]);
@@ -86,33 +86,43 @@ export interface AttachedFrame {
   readonly output?: OutputObject;
 }
 
+/** A message in a room, or a push of the operator (`to` in place of `room`). */
+export interface MessageFrame {
+  readonly type: "message";
+  readonly room?: string;
+  readonly to?: "user" | "session" | "all";
+  readonly id: string;
+  readonly from: { readonly userId: string; readonly sessionId: string } | null;
+  readonly data: Json;
+  readonly at: number;
+}
+
 export interface RoomMember {
   readonly userId: string;
   readonly sessionId: string;
   readonly status: Presence;
+  /** Since when it is seen like this. */
   readonly since: string;
+}
+
+export interface PresenceFrame {
+  readonly type: "presence";
+  readonly room: string;
+  readonly joined: readonly RoomMember[];
+  readonly left: readonly RoomMember[];
+  readonly changed: readonly RoomMember[];
+  /** Members of the room. */
+  readonly count: number;
+  /** `joined` is the whole room and takes the place of what was known of it. */
+  readonly whole?: true;
 }
 
 export type ServerFrame =
   | WelcomeFrame
   | EventFrame
   | AttachedFrame
-  | {
-      readonly type: "message";
-      readonly room?: string;
-      readonly to?: "user" | "session" | "all";
-      readonly id: string;
-      readonly from: { readonly userId: string; readonly sessionId: string } | null;
-      readonly data: Json;
-      readonly at: number;
-    }
-  | {
-      readonly type: "presence";
-      readonly room: string;
-      readonly joined: readonly RoomMember[];
-      readonly left: readonly RoomMember[];
-      readonly changed: readonly RoomMember[];
-    }
+  | MessageFrame
+  | PresenceFrame
   | ({ readonly type: "token" } & TokenObject)
   | { readonly type: "ping"; readonly at: number }
   | { readonly type: "ok"; readonly re: string }

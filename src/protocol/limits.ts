@@ -102,6 +102,11 @@ export const LIMITS = {
   frameIdChars: 128,
   /** How long a reader, of a socket or of a stream over HTTP, may take nothing of what waits for it. */
   stalledMs: 30 * SECOND_MS,
+  /** Members up to which a room is told who is in it; beyond, how many. */
+  presenceMembers: 1000,
+  /** Changes in a room within this time are told together: as many ms as it has members, within these bounds. */
+  presenceBatchLeastMs: 100,
+  presenceBatchMostMs: SECOND_MS,
   /** Connections being opened at a time (credential, session, welcome), those in line behind them, and for how long. */
   opening: 64,
   openingWaiting: 8192,
@@ -121,6 +126,7 @@ export const LIMITS = {
   pingMs: 25 * SECOND_MS,
   pingTimeoutMs: 10 * SECOND_MS,
   resumeMs: 5 * MINUTE_MS,
+  presenceGraceMs: 5 * SECOND_MS,
   sessionTokenMs: 15 * MINUTE_MS,
   drainMs: 30 * SECOND_MS,
 
@@ -138,6 +144,7 @@ export const LIMITS = {
   userJobs: 1000,
   queueJobs: 100_000,
   ratePerMinute: 6000,
+  tokenRatePerMinute: 60_000,
   /** Users, and addresses, whose rate is remembered at a time. */
   rateKeys: 100_000,
   framesPerMinute: 600,

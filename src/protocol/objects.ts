@@ -233,6 +233,8 @@ export const pushedSchema = z.object({
   delivered: count.describe("Connections that it was handed to; nobody else will get it."),
 });
 
+export const saidSchema = z.object({ id: z.string().describe("Id of the message; later ones are greater.") });
+
 export const drainingSchema = z.object({ status: z.literal("draining") });
 export const liveSchema = z.object({ status: z.literal("ok") });
 export const readySchema = z.union([

@@ -1,7 +1,7 @@
 /** What may become of a living session, as pure functions: every driver of `SessionStore` stores what these say. */
 import type { ChosenPresence } from "../protocol/sessions.ts";
 import type { SessionRecord } from "./session.ts";
-import type { Away, Connected, Entering } from "./store.ts";
+import type { Away, Connected, Entering, EnteringRefused } from "./store.ts";
 import { isAllowed } from "./scope.ts";
 
 /** The session as it becomes; null: nothing is to be changed. */
@@ -45,12 +45,15 @@ export function chosen(presence: ChosenPresence, at: number): Change {
   });
 }
 
-/** It enters a room; the same session when it is in it, null when it is in as many as it may. */
-export function entered({ room, most }: Entering): Change {
-  return (session) => {
-    if (session.rooms.includes(room)) return session;
-    return session.rooms.length >= most ? null : { ...session, rooms: [...session.rooms, room] };
-  };
+/** Why it may not enter a room; null when it may, or is in it. */
+export function enteringRefused(session: SessionRecord, { room, most }: Entering): EnteringRefused | null {
+  if (!isAllowed(session.binding?.rooms ?? null, room)) return "forbidden";
+  return session.rooms.length < most || session.rooms.includes(room) ? null : "full";
+}
+
+/** It enters a room; null when it is in it. */
+export function entered(room: string): Change {
+  return (session) => (session.rooms.includes(room) ? null : { ...session, rooms: [...session.rooms, room] });
 }
 
 /** It leaves a room; null when it was not in it. */

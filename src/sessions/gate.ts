@@ -75,6 +75,8 @@ export interface Gate {
   enter(offer: Offer): Promise<Entry>;
   /** Throws `token_revoked` when the session was revoked after its credential had been judged. */
   confirm(session: SessionRecord): void;
+  /** Whether the credential says of itself that it is a machine's; nothing is verified. */
+  isMachine(visitor: Visitor): boolean;
   /** The machine that calls. Rejects with the 401 that fits, and 403 for a genuine credential of another kind. */
   machine(visitor: Visitor, kind: MachineKind): Promise<MachineToken>;
   /** A fresh user token for a session of this user. Rejects with `token_revoked` when it is another user's. */
@@ -194,6 +196,11 @@ export function createGate(options: GateOptions): Gate {
   return {
     authenticate,
     confirm,
+
+    isMachine({ headers }) {
+      const token = BEARER.exec(headers.get("authorization") ?? "")?.[1];
+      return token !== undefined && looksLikeMachineToken(token);
+    },
 
     async machine(visitor, kind) {
       const secret = readHeader(visitor.headers);

@@ -1,6 +1,6 @@
 /** The reference driver of `SessionStore`: a map; nothing survives the process. */
 import type { SessionId } from "../lib/ids.ts";
-import { away, chosen, connected, entered, leftRoom, type Change } from "./changes.ts";
+import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "./changes.ts";
 import type { SessionRecord } from "./session.ts";
 import type { Revocation, SessionStore } from "./store.ts";
 
@@ -63,7 +63,11 @@ export function createMemorySessionStore(): SessionStore {
       }
     },
     choose: async (id, presence, at) => change(id, chosen(presence, at)),
-    enter: async (given) => change(given.id, entered(given)) ?? (living(given.id) === null ? null : "full"),
+    enter: async (given) => {
+      const row = living(given.id);
+      if (row === null) return null;
+      return enteringRefused(row, given) ?? change(given.id, entered(given.room)) ?? recordOf(row);
+    },
     leave: async (id, room) => change(id, leftRoom(room)),
     end: async (id, at, forgetAt) => {
       const row = living(id);

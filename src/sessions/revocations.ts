@@ -12,6 +12,8 @@ export interface Revocations {
   load(): Promise<void>;
   /** Resolves when it is stored; holds from the call on. `before`: wall time in ms. */
   revoke(kind: Revocation["kind"], subject: string, before: number): Promise<void>;
+  /** Calls `listener` when one was stored by this node. */
+  onRevoked(listener: () => void): void;
   /** `since`: when the credential was issued, or the session opened where there is none (wall time in ms). */
   isRevoked(userId: UserId, binding: UserBinding | null, since: number): boolean;
 }
@@ -24,6 +26,7 @@ export function isSessionRevoked(revocations: Revocations, session: SessionRecor
 
 export function createRevocations(store: SessionStore): Revocations {
   const known = new Map<string, number>();
+  const listeners: (() => void)[] = [];
   const name = (kind: Revocation["kind"], subject: string): string => `${kind}/${subject}`;
   const learn = ({ kind, subject, before }: Revocation): void => {
     const key = name(kind, subject);
@@ -38,7 +41,9 @@ export function createRevocations(store: SessionStore): Revocations {
       const revocation: Revocation = { kind, subject, before, until: before + LIMITS.userTokenLifeMs };
       learn(revocation);
       await store.revoke(revocation);
+      for (const listener of listeners) listener();
     },
+    onRevoked: (listener) => void listeners.push(listener),
     isRevoked(userId, binding, since) {
       if (known.size === 0) return false;
       const userBefore = known.get(name("user", userId));

@@ -47,7 +47,7 @@ export interface Sessions {
   listOf(userId: UserId): Promise<readonly SessionRecord[]>;
   /** Its socket closed. */
   left(id: SessionId): Promise<void>;
-  /** Becomes a member of the room. Rejects with `rate_limited` (roomsMax), `session_gone`. */
+  /** Becomes a member of the room. Rejects with `forbidden`, `rate_limited` (roomsMax), `session_gone`. */
   enterRoom(id: SessionId, room: string): Promise<void>;
   /** Is a member no longer, if it was one. */
   leaveRoom(id: SessionId, room: string): Promise<void>;
@@ -194,8 +194,12 @@ export function createSessions(options: SessionsOptions): Sessions {
     async enterRoom(id, room) {
       const session = await store.enter({ id, room, most: roomsMax });
       if (session === null) throw gone();
+      if (session === "forbidden") throw new Refusal("forbidden", "Your token does not allow this room.");
       if (session === "full") {
-        throw new Refusal("rate_limited", `At most ${roomsMax} rooms of one session (roomsMax); leave one first.`);
+        throw new Refusal(
+          "rate_limited",
+          `At most ${roomsMax} rooms of one session (roomsMax); leave one first.`,
+        );
       }
       changed(session);
     },

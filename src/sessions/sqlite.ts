@@ -5,7 +5,7 @@ import type { SessionId, UserId } from "../lib/ids.ts";
 import type { ChosenPresence, Presence } from "../protocol/sessions.ts";
 import type { SqliteConnection } from "../sqlite/database.ts";
 import type { Participant, Writer } from "../sqlite/writer.ts";
-import { away, chosen, connected, entered, leftRoom, type Change } from "./changes.ts";
+import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "./changes.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
 import type { Revocation, SessionStore } from "./store.ts";
 
@@ -45,7 +45,17 @@ const { forgetAt: _forgetAt, ...recordColumns } = getTableColumns(sessions);
 
 type Writes = Pick<
   SessionStore,
-  "create" | "connected" | "away" | "touch" | "choose" | "enter" | "leave" | "end" | "sweep" | "recover" | "revoke"
+  | "create"
+  | "connected"
+  | "away"
+  | "touch"
+  | "choose"
+  | "enter"
+  | "leave"
+  | "end"
+  | "sweep"
+  | "recover"
+  | "revoke"
 >;
 type Executors = {
   readonly [Name in keyof Writes]: (...given: Parameters<Writes[Name]>) => Awaited<ReturnType<Writes[Name]>>;
@@ -76,7 +86,7 @@ function createExecutors({ orm }: SqliteConnection): Executors {
   const change = (id: SessionId, by: Change): SessionRecord | null => {
     const session = livingOne.get({ id });
     const next = session === undefined ? null : by(session);
-    if (next === null || next === session) return next;
+    if (next === null) return null;
     const { id: _id, ...columns } = next;
     orm.update(sessions).set(columns).where(eq(sessions.id, id)).run();
     return next;
@@ -88,7 +98,11 @@ function createExecutors({ orm }: SqliteConnection): Executors {
     connected: (given) => change(given.id, connected(given)),
     away: (given) => change(given.id, away(given)),
     choose: (id, presence, at) => change(id, chosen(presence, at)),
-    enter: (given) => change(given.id, entered(given)) ?? (livingOne.get({ id: given.id }) ? "full" : null),
+    enter(given) {
+      const session = livingOne.get({ id: given.id });
+      if (session === undefined) return null;
+      return enteringRefused(session, given) ?? change(given.id, entered(given.room)) ?? session;
+    },
     leave: (id, room) => change(id, leftRoom(room)),
     touch(touches) {
       for (const { id, at, expiresBy } of touches) touchOne.run({ id, at, expiresBy });
@@ -96,7 +110,14 @@ function createExecutors({ orm }: SqliteConnection): Executors {
     end: (id, at, forgetAt) =>
       orm
         .update(sessions)
-        .set({ endedAt: at, forgetAt, connectedAt: null, presence: "offline", presenceAt: at, expiresBy: null })
+        .set({
+          endedAt: at,
+          forgetAt,
+          connectedAt: null,
+          presence: "offline",
+          presenceAt: at,
+          expiresBy: null,
+        })
         .where(living(id))
         .returning({ id: sessions.id })
         .get() !== undefined,

@@ -45,6 +45,8 @@ export interface Entering {
   readonly most: number;
 }
 
+export type EnteringRefused = "forbidden" | "full";
+
 /** At start. */
 export interface Recovery {
   readonly nodeId: string;
@@ -90,8 +92,11 @@ export interface SessionStore {
   touch(touches: readonly Touch[]): Promise<void>;
   /** How its user wants to be seen. null when it is unknown or ended. */
   choose(id: SessionId, presence: ChosenPresence, at: number): Promise<SessionRecord | null>;
-  /** Becomes a member; one that is already stays one. "full": in `most` rooms; null: unknown or ended. */
-  enter(entering: Entering): Promise<SessionRecord | "full" | null>;
+  /**
+   * Becomes a member; one that is already stays one. "forbidden": the user token it is bound to does not allow it;
+   * "full": in `most` rooms; null: unknown or ended.
+   */
+  enter(entering: Entering): Promise<SessionRecord | EnteringRefused | null>;
   /** Is a member no longer. null when it was none, is unknown or ended. */
   leave(id: SessionId, room: string): Promise<SessionRecord | null>;
   /** Logs it out; true when it lived until now. */

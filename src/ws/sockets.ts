@@ -7,6 +7,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Connection } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { Rooms } from "../hub/rooms/rooms.ts";
 import type { Rates } from "../http/rates.ts";
 import type { Inbox, Requests } from "../hub/requests.ts";
 import type { JobStore } from "../jobs/store.ts";
@@ -34,6 +35,7 @@ export interface SocketData {
 
 export interface SocketsOptions {
   readonly hub: Hub;
+  readonly rooms: Rooms;
   readonly requests: Requests;
   readonly sessions: Sessions;
   readonly gate: Gate;
@@ -144,6 +146,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     connection.send(frame);
     hub.holds(connection, token, session.binding?.expiresAt ?? null);
     hub.opened(connection, new Set(open.map(({ id }) => id)));
+    options.rooms.opened(connection, session.rooms);
   };
 
   const open = async (

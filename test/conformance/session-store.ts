@@ -193,7 +193,7 @@ function rooms(check: Check): void {
     const session = await created(store);
     const asked = ["a", "b", "c", "d"].map((room) => store.enter({ id: session.id, room, most: 2 }));
     const answers = await Promise.all(asked);
-    expect(answers.map((answer) => (answer === "full" ? answer : answer?.rooms.length))).toEqual([
+    expect(answers.map((answer) => (typeof answer === "string" ? answer : answer?.rooms.length))).toEqual([
       1,
       2,
       "full",
@@ -201,6 +201,19 @@ function rooms(check: Check): void {
     ]);
     expect(await store.enter({ id: session.id, room: "b", most: 2 })).toMatchObject({ rooms: ["a", "b"] });
     expect((await store.find(session.id))?.rooms).toEqual(["a", "b"]);
+  });
+
+  check("it enters only what the user token it is bound to allows", async (store) => {
+    const binding = { ...bindingOf("narrow"), rooms: ["team/*", "x"] };
+    const session = await created(store, { binding, rooms: ["x"] });
+    const enter = (room: string, most = 2) => store.enter({ id: session.id, room, most });
+    expect([await enter("y"), await enter("team"), await enter("y", 1)]).toEqual([
+      "forbidden",
+      "forbidden",
+      "forbidden",
+    ]);
+    expect(await store.find(session.id)).toEqual(session);
+    expect(await enter("team/1")).toEqual({ ...session, rooms: ["x", "team/1"] });
   });
 
   check("rooms that a fresh user token does not allow are left with it, and only then", async (store) => {

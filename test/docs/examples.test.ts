@@ -5,7 +5,7 @@ import { chatInputSchema } from "../../src/handlers/chat/chat.ts";
 import { speechInputSchema } from "../../src/handlers/speech/speech.ts";
 import { tokensInputSchema } from "../../src/handlers/tokens.ts";
 import { voiceInputSchema } from "../../src/handlers/voice.ts";
-import { serverFrameSchemas } from "../../src/http/documents/server-frames.ts";
+import { presenceListSchema, serverFrameSchemas } from "../../src/http/documents/server-frames.ts";
 import { pushSchema, revocationSchema } from "../../src/protocol/admin.ts";
 import { decodeBinaryFrame } from "../../src/protocol/binary.ts";
 import {
@@ -19,6 +19,7 @@ import { isTerminalKind } from "../../src/protocol/events.ts";
 import { clientFrameSchema } from "../../src/protocol/frames.ts";
 import { isTerminalStatus, submitSchema, type JobStatus } from "../../src/protocol/jobs.ts";
 import * as objects from "../../src/protocol/objects.ts";
+import { roomMessageSchema } from "../../src/protocol/rooms.ts";
 import { blocksOf, framesOf, messagesOf, parseJson, readDocument, type Block } from "./document.ts";
 
 type Members = Record<string, unknown>;
@@ -91,6 +92,8 @@ const ANSWERS: readonly (readonly [method: string, path: RegExp, (body: Members,
     ["GET", /^\/v1\/sessions$/, as(objects.sessionsSchema)],
     ["GET", /^\/v1\/sessions\/current$/, as(objects.sessionSchema)],
     ["POST", /^\/v1\/sessions\/current\/token$/, as(objects.tokenSchema)],
+    ["GET", /^\/v1\/rooms\/[^/]+\/presence$/, as(presenceListSchema)],
+    ["POST", /^\/v1\/rooms\/[^/]+\/messages$/, as(objects.saidSchema)],
     ["GET", /^\/v1\/admin\/nodes$/, as(objects.nodesSchema)],
     ["GET", /^\/v1\/admin\/sessions/, as(objects.sessionsPageSchema)],
     ["GET", /^\/v1\/admin\/jobs\/[^/]+$/, (body, where) => expectJob(objects.adminJobSchema, body, where)],
@@ -133,6 +136,7 @@ describe("http", () => {
   test.each([
     ["/v1/admin/push", pushSchema],
     ["/v1/admin/revocations", revocationSchema],
+    ["/v1/rooms/lobby/messages", roomMessageSchema],
   ] as const)("the body for %s would be taken", (path, schema) => {
     const bodies = messages.filter(({ request }) => request?.path === path);
     expect(bodies).not.toEqual([]);

@@ -1,6 +1,6 @@
 /** Rates at the edge: who is counted where, what the answer says of it, and whom a flood of bad tokens shuts out. */
 import { describe, expect, test } from "bun:test";
-import { createRates, type Rates } from "../../src/http/rates.ts";
+import { createRates, type Left, type Rates } from "../../src/http/rates.ts";
 import type { UserId } from "../../src/lib/ids.ts";
 import { Refusal } from "../../src/protocol/error.ts";
 
@@ -11,6 +11,7 @@ function setUp(ratePerMinute: number) {
   const rates = createRates({
     clock: { steadyMs: () => nowMs },
     ratePerMinute,
+    tokenRatePerMinute: ratePerMinute * 2,
     addressOf: (request) => new URL(request.url).hostname,
   });
   return {
@@ -31,7 +32,7 @@ function refusalOf(run: () => unknown): Refusal {
   throw new Error("nothing was refused");
 }
 
-function described(rates: Rates, left: number) {
+function described(rates: Rates, left: Left) {
   const headers = new Headers();
   rates.describe(headers, left);
   return { limit: headers.get("ratelimit"), policy: headers.get("ratelimit-policy") };
@@ -76,9 +77,35 @@ describe("the quota of a user", () => {
 
   test("without a limit is never told and never used up", () => {
     const { rates } = setUp(0);
-    let left = 0;
+    let left = rates.countMachine("token");
+    expect(described(rates, left)).toEqual({ limit: null, policy: null });
     for (let n = 0; n < 10_000; n += 1) left = rates.countUser(USER);
     expect(described(rates, left)).toEqual({ limit: null, policy: null });
+  });
+});
+
+describe("the quota of a machine", () => {
+  test("is a token's own, and tells its own policy", () => {
+    const { rates, advance } = setUp(5);
+    expect(described(rates, rates.countMachine("one"))).toEqual({
+      limit: '"default";r=9;t=6',
+      policy: '"default";q=10;w=60',
+    });
+    for (let n = 1; n < 10; n += 1) rates.countMachine("one");
+    const refusal = refusalOf(() => rates.countMachine("one"));
+    expect(refusal).toMatchObject({
+      code: "rate_limited",
+      extra: { limit: "tokenRatePerMinute" },
+      headers: {
+        "Retry-After": "6",
+        RateLimit: '"default";r=0;t=6',
+        "RateLimit-Policy": '"default";q=10;w=60',
+      },
+    });
+    rates.countMachine("two");
+    rates.countUser("one" as UserId);
+    advance(6000);
+    rates.countMachine("one");
   });
 });
 

@@ -133,6 +133,13 @@ export interface WelcomeJob {
   terminal: boolean;
 }
 
+export interface MemberBody {
+  userId: string;
+  sessionId: string;
+  status: string;
+  since: string;
+}
+
 /** Any JSON frame of the server; which fields it has depends on `type`. */
 export interface Frame {
   type: string;
@@ -153,6 +160,16 @@ export interface Frame {
   recovered?: boolean;
   reason?: string;
   output?: OutputBody;
+  // message, presence
+  room?: string;
+  to?: string;
+  id?: string;
+  from?: { userId: string; sessionId: string } | null;
+  joined?: MemberBody[];
+  left?: MemberBody[];
+  changed?: MemberBody[];
+  count?: number;
+  whole?: boolean;
   // error, goodbye
   code?: string | number;
   detail?: string;

@@ -3,6 +3,7 @@ import { ERROR_CODES, type ErrorCode } from "../../protocol/codes.ts";
 import type { EventObject, EventsPage, JobObject, OutputObject, TypeObject } from "../../protocol/jobs.ts";
 import type { AdminJobObject, NodeObject, PushedObject } from "../../protocol/admin.ts";
 import type { ProblemObject } from "../../protocol/objects.ts";
+import type { PresenceObject, SaidObject } from "../../protocol/rooms.ts";
 import type { PublishedLimits, SessionCreated, SessionObject, TokenObject } from "../../protocol/sessions.ts";
 
 export const JOB_ID = "0199e3f0-5a10-7c3e-9b1d-2f6a7c8e4d01";
@@ -145,6 +146,13 @@ export const nodeExample: NodeObject = {
 
 export const pushExample = { to: { user: USER_ID }, data: { notice: "Back in five minutes" } };
 export const pushedExample: PushedObject = { id: "0199e3f0-7c30-7b12-9d44-1a8e5c2f7b90", delivered: 2 };
+
+export const roomMessageExample = { data: { text: "Hello" } };
+export const saidExample: SaidObject = { id: "0199e3f0-7c41-7a3e-8f60-2b9d6e0c1a75" };
+export const presenceExample: PresenceObject = {
+  members: [{ userId: USER_ID, sessionId: SESSION_ID, status: "online", since: time(-59_000) }],
+  count: 1,
+};
 
 export const EXAMPLE_AT = AT;
 export const EXAMPLE_TIME = time(-60_000);

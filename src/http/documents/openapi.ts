@@ -6,6 +6,7 @@ import { ABOUT_OPERATIONS } from "./operations-about.ts";
 import { ADMIN_OPERATIONS } from "./operations-admin.ts";
 import { JOB_OPERATIONS } from "./operations-jobs.ts";
 import { OUTPUT_OPERATIONS } from "./operations-output.ts";
+import { ROOM_OPERATIONS } from "./operations-rooms.ts";
 import { SESSION_OPERATIONS, TYPE_OPERATIONS } from "./operations-sessions.ts";
 import { HEADERS, TRACE_PARAMETERS } from "./headers.ts";
 import { type PublishedSchemas, schemaRef } from "./schemas.ts";
@@ -16,6 +17,7 @@ export const OPERATIONS: readonly Described[] = [
   ...TYPE_OPERATIONS,
   ...OUTPUT_OPERATIONS,
   ...SESSION_OPERATIONS,
+  ...ROOM_OPERATIONS,
   ...ADMIN_OPERATIONS,
   ...ABOUT_OPERATIONS,
 ];
@@ -53,6 +55,7 @@ const TAGS: Readonly<Record<Tag, string>> = {
   Jobs: "Work that was accepted: HTTP takes it, and every job reaches exactly one end.",
   Output: "What a job writes: one log, read as pages, followed live, or put together.",
   Sessions: "Who is there. A session outlives its sockets; its token is what calls bear.",
+  Rooms: "Who is together, and what is said there. Rooms are entered over the socket.",
   Socket: "Where output is delivered; the frames are in the AsyncAPI document.",
   Operators: "Everybody's jobs and sessions, for who holds an admin token.",
   About: "What the server says about itself. Needs no credential.",
@@ -129,19 +132,31 @@ function answerOf(
   return { ...answer, content: Object.fromEntries(types) };
 }
 
+/** What stands in a path, by where the path begins. */
+const PATH_WORDS: readonly (readonly [prefix: string, words: string])[] = [
+  ["/v1/sessions", "Id of the session, or `current`."],
+  ["/v1/rooms", "Name of the room; a `/` in it is written `%2F`."],
+];
+
 /** `:id` of the table of routes as a parameter. */
 function pathParameters({ path }: Described): Parameter[] {
   return [...path.matchAll(/:(\w+)/g)].map(([, name = ""]) => ({
     name,
     in: "path",
     required: true,
-    description: path.startsWith("/v1/sessions") ? "Id of the session, or `current`." : "Id of the job.",
+    description: PATH_WORDS.find(([prefix]) => path.startsWith(prefix))?.[1] ?? "Id of the job.",
     schema: { type: "string" },
   }));
 }
 
 const TOKENS = [{ bearer: [] }, { cookie: [] }] as const;
-const SECURITY = { needed: TOKENS, maybe: [...TOKENS, {}], admin: [{ admin: [] }], none: [] } as const;
+const SECURITY = {
+  needed: TOKENS,
+  maybe: [...TOKENS, {}],
+  speaker: [...TOKENS, { publish: [] }],
+  admin: [{ admin: [] }],
+  none: [],
+} as const;
 
 function operationOf(described: Described): Operation {
   const { id, tag, summary, description, credential, body, parameters = [] } = described;
@@ -213,7 +228,7 @@ export function createOpenApi(
       { value: problemExample(code) },
     ]),
   );
-  const { WelcomeJob: _, RoomMember: __, ...schemas } = named;
+  const { WelcomeJob: _, ...schemas } = named;
   return {
     openapi: "3.1.1",
     info: infoOf("Holdline over HTTP", version, DESCRIPTION),
@@ -236,6 +251,11 @@ export function createOpenApi(
           type: "http",
           scheme: "bearer",
           description: "An admin token, made by the command line.",
+        },
+        publish: {
+          type: "http",
+          scheme: "bearer",
+          description: "A publish token, made by the command line; it may be limited to rooms.",
         },
         cookie: {
           type: "apiKey",

@@ -5,8 +5,14 @@ import { isTerminalKind, type EventKind } from "../../protocol/events.ts";
 import { clientFrameSchema, type ClientFrame } from "../../protocol/frames.ts";
 import { submitSchema } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { roomMessageSchema } from "../../protocol/rooms.ts";
 import * as objects from "../../protocol/objects.ts";
-import { roomMemberSchema, serverFrameSchemas, welcomeJobSchema } from "./server-frames.ts";
+import {
+  presenceListSchema,
+  roomMemberSchema,
+  serverFrameSchemas,
+  welcomeJobSchema,
+} from "./server-frames.ts";
 import type { Schema } from "./shape.ts";
 
 /** Schemas by the name they have under `#/components/schemas`. */
@@ -39,6 +45,9 @@ const NAMED = {
   Live: objects.liveSchema,
   Ready: objects.readySchema,
   RoomMember: roomMemberSchema,
+  Presence: presenceListSchema,
+  RoomMessage: roomMessageSchema,
+  Said: objects.saidSchema,
   WelcomeJob: welcomeJobSchema,
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 

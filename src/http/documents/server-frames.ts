@@ -20,7 +20,7 @@ export const roomMemberSchema = z.object({
   userId: z.string(),
   sessionId: uuid,
   status: presenceSchema,
-  since: time,
+  since: time.describe("Since when it is seen like this."),
 });
 
 export const welcomeJobSchema = z.object({
@@ -33,6 +33,11 @@ export const welcomeJobSchema = z.object({
 });
 
 const members = z.array(roomMemberSchema);
+
+export const presenceListSchema = z.object({
+  members: members.describe("Those that came first at the top; at most 1000."),
+  count: count.describe("All of them."),
+});
 const closeNames = Object.keys(CLOSE_CODES);
 const errorCodes = Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]];
 
@@ -92,8 +97,13 @@ export const serverFrameSchemas = {
     type: z.literal("presence"),
     room: z.string(),
     joined: members,
-    left: members,
+    left: members.describe("`offline`, since when."),
     changed: members,
+    count: count.describe("Members of the room."),
+    whole: z
+      .literal(true)
+      .exactOptional()
+      .describe("`joined` is the whole room and takes the place of what was known of it."),
   }),
   token: tokenSchema.extend({ type: z.literal("token") }),
   ping: z.object({ type: z.literal("ping"), at }),

@@ -41,15 +41,19 @@ export const CLIENT_FRAMES: Readonly<Record<ClientFrameType, FrameWords>> = {
     example: { type: "ack", job: JOB_ID, seq: 5 },
     answers: okOrError,
   },
-  join: { summary: "Enter a room.", example: { type: "join", id: "2", room: "lobby" }, answers: okOrError },
+  join: {
+    summary: "Enter a room. A `presence` frame follows that says who is there.",
+    example: { type: "join", id: "2", room: "lobby" },
+    answers: okOrError,
+  },
   leave: { summary: "Leave it.", example: { type: "leave", room: "lobby" }, answers: okOrError },
   say: {
-    summary: "A message to everybody in a room.",
+    summary: "A message to everybody in a room one is in, oneself included.",
     example: { type: "say", room: "lobby", data: { text: "Hello" } },
     answers: okOrError,
   },
   presence: {
-    summary: "How the user is to be seen.",
+    summary: "How the user is to be seen in rooms, while there is a socket.",
     example: { type: "presence", status: "busy" },
     answers: okOrError,
   },
@@ -135,6 +139,7 @@ export const SERVER_FRAMES: {
       joined: [{ userId: EXAMPLE_USER, sessionId: SESSION_ID, status: "online", since: EXAMPLE_TIME }],
       left: [],
       changed: [],
+      count: 2,
     },
   },
   token: {

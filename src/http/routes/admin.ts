@@ -1,8 +1,8 @@
 /** `/v1/admin`: what an operator's token opens (PROTOCOL section 3). Nothing here asks whose a job or session is. */
-import type { Audience } from "../../hub/hub.ts";
+import type { Audience } from "../../backplane/backplane.ts";
 import type { SessionId, UserId } from "../../lib/ids.ts";
 import { pushSchema, revocationSchema, type PushBody, type PushedObject } from "../../protocol/admin.ts";
-import { invalidField, Refusal } from "../../protocol/error.ts";
+import { invalidField } from "../../protocol/error.ts";
 import type { Json } from "../../protocol/events.ts";
 import { JOB_STATUSES } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
@@ -15,6 +15,7 @@ import {
   type HttpServices,
 } from "../call.ts";
 import { choiceParameter, cursorParameter, intParameter } from "../query.ts";
+import { refuseLargeData } from "./rooms.ts";
 
 type Route = (services: HttpServices, call: Call) => Promise<Response>;
 
@@ -80,37 +81,28 @@ export const revoke = forOperators(async (services, { req }) => {
 });
 
 /** Whom a push is for. Throws `invalid_request` unless it is exactly one audience. */
-function audienceOf({ to }: PushBody): Audience {
+function audienceOf({ to }: PushBody): Audience | { readonly to: "room"; readonly room: string } {
   const { user, session, room, all } = to;
   if ([user, session, room, all].filter((one) => one !== undefined).length !== 1) {
     throw invalidField("/to", "must name exactly one of user, session, room and all");
   }
-  if (room !== undefined) throw new Refusal("forbidden", "Rooms are not served by this version.");
+  if (room !== undefined) return { to: "room", room };
   if (user !== undefined) return { to: "user", userId: user as UserId };
   return session === undefined ? { to: "all" } : { to: "session", sessionId: session as SessionId };
 }
 
 export const push = forOperators(async (services, { req }) => {
   const body = parseBody(pushSchema, await readJson(req.raw, services));
-  const { admin, ids, clock, limits } = services;
+  const { admin, ids, clock, limits, rooms } = services;
   const audience = audienceOf(body);
-  const bytes = Buffer.byteLength(JSON.stringify(body.data));
-  if (bytes > limits.eventBytes) {
-    const { eventBytes } = limits;
-    throw new Refusal("payload_too_large", `/data: is over eventBytes (${eventBytes} bytes).`, {
-      extra: { limit: "eventBytes", limitBytes: eventBytes },
-    });
+  const data = body.data as Json;
+  refuseLargeData(data, "eventBytes", limits.eventBytes);
+  if (audience.to === "room") {
+    return jsonResponse(202, rooms.publish({ room: audience.room, data, from: null }) satisfies PushedObject);
   }
   const id = ids.any();
   const at = Math.round(clock.wallMs());
-  const delivered = admin.push(audience, {
-    type: "message",
-    to: audience.to,
-    id,
-    from: null,
-    data: body.data as Json,
-    at,
-  });
+  const delivered = admin.push(audience, { type: "message", to: audience.to, id, from: null, data, at });
   return jsonResponse(202, { id, delivered } satisfies PushedObject);
 });
 

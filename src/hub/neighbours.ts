@@ -1,0 +1,108 @@
+/**
+ * The other nodes of this installation: tells them what changed here, and acts on what they say, by what the stores say
+ * (the rules are the backplane's: src/backplane/backplane.ts).
+ */
+import type { Audience, Backplane, Signal } from "../backplane/backplane.ts";
+import type { Change } from "../jobs/job.ts";
+import type { SessionId } from "../lib/ids.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { MessageFrame } from "../protocol/frames.ts";
+import { isSessionRevoked, type Revocations } from "../sessions/revocations.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { Hub } from "./hub.ts";
+import type { Rooms } from "./rooms/rooms.ts";
+
+export interface NeighboursOptions {
+  readonly backplane: Backplane;
+  readonly nodeId: string;
+  readonly hub: Pick<Hub, "connectionOf" | "closeSession" | "sessions" | "push" | "grown">;
+  readonly rooms: Pick<Rooms, "learn" | "forget" | "handOn" | "start">;
+  readonly sessions: Pick<Sessions, "find" | "onChanged" | "onEnded" | "onExpired">;
+  readonly revocations: Revocations;
+  readonly logger: Logger;
+}
+
+export interface Neighbours {
+  /** Changes that were committed here. */
+  committed(changes: readonly Change[]): void;
+  /** Hands a frame that nobody keeps to the audience, on every node; how many connections of this one took it. */
+  push(audience: Audience, frame: MessageFrame): number;
+}
+
+export function createNeighbours(options: NeighboursOptions): Neighbours {
+  const { backplane, nodeId, hub, rooms, sessions, revocations, logger } = options;
+
+  const tell = (signal: Signal): void => {
+    if (!backplane.alone) backplane.publish(signal);
+  };
+  sessions.onChanged(({ id }) => tell({ kind: "session", id }));
+  sessions.onEnded((id) => tell({ kind: "session", id }));
+  sessions.onExpired((ids) => {
+    for (const id of ids) tell({ kind: "session", id });
+  });
+  revocations.onRevoked(() => tell({ kind: "revocations" }));
+
+  /** What became of a session elsewhere. */
+  const lookAtSession = async (id: SessionId): Promise<void> => {
+    const session = await sessions.find(id);
+    if (session === null || session.endedAt !== null) {
+      rooms.forget(id);
+      hub.closeSession(id, session === null ? "session_gone" : "revoked");
+      return;
+    }
+    rooms.learn(session);
+    // Its client sits on another node now.
+    if (session.nodeId !== nodeId) hub.closeSession(id, "replaced");
+  };
+
+  /** The session ends on the node that revoked; its socket is here. */
+  const lookAtRevocations = async (): Promise<void> => {
+    await revocations.load();
+    for (const id of hub.sessions()) {
+      const session = await sessions.find(id);
+      if (session !== null && isSessionRevoked(revocations, session)) hub.closeSession(id, "revoked");
+    }
+  };
+
+  const act = async (signal: Signal): Promise<void> => {
+    switch (signal.kind) {
+      case "jobs":
+        return hub.grown(signal.heads.map(({ job }) => job));
+      case "session":
+        return lookAtSession(signal.id);
+      case "revocations":
+        return lookAtRevocations();
+      case "push":
+        hub.push(signal.audience, signal.frame);
+        return;
+      case "message":
+        rooms.handOn(signal.room, signal.frame);
+    }
+  };
+
+  backplane.onSignal((signal) => {
+    act(signal).catch((error: unknown) =>
+      logger.warn({ error, signal: signal.kind }, "what another node said could not be looked at"),
+    );
+  });
+  backplane.onLost(() => {
+    const everything = async (): Promise<void> => {
+      await lookAtRevocations();
+      for (const id of hub.sessions()) await lookAtSession(id);
+      await rooms.start();
+    };
+    everything().catch((error: unknown) => logger.warn({ error }, "what was missed could not be looked at"));
+  });
+
+  return {
+    committed(changes) {
+      if (backplane.alone) return;
+      tell({ kind: "jobs", heads: changes.map(({ job: { id, head } }) => ({ job: id, head })) });
+    },
+
+    push(audience, frame) {
+      tell({ kind: "push", audience, frame });
+      return hub.push(audience, frame);
+    },
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * Who is in which room, and how each member is seen: an index over the store's sessions, kept in memory. It is told of
+ * every session as it was stored, in the order of the changes, and holds no truth of its own.
+ *
+ * How somebody is seen lags behind the store on purpose: a socket that is gone for less than the grace changes nothing.
+ */
+import type { Clock, Timer } from "../../lib/clock.ts";
+import type { SessionId, UserId } from "../../lib/ids.ts";
+import type { Presence } from "../../protocol/sessions.ts";
+import type { SessionRecord } from "../../sessions/session.ts";
+
+/** Replaced, never changed: two looks at the same one saw the same. */
+export interface Member {
+  readonly userId: UserId;
+  readonly sessionId: SessionId;
+  readonly status: Presence;
+  /** Wall time in ms. */
+  readonly since: number;
+}
+
+export interface RosterOptions {
+  readonly clock: Clock;
+  readonly graceMs: number;
+  /** The session came to the room, left it, or is seen differently there. */
+  readonly onChanged: (room: string, id: SessionId) => void;
+}
+
+export interface Roster {
+  /** The session as it is stored now. */
+  put(session: SessionRecord): void;
+  /** It is over. */
+  remove(id: SessionId): void;
+  isMember(id: SessionId, room: string): boolean;
+  /** In the order in which they came; empty for a room that is unknown. */
+  idsOf(room: string): ReadonlySet<SessionId>;
+  memberOf(id: SessionId, room: string): Member | null;
+  roomsOf(id: SessionId): readonly string[];
+  readonly rooms: number;
+  /** Sessions that are in some room. */
+  readonly sessions: number;
+  stop(): void;
+}
+
+interface Entry {
+  session: SessionRecord;
+  member: Member;
+  /** Runs while its socket is gone and nobody was told. */
+  grace: Timer | null;
+}
+
+const NOBODY: ReadonlySet<SessionId> = new Set();
+
+function memberAsStored({ userId, id, presence, presenceAt }: SessionRecord): Member {
+  return { userId, sessionId: id, status: presence, since: presenceAt };
+}
+
+export function createRoster({ clock, graceMs, onChanged }: RosterOptions): Roster {
+  const entries = new Map<SessionId, Entry>();
+  const rooms = new Map<string, Set<SessionId>>();
+
+  const come = (room: string, id: SessionId): void => {
+    const ids = rooms.get(room);
+    if (ids === undefined) rooms.set(room, new Set([id]));
+    else ids.add(id);
+    onChanged(room, id);
+  };
+
+  const go = (room: string, id: SessionId): void => {
+    const ids = rooms.get(room);
+    ids?.delete(id);
+    if (ids?.size === 0) rooms.delete(room);
+    onChanged(room, id);
+  };
+
+  /** Shows the session as it is stored, where it is in a room already. */
+  const show = (entry: Entry): void => {
+    entry.grace?.cancel();
+    entry.grace = null;
+    // Back within the grace: it was never gone, also for "since".
+    if (entry.member.status === entry.session.presence) return;
+    entry.member = memberAsStored(entry.session);
+    for (const room of entry.session.rooms) onChanged(room, entry.session.id);
+  };
+
+  const isGone = ({ connectedAt }: SessionRecord): boolean => connectedAt === null;
+
+  const update = (entry: Entry, session: SessionRecord): void => {
+    const before = entry.session;
+    entry.session = session;
+    for (const room of before.rooms) if (!session.rooms.includes(room)) go(room, session.id);
+    for (const room of session.rooms) if (!before.rooms.includes(room)) come(room, session.id);
+    if (!isGone(session) || (isGone(before) && entry.grace === null)) show(entry);
+    else entry.grace ??= clock.after(graceMs, () => show(entry));
+  };
+
+  const remove = (id: SessionId): void => {
+    const entry = entries.get(id);
+    if (entry === undefined) return;
+    entry.grace?.cancel();
+    entries.delete(id);
+    for (const room of entry.session.rooms) go(room, id);
+  };
+
+  const isMember = (id: SessionId, room: string): boolean => rooms.get(room)?.has(id) === true;
+
+  return {
+    put(session) {
+      if (session.endedAt !== null || session.rooms.length === 0) {
+        remove(session.id);
+        return;
+      }
+      const entry = entries.get(session.id);
+      if (entry !== undefined) {
+        update(entry, session);
+        return;
+      }
+      entries.set(session.id, { session, member: memberAsStored(session), grace: null });
+      for (const room of session.rooms) come(room, session.id);
+    },
+    remove,
+    isMember,
+    idsOf: (room) => rooms.get(room) ?? NOBODY,
+    memberOf: (id, room) => (isMember(id, room) ? (entries.get(id)?.member ?? null) : null),
+    roomsOf: (id) => entries.get(id)?.session.rooms ?? [],
+    get rooms() {
+      return rooms.size;
+    },
+    get sessions() {
+      return entries.size;
+    },
+    stop() {
+      for (const entry of entries.values()) entry.grace?.cancel();
+    },
+  };
+}
