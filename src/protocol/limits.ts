@@ -116,7 +116,7 @@ export const LIMITS = {
   overloadedMostMs: 5 * SECOND_MS,
 
   // Reading logs
-  replayPageEvents: 512,
+  replayPageEvents: 256,
   replayPageBytes: 256 * KIB,
   /** Pages being read at a time, and how long of one turn of the event loop they may take together. */
   logReads: 4,
