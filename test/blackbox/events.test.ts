@@ -190,3 +190,19 @@ test("many readers of one running job see one log (section 1, promise 4)", async
   expectWhole(whole);
   for (const events of seen) expect(events).toEqual(whole);
 });
+
+test("a page of large entries ends before its limit, at 8 MiB, and the next one goes on", async () => {
+  const { id } = await api.submit(tokensBody({ tokens: 200, size: 4, audioBytes: 65_536 }));
+  const { head } = await api.finished(id);
+  const first = await api.page(id, "?limit=1000");
+  // 13 MB of audio in base64, an eighth of a MiB at most beyond the bound.
+  const bytes = first.events.reduce((sum, { data }) => sum + ((data.bytes?.length ?? 0) / 4) * 3, 0);
+  expect(bytes).toBeGreaterThan(8 * 1024 * 1024 - 65_536);
+  expect(bytes).toBeLessThan(8 * 1024 * 1024 + 131_072);
+  expect(first.next).toBe(first.events.length);
+  const rest = await api.page(id, `?limit=1000&after=${first.next}`);
+  expect(rest.events.map(({ seq }) => seq)).toEqual(
+    Array.from({ length: head - first.events.length }, (_, n) => first.events.length + 1 + n),
+  );
+  expect(rest.next).toBeNull();
+});
