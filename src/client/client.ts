@@ -154,6 +154,8 @@ export function createClient(options: ClientOptions): Client {
         "payload" in frame ? fromBinaryFrame(frame, replayUntil) : fromTextFrame(frame, replayUntil);
       if (live === undefined) early.keep(event, typeof raw === "string" ? raw.length : raw.byteLength);
       else live.receive(event);
+    } else if (frame.type === "attached" && frame.re === undefined) {
+      live?.attachedAnew(frame);
     } else if (frame.type === "attached" || frame.type === "ok" || frame.type === "error") {
       requests.answered(frame);
     } else if (frame.type === "message") emitter.emit("message", frame);

@@ -42,6 +42,8 @@ export interface Follower {
   /** Asks for everything after the cursor, when there is a connection. */
   attach(): void;
   receive(event: LogEvent): void;
+  /** The server attaches anew by itself: the log was trimmed while it was being read. */
+  attachedAnew(frame: AttachedFrame): void;
   disconnected(): void;
   stop(): void;
 }
@@ -115,6 +117,10 @@ export function createFollower(options: FollowOptions): Follower {
       timer?.cancel();
       timer = null;
       options.onEvent(event);
+    },
+    attachedAnew(frame) {
+      // While an attach is under way its answer is still to come, and starts the log where it says.
+      if (!asking) answered(frame);
     },
     disconnected() {
       asking = false;

@@ -39,6 +39,8 @@ export interface LiveJob {
   accept(job: { readonly id: string; readonly type: string }, expected: boolean): void;
   refuse(error: Error): void;
   receive(event: LogEvent): void;
+  /** Told without being asked from where the log goes on. */
+  attachedAnew(frame: AttachedFrame): void;
   /** Asks for everything after the cursor: after a welcome. */
   attach(): void;
   disconnected(): void;
@@ -240,6 +242,7 @@ export function createJob(links: JobLinks, after: number): LiveJob {
     },
     refuse: giveUp,
     receive: (event) => follower.receive(event),
+    attachedAnew: (frame) => follower.attachedAnew(frame),
     attach: () => follower.attach(),
     disconnected: () => follower.disconnected(),
   };

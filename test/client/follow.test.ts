@@ -324,3 +324,29 @@ test("acknowledgements are gathered; the end is acknowledged at once", async () 
   expect(await peer.next("ack")).toEqual({ type: "ack", job: JOB, seq: 21 });
   expect(peer.count("ack")).toBe(0);
 });
+
+test("an attachment that the server begins anew by itself goes on from what it says", async () => {
+  await using scene = createScene();
+  const { peer, job, events } = await running(scene);
+  const gaps: unknown[] = [];
+  scene.client.on("gap", (gap) => gaps.push(gap));
+  const output = { text: "what is left", seq: 6, attempt: 1, data: [] } satisfies OutputObject;
+  peer.send({
+    type: "attached",
+    job: JOB,
+    after: 2,
+    head: 7,
+    oldest: 7,
+    status: "succeeded",
+    attempt: 1,
+    terminal: true,
+    recovered: false,
+    reason: "trimmed",
+    output,
+  });
+  peer.event(7, "job.succeeded", { result: null });
+  expect(await job.result).toBeNull();
+  expect(job.text).toBe("what is left");
+  expect(seqs(events)).toEqual([1, 2, 6, 7]);
+  expect(gaps).toEqual([]);
+});
