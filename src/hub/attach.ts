@@ -65,6 +65,7 @@ export async function attach(
     connection.wake();
   } catch (error) {
     connection.detach(attachment);
+    connection.asked.delete(id);
     throw error;
   }
 }

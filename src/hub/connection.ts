@@ -77,6 +77,8 @@ export class Connection {
   opening = true;
   /** Jobs that the welcome listed: they flow when the client asks for them. */
   listed: ReadonlySet<JobId> = new Set();
+  /** Jobs it asked for since the last commit was announced: a read may have been ahead of the announcement. */
+  readonly asked = new Set<JobId>();
 
   readonly #options: ConnectionOptions;
   #outbox: Outgoing[] = [];

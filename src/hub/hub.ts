@@ -79,6 +79,8 @@ export function createHub(options: HubOptions): Hub {
   const connections = new Set<Connection>();
   const seats = new Map<SessionId, Connection>();
   const watchers = new Map<JobId, Set<Attachment>>();
+  /** Connections that asked for something since the last commit was announced. */
+  const asking = new Set<Connection>();
   let timer: Timer | null = null;
 
   const unwatch = (attachment: Attachment): void => {
@@ -105,7 +107,8 @@ export function createHub(options: HubOptions): Hub {
     const { id, sessionId, userId } = change.job;
     const connection = sessionId === null ? undefined : seats.get(sessionId);
     if (connection === undefined || connection.userId !== userId || connection.closed) return;
-    if (!connection.listed.has(id)) follow(connection, id, 0);
+    // What the client asked for before this was announced is answered already, or about to be.
+    if (!connection.listed.has(id) && !connection.asked.has(id)) follow(connection, id, 0);
   };
 
   const look = (connection: Connection, nowMs: number): void => {
@@ -221,7 +224,13 @@ export function createHub(options: HubOptions): Hub {
           : clock.elapsedMs() + endsAt + LIMITS.userTokenGraceMs - clock.wallMs();
     },
 
-    follow: (connection, job) => follow(connection, job, Number.POSITIVE_INFINITY),
+    follow(connection, job) {
+      const attachment = follow(connection, job, Number.POSITIVE_INFINITY);
+      if (attachment === null) return null;
+      connection.asked.add(job);
+      asking.add(connection);
+      return attachment;
+    },
 
     opened(connection, listed) {
       connection.opening = false;
@@ -236,6 +245,7 @@ export function createHub(options: HubOptions): Hub {
     remove(connection) {
       connection.closed = true;
       connections.delete(connection);
+      asking.delete(connection);
       for (const attachment of connection.attachments.values()) unwatch(attachment);
       connection.attachments.clear();
       const { sessionId } = connection;
@@ -277,6 +287,8 @@ export function createHub(options: HubOptions): Hub {
         deliver(change, touched);
       }
       for (const connection of touched) connection.flush();
+      for (const connection of asking) connection.asked.clear();
+      asking.clear();
     },
 
     async grown(jobs) {

@@ -159,3 +159,18 @@ describe("an attach", () => {
     expect(covered).toBe(5);
   });
 });
+
+test("a job that was attached to before its commit was announced does not begin twice", async () => {
+  const setup = createSetup();
+  const run = await setup.on.started();
+  const { connection, socket } = setup.seated();
+  await attach(setup.hub, setup.store, connection, { job: run.id, after: 0 });
+  await settle();
+  const job = await setup.store.find(run.id);
+  const events = await setup.store.events(run.id, { after: 0, limit: 10, bytes: 10_000 });
+  if (job === null) throw new Error("the job is gone");
+  // Reads may be ahead of announcements: this one is late.
+  setup.hub.committed([{ job, first: 1, events }]);
+  await settle();
+  expect(socket.seqs(run.id)).toBe("1 2");
+});
