@@ -19,6 +19,7 @@ import { createJob, type JobLinks, type LiveJob } from "./job.ts";
 import { fromBinaryFrame, fromTextFrame } from "./job-events.ts";
 import { type ClientStorage, createMemory, type RememberedJob } from "./memory.ts";
 import { type Ask, createRequests } from "./requests.ts";
+import { createRooms, type RoomHandle } from "./rooms.ts";
 import type { SocketClass } from "./socket.ts";
 import { newIdempotencyKey, submitJob } from "./submit.ts";
 
@@ -70,7 +71,12 @@ export interface Client {
   submit(body: SubmitBody, extras?: SubmitExtras): JobHandle;
   /** Follows a job by its id from `after` (0: from its beginning). A job that is followed already gives the same handle. */
   job(id: string, start?: { readonly after?: number; readonly type?: string }): JobHandle;
-  /** Sends a frame (`join`, `say`, `presence`, …); resolves when the server says ok, rejects with its error. */
+  /**
+   * Enters a room and stays in it: over reconnects, and with every new session until it is left. The handle is there at
+   * once; a room that was entered already gives the same one.
+   */
+  join(room: string): RoomHandle;
+  /** Sends a frame (`presence`, `refresh`, …); resolves when the server says ok, rejects with its error. */
   request(frame: Ask): Promise<void>;
   /** How long a frame takes to the server and an answer back, in ms. */
   roundTripMs(): Promise<number>;
@@ -118,6 +124,17 @@ export function createClient(options: ClientOptions): Client {
     onState: changed,
   });
   const requests = createRequests((frame) => connection.send(frame));
+  const request = (frame: Ask): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const offline = (): void => reject(new ClientError("offline", "Not connected."));
+      const sent = requests.ask(frame, (answer) => {
+        if (answer === null) offline();
+        else if (answer.type === "error") reject(new ClientError(answer.code, answer.detail));
+        else resolve();
+      });
+      if (!sent) offline();
+    });
+  const rooms = createRooms({ clock, random, requests, request, sessionId: () => memory.sessionId });
   const acks = createAcks({ clock, send: (frame) => connection.send(frame) });
   const api = createApi({
     url: base,
@@ -158,8 +175,13 @@ export function createClient(options: ClientOptions): Client {
       live?.attachedAnew(frame);
     } else if (frame.type === "attached" || frame.type === "ok" || frame.type === "error") {
       requests.answered(frame);
-    } else if (frame.type === "message") emitter.emit("message", frame);
-    else if (frame.type === "presence") emitter.emit("presence", frame);
+    } else if (frame.type === "message") {
+      rooms.message(frame);
+      emitter.emit("message", frame);
+    } else if (frame.type === "presence") {
+      rooms.presence(frame);
+      emitter.emit("presence", frame);
+    }
   }
 
   function changed(state: ConnectionState): void {
@@ -167,9 +189,11 @@ export function createClient(options: ClientOptions): Client {
       epoch += 1;
       for (const live of jobs.values()) live.attach();
       acks.flush();
+      rooms.online(state.welcome);
     } else if (state.phase !== "connecting") {
       early.clear();
       requests.abandon();
+      rooms.offline();
       for (const live of jobs.values()) live.disconnected();
     }
     emitter.emit("state", state);
@@ -254,16 +278,8 @@ export function createClient(options: ClientOptions): Client {
       live.accept({ id, type: start.type ?? "" }, false);
       return live.handle;
     },
-    request: (frame) =>
-      new Promise((resolve, reject) => {
-        const offline = (): void => reject(new ClientError("offline", "Not connected."));
-        const sent = requests.ask(frame, (answer) => {
-          if (answer === null) offline();
-          else if (answer.type === "error") reject(new ClientError(answer.code, answer.detail));
-          else resolve();
-        });
-        if (!sent) offline();
-      }),
+    join: (room) => rooms.join(room),
+    request,
     roundTripMs: () =>
       new Promise((resolve, reject) => {
         const sentAtMs = clock.steadyMs();

@@ -15,7 +15,7 @@ export interface Peer {
   /** How many frames of this type wait to be read. */
   count(type: ClientFrame["type"]): number;
   send(frame: ServerFrame): void;
-  welcome(session?: string, resumed?: boolean): void;
+  welcome(session?: string, resumed?: boolean, rooms?: readonly string[]): void;
   event(
     seq: number,
     kind: EventKind,
@@ -115,7 +115,7 @@ function createPeer(
     },
     count: (type) => inboxOf(frames, type).size,
     send,
-    welcome(session = "s1", resumed = false) {
+    welcome(session = "s1", resumed = false, rooms = []) {
       send({
         type: "welcome",
         protocol: 1,
@@ -124,7 +124,7 @@ function createPeer(
         tokenExpiresAt: Date.UTC(2026, 0, 1, 0, 15),
         jobs: [],
         moreJobs: false,
-        rooms: [],
+        rooms,
         heartbeat: { pingMs: 25_000, timeoutMs: 10_000 },
         limits: {
           frameBytes: 65_536,

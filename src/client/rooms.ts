@@ -1,0 +1,184 @@
+/**
+ * Rooms as an application sees them: entered once, and again by themselves whenever the session is a new one; who is
+ * there, put together from what the server tells.
+ */
+import type { Json } from "../protocol/events.ts";
+import type { MessageFrame, PresenceFrame, RoomMember, WelcomeFrame } from "../protocol/frames.ts";
+import { backoffMs } from "./backoff.ts";
+import type { ClientClock, ClientTimer } from "./clock.ts";
+import { createEmitter } from "./emitter.ts";
+import { ClientError } from "./errors.ts";
+import type { Answer, Ask, Requests } from "./requests.ts";
+
+export interface RoomListeners {
+  message: MessageFrame;
+  /** Who came, went or changed; `members` is up to date already. */
+  presence: PresenceFrame;
+  /** It is a member no longer and will not be again by itself: it left, or may not be here. */
+  ended: ClientError;
+}
+
+export interface RoomHandle {
+  readonly room: string;
+  /** Fulfilled when it is a member for the first time; rejected when it ended before. */
+  readonly joined: Promise<void>;
+  /** By session, in the order in which they came. Empty in a room that is too large to be told: see `count`. */
+  readonly members: ReadonlyMap<string, RoomMember>;
+  readonly count: number;
+  /** Says something to everybody in the room, this client included; fulfilled when the server took it. */
+  say(data: Json): Promise<void>;
+  /** Ends the membership, with the next connection if there is none. Messages stop at once. */
+  leave(): Promise<void>;
+  on<Name extends keyof RoomListeners>(
+    name: Name,
+    listener: (value: RoomListeners[Name]) => void,
+  ): () => void;
+}
+
+export interface RoomsOptions {
+  readonly clock: ClientClock;
+  readonly random: () => number;
+  readonly requests: Requests;
+  /** Sends a frame; fulfilled when the server says ok. */
+  readonly request: (frame: Ask) => Promise<void>;
+  readonly sessionId: () => string | null;
+}
+
+export interface Rooms {
+  /** The handle of the room; the same one as long as it has not ended. */
+  join(room: string): RoomHandle;
+  /** There is a connection again: rooms that its session is not in are entered. */
+  online(welcome: WelcomeFrame): void;
+  offline(): void;
+  message(frame: MessageFrame): void;
+  presence(frame: PresenceFrame): void;
+}
+
+interface LiveRoom {
+  readonly handle: RoomHandle;
+  /** Enters it unless the session is in it, as `rooms` of the welcome say. */
+  online(rooms: readonly string[]): void;
+  offline(): void;
+  message(frame: MessageFrame): void;
+  presence(frame: PresenceFrame): void;
+}
+
+interface RoomOptions extends RoomsOptions {
+  readonly leave: (room: string) => Promise<void>;
+  readonly onEnded: () => void;
+}
+
+function createRoom(room: string, options: RoomOptions): LiveRoom {
+  const { clock, random, requests, request } = options;
+  const emitter = createEmitter<RoomListeners>();
+  const joined = Promise.withResolvers<void>();
+  // Whoever does not ask for it need not hear that it was refused: `ended` says so too.
+  joined.promise.catch(() => undefined);
+  const members = new Map<string, RoomMember>();
+  let count = 0;
+  let failures = 0;
+  let ended = false;
+  let timer: ClientTimer | null = null;
+
+  function end(error: ClientError): void {
+    if (ended) return;
+    ended = true;
+    timer?.cancel();
+    members.clear();
+    count = 0;
+    joined.reject(error);
+    options.onEnded();
+    emitter.emit("ended", error);
+  }
+  function answered(answer: Answer): void {
+    if (ended || answer === null) return;
+    if (answer.type !== "error") {
+      failures = 0;
+      joined.resolve();
+    } else if (answer.retryable) {
+      failures += 1;
+      timer = clock.after(backoffMs(failures, random), enter);
+    } else end(new ClientError(answer.code, answer.detail));
+  }
+  function enter(): void {
+    timer?.cancel();
+    timer = null;
+    requests.ask({ type: "join", room }, answered);
+  }
+
+  return {
+    handle: {
+      room,
+      joined: joined.promise,
+      members,
+      get count() {
+        return count;
+      },
+      say: (data) => request({ type: "say", room, data }),
+      async leave() {
+        end(new ClientError("left", "The room was left."));
+        await options.leave(room);
+      },
+      on: (name, listener) => emitter.on(name, listener),
+    },
+    online(rooms) {
+      if (rooms.includes(room)) joined.resolve();
+      else enter();
+    },
+    offline() {
+      timer?.cancel();
+      timer = null;
+    },
+    message: (frame) => emitter.emit("message", frame),
+    presence(frame) {
+      if (frame.whole === true || frame.joined.length + frame.left.length + frame.changed.length === 0)
+        members.clear();
+      for (const member of [...frame.joined, ...frame.changed]) members.set(member.sessionId, member);
+      for (const { sessionId } of frame.left) members.delete(sessionId);
+      count = frame.count;
+      const self = options.sessionId();
+      if (frame.left.some(({ sessionId }) => sessionId === self))
+        end(new ClientError("forbidden", "The user token does not allow this room any more."));
+      else emitter.emit("presence", frame);
+    },
+  };
+}
+
+export function createRooms(options: RoomsOptions): Rooms {
+  const rooms = new Map<string, LiveRoom>();
+  /** Left while there was no connection: the session is still in them. */
+  const toLeave = new Set<string>();
+  let isOnline = false;
+
+  async function leave(room: string): Promise<void> {
+    if (isOnline) await options.request({ type: "leave", room });
+    else toLeave.add(room);
+  }
+
+  return {
+    join(room) {
+      const known = rooms.get(room);
+      if (known !== undefined) return known.handle;
+      const live = createRoom(room, { ...options, leave, onEnded: () => void rooms.delete(room) });
+      rooms.set(room, live);
+      toLeave.delete(room);
+      // Asked for even if the session is in it already: the answer tells who is there.
+      if (isOnline) live.online([]);
+      return live.handle;
+    },
+    online(welcome) {
+      isOnline = true;
+      for (const room of toLeave) options.requests.ask({ type: "leave", room }, () => {});
+      toLeave.clear();
+      for (const live of rooms.values()) live.online(welcome.rooms);
+    },
+    offline() {
+      isOnline = false;
+      for (const live of rooms.values()) live.offline();
+    },
+    message(frame) {
+      if (frame.room !== undefined) rooms.get(frame.room)?.message(frame);
+    },
+    presence: (frame) => rooms.get(frame.room)?.presence(frame),
+  };
+}
