@@ -42,7 +42,7 @@ function publishedLimits(config: Config): PublishedLimits {
 /** What `/v1/admin` reaches into. */
 function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServices {
   const { clock, logger, askDrain } = base;
-  const { nodeId, storage, access, hub, neighbours, scheduler } = parts;
+  const { nodeId, storage, access, hub, neighbours, scheduler, remote } = parts;
   const startedAt = new Date(clock.wallMs()).toISOString();
   return {
     operator: createOperator({
@@ -53,6 +53,7 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
       clock,
     }),
     nodes: () => [{ id: nodeId, startedAt, connections: hub.size, running: scheduler.running }],
+    workers: () => remote.workers(),
     push: (audience, frame) => neighbours.push(audience, frame),
     drain() {
       logger.info({}, "an operator asked the server to drain");
@@ -87,10 +88,20 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
   });
 }
 
+function scrape({ telemetry, hub, scheduler, remote, storage }: Parts): string {
+  return telemetry.render({
+    connections: hub.size,
+    runs: scheduler.running,
+    abandoned: scheduler.abandoned,
+    workers: remote.counts,
+    disk: storage.disk.reading,
+  });
+}
+
 /** Listens; requests are answered from here on. Throws when the address is taken. */
 export function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
   const { config, clock, logger, ids } = base;
-  const { telemetry, storage, access, feed, hub, rooms, registry, scheduler } = parts;
+  const { telemetry, storage, access, feed, rooms, registry, scheduler, remote } = parts;
   const store = storage.jobs;
   const { sessions, gate } = access;
   const limits = publishedLimits(config);
@@ -114,7 +125,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
   });
   const port = server.port ?? config.port;
   const guard = createGuard({ ...config, openAnywhere: config.auth === "open", port });
-  const onSubmit = (): void => scheduler.wake();
+  const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
   const submitter = createSubmitter({ store, registry, clock, ids, userJobs, queueJobs, onSubmit });
   const services = {
     store,
@@ -130,6 +141,9 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
     logger,
     limits,
     bodyBytes,
+    jobBytes: config.jobBytes,
+    remote,
+    random: base.random,
     draining,
     admin: createAdmin(base, parts, submitter),
   };
@@ -138,13 +152,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
     guard,
     openMode: config.openMode,
     requests: telemetry.requests,
-    scrape: () =>
-      telemetry.render({
-        connections: hub.size,
-        runs: scheduler.running,
-        abandoned: scheduler.abandoned,
-        disk: storage.disk.reading,
-      }),
+    scrape: () => scrape(parts),
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
     diskLevel: () => storage.disk.reading.level,
     documents: createDocuments({ ...config, version: packageJson.version }),

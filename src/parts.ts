@@ -11,6 +11,8 @@ import { createHandlerFiles, type HandlerFiles } from "./handlers/files/files.ts
 import type { AnyHandler } from "./handlers/handler.ts";
 import { createLoopWatch, type LoopWatch } from "./handlers/loop-watch.ts";
 import { createRegistry, type Registry } from "./handlers/registry.ts";
+import { createRemote, type Remote } from "./handlers/remote/remote.ts";
+import { createWorkerTypes } from "./handlers/remote/registered.ts";
 import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
@@ -78,6 +80,7 @@ export interface Parts {
   /** null without a folder of handlers. */
   readonly handlerFiles: HandlerFiles | null;
   readonly scheduler: Scheduler;
+  readonly remote: Remote;
   readonly orphans: Orphans;
   readonly retention: Retention;
   readonly builtin: Builtin;
@@ -102,7 +105,8 @@ export async function wire(base: Base): Promise<Parts> {
   const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, rooms, logger });
   const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
   const configured = createConfiguredHandlers(config.types, config);
-  const registry = createRegistry([...builtin.handlers, ...configured, ...base.handlers]);
+  const workerTypes = createWorkerTypes(config.types);
+  const registry = createRegistry([...builtin.handlers, ...configured, ...workerTypes, ...base.handlers]);
   const bootId = ids.any();
   const scheduler = createScheduler({
     ...config,
@@ -115,6 +119,7 @@ export async function wire(base: Base): Promise<Parts> {
     random: base.random,
   });
   const handlerFiles = openHandlerFiles(base, registry, scheduler);
+  const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
   const orphans = createOrphans({ store, clock, logger, absentMs: absent });
   const retention = createRetention({ ...config, store, clock, logger });
@@ -125,6 +130,7 @@ export async function wire(base: Base): Promise<Parts> {
     feed.committed(changes);
     scheduler.committed(changes);
     neighbours.committed(changes);
+    remote.committed(changes);
   });
   sessions.onEnded((id) => {
     telemetry.sessionLoggedOut();
@@ -134,7 +140,7 @@ export async function wire(base: Base): Promise<Parts> {
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
   const loopWatch = createLoopWatch({ clock, logger, takeRunTypes: () => scheduler.takeRunTypes() });
-  const work = { registry, handlerFiles, scheduler, orphans, retention, builtin, loopWatch };
+  const work = { registry, handlerFiles, scheduler, remote, orphans, retention, builtin, loopWatch };
   const delivery = { backplane, feed, hub, rooms, neighbours };
   return { nodeId, telemetry, storage, access, ...delivery, ...work };
 }

@@ -1,5 +1,6 @@
 /** What one value alone cannot tell: settings that contradict each other, and settings of parts that are not there yet. */
 import { isLoopback } from "./formats.ts";
+import { BUILTIN_TYPES } from "./type-tables.ts";
 import { variableOf } from "./names.ts";
 import { DEFAULT_COOKIE, type SettingKey, type Settings } from "./settings.ts";
 
@@ -31,7 +32,6 @@ const UNAVAILABLE: readonly Unavailable[] = [
   { key: "redisUrl", allowed: NOT_SET },
   { key: "sessionsUrl", allowed: NOT_SET },
   { key: "role", allowed: "all" },
-  { key: "workerTypes", allowed: NOT_SET },
   { key: "otlpEndpoint", warned: true, allowed: NOT_SET },
 ];
 
@@ -54,11 +54,6 @@ export function findUnavailable(
     refused: used.filter((entry) => entry.warned === undefined).map(finding),
     warned: used.filter((entry) => entry.warned === true).map(finding),
   };
-}
-
-/** Whether this version has nothing of a setting. */
-export function isUnavailable(key: SettingKey): boolean {
-  return UNAVAILABLE.some((entry) => entry.key === key && entry.allowed === NOT_SET);
 }
 
 /** A sentence on how little of a setting this version has; null when it has all of it. */
@@ -153,6 +148,15 @@ const CHECKS: readonly Check[] = [
   needsAuthSource("authAudience", ({ authAudience }) => authAudience !== null),
   needsAuthSource("authBinding", ({ authBinding }) => authBinding === "strict"),
   needsAuthSource("authCookie", ({ authCookie }) => authCookie !== DEFAULT_COOKIE),
+  {
+    reads: ["workerTypes"],
+    find: ({ workerTypes }) => {
+      const taken = workerTypes.find((type) => BUILTIN_TYPES.includes(type));
+      return taken === undefined
+        ? null
+        : { key: "workerTypes", problem: `names ${taken}, which is built in`, allowed: "other names" };
+    },
+  },
   needs("chatKey", "chatUrl"),
   needs("chatModel", "chatUrl"),
   needs("speechKey", "speechUrl"),

@@ -1,6 +1,5 @@
 /** The tables of holdline.toml together: read, shown without their secrets, and documented. */
 import type { Json } from "../protocol/events.ts";
-import { isUnavailable } from "./checks.ts";
 import { displayed } from "./display.ts";
 import { HTTP_FIELDS } from "./http-table.ts";
 import { fileKeyOf, variableOf } from "./names.ts";
@@ -34,10 +33,6 @@ function allTypes(
     const path = ["types", type];
     if (http !== null && workerTypes.includes(type))
       refuseAt(context, [...path, "http"], `serves a type that ${variableOf("workerTypes")} names as well`);
-    if (http === null && isUnavailable("workerTypes"))
-      refuseAt(context, path, "is served by remote workers, which are not available in this version yet", {
-        allowed: `a table [${path.join(".")}.http]`,
-      });
   }
   const named = workerTypes.filter((name) => types.every(({ type }) => type !== name));
   return [...types, ...new Set(named)].map((type) => (typeof type === "string" ? namedType(type) : type));

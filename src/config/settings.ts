@@ -259,7 +259,8 @@ const limits = {
     least: 0,
     most: COUNT_MOST,
     preset: LIMITS.tokenRatePerMinute,
-    description: "Requests with one admin or publish token a minute; 0 = no limit.",
+    description:
+      "Requests with one admin or publish token a minute, and those of a worker token that bring nothing; 0 = no limit.",
   }),
   concurrency: integer({
     least: 1,

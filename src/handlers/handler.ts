@@ -83,6 +83,8 @@ export interface JobType<Input = unknown> {
   readonly idleMs?: number;
   /** Runs of this type at the same time in one process; the node's whole concurrency when absent. */
   readonly concurrency?: number;
+  /** Remote workers do it: no process of ours runs it. */
+  readonly remote?: true;
   /** How long text may gather before it is logged as one entry (20). 0: every call is an entry of its own. */
   readonly rollupMs?: number;
   /** true: each run in a thread of its own, where nothing it does can block or end the server. Files only. */

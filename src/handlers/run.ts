@@ -10,6 +10,7 @@ import type { Logger } from "../lib/logger.ts";
 import { Refusal } from "../protocol/error.ts";
 import type { ErrorOrigin, Json } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import { timeOutError, tooMuchOutput, type TimeOutCode } from "../jobs/run-errors.ts";
 import { JobError, type AnyHandler, type PreviousJob, type RunningJob } from "./handler.ts";
 import { createOutputLog, type OutputLog } from "./output-log.ts";
 
@@ -72,21 +73,18 @@ interface Watch {
 
 /** The three time limits of a run; the first that passes stops it. */
 function watchTime({ job }: ClaimedJob, clock: Clock, stop: (reason: RunStopped) => void): Watch {
-  const limit = (delayMs: number, code: string, message: string): Timer =>
-    clock.after(delayMs, () => stop(new RunStopped(code, { error: { code, message, origin: "timeout" } })));
+  const limit = (delayMs: number, code: TimeOutCode): Timer =>
+    clock.after(delayMs, () => stop(new RunStopped(code, { error: timeOutError(job, code) })));
   let over = false;
-  const whole = limit(job.timeoutMs, "timeout", `The run took longer than ${job.timeoutMs} ms.`);
+  const whole = limit(job.timeoutMs, "timeout");
   let quiet: Timer | null =
-    job.firstOutputMs === null
-      ? null
-      : limit(job.firstOutputMs, "first_output_timeout", `No output within ${job.firstOutputMs} ms.`);
+    job.firstOutputMs === null ? null : limit(job.firstOutputMs, "first_output_timeout");
   return {
     heardOutput() {
       // What a handler writes after its end is refused, and starts no watch.
       if (over) return;
       quiet?.cancel();
-      quiet =
-        job.idleMs === null ? null : limit(job.idleMs, "idle_timeout", `No output for ${job.idleMs} ms.`);
+      quiet = job.idleMs === null ? null : limit(job.idleMs, "idle_timeout");
     },
     cancel() {
       over = true;
@@ -228,14 +226,9 @@ function endOf(error: unknown, random: number): RunEnd {
 /** Why a run is stopped whose log takes nothing more. */
 function refusedWrite(why: "lease_lost" | "output_too_large" | "too_hasty", jobBytes: number): RunStopped {
   if (why === "lease_lost") return new RunStopped(why);
-  const [code, message] =
-    why === "output_too_large"
-      ? [why, `The output grew past ${jobBytes} bytes.`]
-      : [
-          "handler_error",
-          `The handler did not wait for its writes: ${LIMITS.unwrittenBytes} bytes were waiting.`,
-        ];
-  return new RunStopped(why, { error: { code, message, origin: "handler" } });
+  if (why === "output_too_large") return new RunStopped(why, { error: tooMuchOutput(jobBytes) });
+  const message = `The handler did not wait for its writes: ${LIMITS.unwrittenBytes} bytes were waiting.`;
+  return new RunStopped(why, { error: { code: "handler_error", message, origin: "handler" } });
 }
 
 /** Starts the handler. Never rejects: whatever happens becomes the end of the run. */

@@ -34,8 +34,11 @@ export interface Scheduler {
   wake(): void;
   /** Watches for cancels of what runs here, and for retries. */
   committed(changes: readonly Change[]): void;
-  /** Claims nothing more; runs may finish until `drainMs`, then they are released. */
-  stop(drainMs: number): Promise<void>;
+  /**
+   * Claims nothing more; runs may finish until `drainMs`, then they are released. Time goes on having its way until
+   * `others` are done as well, whose runs are not in this process.
+   */
+  stop(drainMs: number, others?: Promise<void>): Promise<void>;
   /** Handlers that have not settled. */
   readonly running: number;
   /** Types that had a run in this thread since this was asked last. */
@@ -79,7 +82,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const freeSlots = (): { type: string; most: number }[] => {
     const all = options.concurrency - slots.size;
     if (all <= 0) return [];
-    return registry.list().flatMap(({ type, concurrency }) => {
+    return registry.list().flatMap(({ type, concurrency, remote }) => {
+      if (remote === true) return [];
       const most = Math.min(all, (concurrency ?? options.concurrency) - (perType.get(type) ?? 0));
       return most > 0 ? [{ type, most }] : [];
     });
@@ -172,10 +176,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await realign();
       const { maxLostLeases } = options;
       const most = SWEEP_MOST;
-      while (
-        (await store.execute({ op: "sweep", at: instant(clock), owner, maxLostLeases, most })).busy &&
-        !stopping
-      );
+      for (let busy = true; busy;) {
+        const random = options.random();
+        const at = instant(clock);
+        ({ busy } = await store.execute({ op: "sweep", at, owner, maxLostLeases, most, random }));
+      }
       wake();
     } catch (error) {
       logger.warn({ error }, "the sweep failed");
@@ -222,6 +227,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         ({ busy } = step);
       }
       await realign();
+      // A worker may go on with its lease when its server is back.
+      await store.execute({ op: "grant", at: instant(clock), leaseMs: LIMITS.leaseMs });
       if (recovered > 0) logger.info({ jobs: recovered }, "runs of the process before are returned");
       timers.push(
         clock.every(SWEEP_MS, () => void sweep()),
@@ -243,7 +250,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       }
     },
 
-    async stop(drainMs) {
+    async stop(drainMs, others) {
       stopping = true;
       // A claim that is under way brings runs that have to be waited for as well.
       await claims;
@@ -264,6 +271,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       gone.abort();
       // Handed back all the same: the next process must not count it as lost.
       await Promise.all(living().map((run) => run.abandon()));
+      await others;
       // Last: what still finished needed its lease, and whoever canceled it the sweep.
       for (const timer of timers.splice(0)) timer.cancel();
     },

@@ -8,43 +8,52 @@ import { LIMITS } from "../protocol/limits.ts";
 export interface BodyOptions {
   readonly bodyBytes: number;
   readonly clock: Clock;
+  /** Name of the limit, when it is not `bodyBytes`. */
+  readonly limit?: string;
 }
 
-function tooLarge(bodyBytes: number): Refusal {
-  return new Refusal("payload_too_large", `The body is over bodyBytes (${bodyBytes} bytes).`, {
-    extra: { limit: "bodyBytes", limitBytes: bodyBytes },
+function tooLarge({ bodyBytes, limit = "bodyBytes" }: BodyOptions): Refusal {
+  return new Refusal("payload_too_large", `The body is over ${limit} (${bodyBytes} bytes).`, {
+    extra: { limit, limitBytes: bodyBytes },
     headers: { Connection: "close" },
   });
 }
 
-function checkHeaders(headers: Headers): void {
+/** The media type of the body, without parameters; "" without one. Throws for a body that is packed. */
+export function mediaTypeOf(headers: Headers): string {
   if (headers.has("content-encoding")) {
     throw new Refusal("unsupported_media_type", "Bodies are taken as they are, without Content-Encoding.");
   }
-  const type = (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  return (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+function checkHeaders(headers: Headers): void {
+  const type = mediaTypeOf(headers);
   if (type !== "application/json" && !/^application\/[\w.-]+\+json$/.test(type)) {
     throw new Refusal("unsupported_media_type", "The body must be application/json.");
   }
 }
 
 /** Takes the chunks as they come and stops at the bound: a body without a length must not be held first. */
-async function collect(stream: ReadableStream<Uint8Array>, bodyBytes: number): Promise<Uint8Array> {
+async function collect(stream: ReadableStream<Uint8Array>, options: BodyOptions): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
     size += chunk.byteLength;
-    if (size > bodyBytes) throw tooLarge(bodyBytes);
+    if (size > options.bodyBytes) throw tooLarge(options);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-async function receive(request: Request, { bodyBytes, clock }: BodyOptions): Promise<Uint8Array> {
+/** The whole body. Rejects with 400, 408 or 413. */
+export async function readBytes(request: Request, options: BodyOptions): Promise<Uint8Array> {
+  const { bodyBytes, clock } = options;
   const length = request.headers.get("content-length");
-  if (length !== null && Number(length) > bodyBytes) throw tooLarge(bodyBytes);
+  if (length !== null && Number(length) > bodyBytes) throw tooLarge(options);
   if (request.body === null) return new Uint8Array(0);
   // A body that is announced as small is read in one go, which is what the runtime does fastest.
-  const whole = length === null ? collect(request.body, bodyBytes) : request.bytes();
+  const whole = length === null ? collect(request.body, options) : request.bytes();
   const late = Promise.withResolvers<never>();
   const timer = clock.after(LIMITS.bodyArrivalMs, () => {
     const detail = `The body did not arrive within ${LIMITS.bodyArrivalMs} ms.`;
@@ -64,7 +73,7 @@ async function receive(request: Request, { bodyBytes, clock }: BodyOptions): Pro
 /** The body as a JSON value. Rejects with 400, 408, 413 or 415. */
 export async function readJson(request: Request, options: BodyOptions): Promise<unknown> {
   checkHeaders(request.headers);
-  const bytes = await receive(request, options);
+  const bytes = await readBytes(request, options);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

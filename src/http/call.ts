@@ -1,5 +1,6 @@
 /** What every route knows of the call it answers, and what all of them need to answer it. */
 import type { Context } from "hono";
+import type { Remote } from "../handlers/remote/remote.ts";
 import type { Registry } from "../handlers/registry.ts";
 import type { Audience } from "../backplane/backplane.ts";
 import type { Rooms } from "../hub/rooms/rooms.ts";
@@ -11,6 +12,7 @@ import type { Logger } from "../lib/logger.ts";
 import type { NodeObject } from "../protocol/admin.ts";
 import type { MessageFrame } from "../protocol/frames.ts";
 import { Refusal } from "../protocol/error.ts";
+import type { WorkerObject } from "../protocol/workers.ts";
 import type { PublishedLimits } from "../protocol/sessions.ts";
 import type { Gate, Principal, Visitor } from "../sessions/gate.ts";
 import type { MachineKind, MachineToken } from "../sessions/machine-tokens.ts";
@@ -25,6 +27,8 @@ import type { Trace } from "./trace.ts";
 export interface AdminServices {
   readonly operator: Operator;
   readonly nodes: () => readonly NodeObject[];
+  /** Remote workers that were heard of lately. */
+  readonly workers: () => readonly WorkerObject[];
   /** Hands a frame to the open sockets of the audience, on other nodes too; how many of this node took it. */
   readonly push: (audience: Audience, frame: MessageFrame) => number;
   /** Begins to shut down, as on SIGTERM. */
@@ -40,10 +44,15 @@ export interface HttpServices {
   readonly rates: Rates;
   readonly registry: Registry;
   readonly submitter: Submitter;
+  readonly remote: Remote;
+  /** Jitters the wait before a run that follows an error. */
+  readonly random: () => number;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
   readonly bodyBytes: number;
+  /** Most bytes of output of one job's log. */
+  readonly jobBytes: number;
   /** Lifts the time limit of a connection that answers as a stream. */
   readonly keepOpen: (request: Request) => void;
   /** Ends the connection of a reader that takes nothing any more, whatever still waits for it. */

@@ -12,6 +12,7 @@ import {
   listAllJobs,
   listAllSessions,
   listNodes,
+  listWorkers,
   push,
   readAnyJob,
   retryAnyJob,
@@ -22,6 +23,7 @@ import { readAudio, readEvents, readJobOutput } from "./routes/events.ts";
 import { cancelJob, deleteJob, listJobs, readJob, retryJob, submitJob } from "./routes/jobs.ts";
 import { endSession, listSessions, openSession, readSession, renewToken } from "./routes/sessions.ts";
 import { readPresence, sayInRoom } from "./routes/rooms.ts";
+import { beat, completeRun, failRun, leaseJobs, releaseRun, takeOutput } from "./routes/worker.ts";
 import { readTrace } from "./trace.ts";
 
 export interface HttpOptions extends AboutServices {
@@ -60,7 +62,14 @@ export const ROUTES: readonly (readonly [Method, string, Route])[] = [
   ["DELETE", "/v1/sessions/:id", endSession],
   ["GET", "/v1/rooms/:room/presence", readPresence],
   ["POST", "/v1/rooms/:room/messages", sayInRoom],
+  ["POST", "/v1/worker/lease", leaseJobs],
+  ["POST", "/v1/worker/heartbeat", beat],
+  ["POST", "/v1/worker/jobs/:id/output", takeOutput],
+  ["POST", "/v1/worker/jobs/:id/complete", completeRun],
+  ["POST", "/v1/worker/jobs/:id/fail", failRun],
+  ["POST", "/v1/worker/jobs/:id/release", releaseRun],
   ["GET", "/v1/admin/nodes", listNodes],
+  ["GET", "/v1/admin/workers", listWorkers],
   ["GET", "/v1/admin/sessions", listAllSessions],
   ["GET", "/v1/admin/jobs", listAllJobs],
   ["GET", "/v1/admin/jobs/:id", readAnyJob],

@@ -28,6 +28,13 @@ export interface Rates {
   countUser(userId: UserId): Left;
   /** Counts a call with this machine token. Throws `rate_limited`. */
   countMachine(tokenId: string): Left;
+  /**
+   * Counts calls of a worker token that brought nothing: empty polls, heartbeats, refusals. What moves a job is bounded
+   * by the job.
+   */
+  countWorker(tokenId: string): void;
+  /** Throws `rate_limited` when a worker token made too many of those. */
+  refuseWorker(tokenId: string): void;
   /** Counts what comes without a user: a new session, a connect. Throws `rate_limited`. */
   countAddress(address: string): Left;
   /**
@@ -83,11 +90,17 @@ export function createRates(options: RatesOptions): Rates {
   // Apart from each other: who fails must not use up what those need who open a session behind the same address.
   const [users, addresses, failures] = [ofCallers(), ofCallers(), ofCallers()];
   const machines = quotaOf("tokenRatePerMinute", tokenRatePerMinute);
+  const workers = quotaOf("tokenRatePerMinute", tokenRatePerMinute);
 
   return {
     addressOf: options.addressOf,
     countUser: (userId) => count(users, userId, "of one user"),
     countMachine: (tokenId) => count(machines, tokenId, "with one token"),
+    countWorker: (tokenId) => void workers.table.take(tokenId),
+    refuseWorker(tokenId) {
+      const left = { level: workers.table.peek(tokenId), perMinute: workers.perMinute };
+      if (left.level < 0) refuse(left, workers, "with one worker token that bring nothing");
+    },
     countAddress: (address) => count(addresses, address, "from one address without a session"),
     refuseFailing(addressOf, isKnown) {
       // Asking the runtime for the peer's address costs more than all the rest.

@@ -25,7 +25,7 @@ export interface SubmitOptionsOfServer {
   readonly userJobs: number;
   readonly queueJobs: number;
   /** A job is about to be stored: whoever runs jobs may want to claim in the same commit. */
-  readonly onSubmit: () => void;
+  readonly onSubmit: (type: string) => void;
 }
 
 export interface Submit {
@@ -104,7 +104,7 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
       userJobs: limitOf(options.userJobs),
       queueJobs: limitOf(options.queueJobs),
     });
-    options.onSubmit();
+    options.onSubmit(spec.type);
     const outcome = await stored;
     switch (outcome.kind) {
       case "accepted":

@@ -38,7 +38,12 @@ function wavHeader(format: AudioFormat, dataBytes: number): Uint8Array {
   return bytes;
 }
 
-async function findFormat(store: JobStore, job: JobRecord, before: number): Promise<AudioFormat | null> {
+/** The format that the latest run announced before this entry; null when it did not. */
+export async function findFormat(
+  store: JobStore,
+  job: JobRecord,
+  before: number,
+): Promise<AudioFormat | null> {
   for (let after = job.outputAfter; after < before;) {
     const page = await store.events(job.id, {
       after,

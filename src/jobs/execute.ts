@@ -10,6 +10,7 @@ import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import type { ClaimedJob, IdempotencyKey, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
+import * as remote from "./remote.ts";
 import * as transitions from "./transitions.ts";
 
 /** A job that may run, with what decides its place: highest priority, then lowest turn, then lowest `num` (age). */
@@ -20,13 +21,18 @@ export interface ReadyJob {
   readonly num: number;
 }
 
+export type Overdue = "start" | "cancel" | "run" | "quiet" | "lease";
+
 /** The tables inside one transaction. Records given out are copies; only `save` makes a change last. */
 export interface JobTables {
   load(id: JobId): JobRecord | null;
   /** `due`: it may run at once. One that may not gets its turn in the queue when `ready` finds that it is due. */
   insert(job: JobRecord, input: string, due: boolean): void;
-  /** `output`: only what appending changes (head, bytes, progress); `state`: everything that can change. */
-  save(job: JobRecord, what: "output" | "state"): void;
+  /**
+   * `output`: only what appending changes (head, bytes, progress); `held`: that, and what a sign of life of a remote
+   * worker changes (items, lease time); `state`: everything that can change.
+   */
+  save(job: JobRecord, what: "output" | "held" | "state"): void;
   log(job: JobRecord, events: readonly StoredEvent[]): void;
   input(job: JobRecord): string;
   checkpoint(job: JobRecord): string | null;
@@ -38,18 +44,19 @@ export interface JobTables {
   inLane(sessionId: SessionId, lane: string): JobId | null;
   /** Jobs of the type that may run at this moment, best first. */
   ready(type: string, steadyMs: number, limit: number): readonly ReadyJob[];
-  /** Jobs whose time is over: `start` not started in time, `cancel` not stopped in time, `lease` ran out (not of `owner`). */
-  overdue(
-    steadyMs: number,
-    owner: string,
-    limit: number,
-  ): readonly { id: JobId; why: "start" | "cancel" | "lease" }[];
+  /**
+   * Jobs whose time is over: `start` not started in time, `cancel` not stopped in time, `run` and `quiet` remote runs
+   * past their limits, `lease` ran out (not of `owner`).
+   */
+  overdue(steadyMs: number, owner: string, limit: number): readonly { id: JobId; why: Overdue }[];
   nextReady(steadyMs: number): number | null;
   /** Jobs that wait for a time of day, wait for it by these readings of the clock; how many there are. */
   realign(at: Instant): number;
   /** Running jobs held by processes of this installation other than `owner`. */
   heldByOthers(owner: string, limit: number): readonly JobId[];
   renew(owner: string, leaseBy: number): number;
+  /** Leases of remote workers last until then, and the time limits of their runs no less; how many there are. */
+  grant(leaseBy: number): number;
   findKey(key: IdempotencyKey): { id: JobId; fingerprint: string } | null;
   putKey(key: IdempotencyKey, fingerprint: string, id: JobId, at: number): void;
   /** Deletes input and checkpoint; no read shows the log from here on, its entries go with `trimSome`. */
@@ -81,7 +88,7 @@ function commit(
   changes: Change[],
   job: JobRecord,
   events: readonly StoredEvent[],
-  what: "output" | "state" = "state",
+  what: "output" | "held" | "state" = "state",
 ): void {
   if (events.length === 0) return;
   tables.save(job, what);
@@ -162,6 +169,40 @@ const append: Executor<"append"> = (tables, command, changes) => {
   return "ok";
 };
 
+const deliver: Executor<"deliver"> = (tables, command, changes) => {
+  const job = tables.load(command.id);
+  if (job === null || job.leaseOwner !== command.owner) return "lease_lost";
+  const delivered = remote.deliver(job, command.at, command);
+  if (delivered === "lease_lost") return delivered;
+  if (delivered === "output_too_large") {
+    commit(tables, changes, job, remote.refuseOutput(job, command.at, command.jobBytes));
+    return delivered;
+  }
+  const { events, ...outcome } = delivered;
+  if (outcome.kind === "ok") {
+    if (events.length === 0) tables.save(job, "held");
+    else commit(tables, changes, job, events, "held");
+  }
+  return outcome;
+};
+
+const hold: Executor<"hold"> = (tables, command, changes) => {
+  const job = tables.load(command.id);
+  if (job === null || job.leaseOwner !== command.owner) return "lease_lost";
+  const events = remote.hold(job, command.at, command);
+  if (events === "lease_lost") return events;
+  if (events === "output_too_large") {
+    commit(tables, changes, job, remote.refuseOutput(job, command.at, command.jobBytes));
+    return events;
+  }
+  if (command.checkpoint !== null) tables.setCheckpoint(job, command.checkpoint);
+  if (events.length === 0) tables.save(job, "held");
+  else commit(tables, changes, job, events, "held");
+  return remote.standing(job);
+};
+
+const grant: Executor<"grant"> = (tables, command) => tables.grant(command.at.steadyMs + command.leaseMs);
+
 const checkpoint: Executor<"checkpoint"> = (tables, command) => {
   const job = tables.load(command.id);
   if (job === null || !transitions.holdsLease(job, command.lease)) return "lease_lost";
@@ -172,7 +213,7 @@ const checkpoint: Executor<"checkpoint"> = (tables, command) => {
 const end: Executor<"end"> = (tables, command, changes) => {
   const job = tables.load(command.id);
   if (job === null) return "lease_lost";
-  const events = transitions.end(job, command.at, command.lease, command.how);
+  const events = transitions.end(job, command.at, command.lease, command.how, command.owner);
   if (events === "lease_lost") return events;
   commit(tables, changes, job, events);
   return job.status;
@@ -185,18 +226,31 @@ const cancel: Executor<"cancel"> = (tables, command, changes) => {
   return job.status;
 };
 
+/** What becomes of a job whose time is over. Nothing, if another reason was found first. */
+function overtake(
+  job: JobRecord,
+  why: Overdue,
+  { at, maxLostLeases, random }: { readonly at: Instant } & JobCommands["sweep"]["in"],
+): StoredEvent[] {
+  switch (why) {
+    case "start":
+      return transitions.expire(job, at);
+    case "cancel":
+      return transitions.enforceCancel(job, at);
+    case "run":
+    case "quiet":
+      return remote.timeOut(job, at, why, random);
+    case "lease":
+      return job.unheard ? remote.giveBack(job, at) : transitions.lose(job, at, "worker_lost", maxLostLeases);
+  }
+}
+
 const sweep: Executor<"sweep"> = (tables, command, changes) => {
   const overdue = tables.overdue(command.at.steadyMs, command.owner, command.most);
   for (const { id, why } of overdue) {
     const job = tables.load(id);
     if (job === null) continue;
-    const events =
-      why === "start"
-        ? transitions.expire(job, command.at)
-        : why === "cancel"
-          ? transitions.enforceCancel(job, command.at)
-          : transitions.lose(job, command.at, "worker_lost", command.maxLostLeases);
-    commit(tables, changes, job, events);
+    commit(tables, changes, job, overtake(job, why, command));
   }
   return { busy: overdue.length >= command.most };
 };
@@ -247,6 +301,9 @@ const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   submit,
   claim,
   append,
+  deliver,
+  hold,
+  grant,
   checkpoint,
   end,
   cancel,

@@ -64,9 +64,19 @@ export interface JobRecord extends JobSpec {
   /** Expires if not started by (steady). */
   startBy: number | null;
   leaseToken: LeaseToken | null;
-  /** Who holds it: `boot:<boot id>` for a process of this installation, `worker:<name>` for a remote one. */
+  /** Who holds it: `boot:<boot id>` for a process of this installation, `worker:…` for a remote one. */
   leaseOwner: string | null;
   leaseBy: number | null;
+  /** A remote worker took it and was not heard of since: the answer may never have arrived. */
+  unheard: boolean;
+  /** Items taken from the present run of a remote worker: the number of the next one. */
+  items: number;
+  /** The present run of a remote worker is over by (steady); null: none, or a process of ours watches it. */
+  runBy: number | null;
+  /** It has to write output by (steady); null: it need not. */
+  quietBy: number | null;
+  /** How the run that ended last did and under which lease, so that saying it again changes nothing. */
+  endedBy: string | null;
   cancelReason: CancelReason | null;
   /** A cancel that was asked for is enforced by (steady). */
   cancelBy: number | null;

@@ -5,7 +5,7 @@
 import { createGroup } from "../lib/group.ts";
 import type { JobId } from "../lib/ids.ts";
 import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
-import { byPlace, execute, type JobTables } from "./execute.ts";
+import { byPlace, execute, type JobTables, type Overdue } from "./execute.ts";
 import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import { createQueueBook } from "./queue-book.ts";
 import { resultOf } from "./result.ts";
@@ -127,12 +127,14 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
         .slice(0, limit);
     },
     overdue(steadyMs, owner, limit) {
-      const found: { id: JobId; why: "start" | "cancel" | "lease" }[] = [];
+      const found: { id: JobId; why: Overdue }[] = [];
+      const isOver = (by: number | null): boolean => by !== null && by <= steadyMs;
       for (const { job } of rows.values()) {
-        if (job.startBy !== null && job.startBy <= steadyMs) found.push({ id: job.id, why: "start" });
-        else if (job.cancelBy !== null && job.cancelBy <= steadyMs) found.push({ id: job.id, why: "cancel" });
-        else if (job.leaseBy !== null && job.leaseBy <= steadyMs && job.leaseOwner !== owner)
-          found.push({ id: job.id, why: "lease" });
+        if (isOver(job.startBy)) found.push({ id: job.id, why: "start" });
+        else if (isOver(job.cancelBy)) found.push({ id: job.id, why: "cancel" });
+        else if (isOver(job.runBy)) found.push({ id: job.id, why: "run" });
+        else if (isOver(job.quietBy)) found.push({ id: job.id, why: "quiet" });
+        else if (isOver(job.leaseBy) && job.leaseOwner !== owner) found.push({ id: job.id, why: "lease" });
       }
       return found.slice(0, limit);
     },
@@ -157,6 +159,15 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
     renew(owner, leaseBy) {
       const held = all().filter(({ job }) => job.leaseOwner === owner);
       for (const { job } of held) job.leaseBy = leaseBy;
+      return held.length;
+    },
+    grant(leaseBy) {
+      const held = all().filter(({ job }) => job.leaseOwner?.startsWith("worker:") === true);
+      for (const { job } of held) {
+        job.leaseBy = leaseBy;
+        if (job.runBy !== null) job.runBy = Math.max(job.runBy, leaseBy);
+        if (job.quietBy !== null) job.quietBy = Math.max(job.quietBy, leaseBy);
+      }
       return held.length;
     },
     findKey: (key) => keys.get(keyName(key)) ?? null,

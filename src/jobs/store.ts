@@ -57,6 +57,7 @@ export interface ClaimRequest {
   readonly secret: string;
   readonly owner: string;
   readonly leaseMs: number;
+  /** Name of the remote worker that claims; until it is heard of, its lease goes back for free when it runs out. */
   readonly worker?: string;
 }
 
@@ -73,6 +74,13 @@ export interface ClaimOutcome {
   readonly nextReadyMs: number | null;
 }
 
+/** What a worker that holds a lease is to know: that it may go on, or why and by when (steady) it has to stop. */
+export type HoldOutcome =
+  | { readonly kind: "ok" }
+  | { readonly kind: "cancel"; readonly reason: CancelReason; readonly cancelBy: number }
+  | "lease_lost"
+  | "output_too_large";
+
 /** Every command with what goes in and what comes out. All of them carry the moment they were given as `at`. */
 export interface JobCommands {
   submit: { in: Submission; out: SubmitOutcome };
@@ -87,12 +95,50 @@ export interface JobCommands {
     };
     out: "ok" | "lease_lost" | "output_too_large";
   };
+  /** Items of a remote worker's run (remote.ts). Takes those that are new, and renews the lease. */
+  deliver: {
+    in: {
+      readonly id: JobId;
+      readonly lease: LeaseToken;
+      readonly owner: string;
+      /** Number of the first item in this run, from 0; null: whichever is next. */
+      readonly first: number | null;
+      /** The entries of each item. */
+      readonly items: readonly (readonly Item[])[];
+      readonly jobBytes: number;
+      readonly leaseMs: number;
+    };
+    /** `next`: the number of the first item that is missing. `output_too_large`: the job has failed of it. */
+    out: { readonly kind: "ok" | "item_gap"; readonly next: number } | "lease_lost" | "output_too_large";
+  };
+  /** A remote worker says that it is still at it: renews the lease, and keeps what came along. */
+  hold: {
+    in: {
+      readonly id: JobId;
+      readonly lease: LeaseToken;
+      readonly owner: string;
+      readonly leaseMs: number;
+      /** JSON text; logged if it is news. */
+      readonly progress: string | null;
+      readonly checkpoint: string | null;
+      readonly jobBytes: number;
+    };
+    out: HoldOutcome;
+  };
+  /** Remote workers could not be heard for a while: their leases, and the time limits of their runs, get that long at least. */
+  grant: { in: { readonly leaseMs: number }; out: number };
   checkpoint: {
     in: { readonly id: JobId; readonly lease: LeaseToken; readonly value: string };
     out: "ok" | "lease_lost";
   };
   end: {
-    in: { readonly id: JobId; readonly lease: LeaseToken; readonly how: RunEnd };
+    in: {
+      readonly id: JobId;
+      readonly lease: LeaseToken;
+      readonly how: RunEnd;
+      /** Of a remote worker: whose lease it has to be. */
+      readonly owner?: string;
+    };
     out: JobStatus | "lease_lost";
   };
   /** null: no such job. The status after it. */
@@ -103,11 +149,17 @@ export interface JobCommands {
   /** Gives every lease of this owner its full time again. */
   renew: { in: { readonly owner: string; readonly leaseMs: number }; out: number };
   /**
-   * One bounded step of what time brings: late starts expire, unheard cancels are enforced, leases of others that ran
-   * out are lost. `busy`: there was more than one step's worth, call again.
+   * One bounded step of what time brings: late starts expire, unheard cancels are enforced, remote runs are over time,
+   * leases of others that ran out are lost (given back for free, if their holder was never heard of). `busy`: there was
+   * more than one step's worth, call again. `random` in [0, 1) jitters the wait after a time-out.
    */
   sweep: {
-    in: { readonly owner: string; readonly maxLostLeases: number; readonly most: number };
+    in: {
+      readonly owner: string;
+      readonly maxLostLeases: number;
+      readonly most: number;
+      readonly random: number;
+    };
     out: { readonly busy: boolean };
   };
   /** At start: runs of earlier processes of this installation are lost, whatever time their leases had left. */

@@ -68,6 +68,11 @@ export function accept(
     leaseToken: null,
     leaseOwner: null,
     leaseBy: null,
+    unheard: false,
+    items: 0,
+    runBy: null,
+    quietBy: null,
+    endedBy: null,
     cancelReason: null,
     cancelBy: null,
     progress: null,
@@ -85,7 +90,7 @@ export interface Lease {
   readonly token: LeaseToken;
   readonly owner: string;
   readonly leaseMs: number;
-  /** Shown in `job.started` when a remote worker took it. */
+  /** A remote worker took it: shown in `job.started`. Its time limits are kept by the store, not by a process. */
   readonly worker?: string;
 }
 
@@ -99,6 +104,12 @@ export function start(job: JobRecord, at: Instant, lease: Lease): StoredEvent[] 
   job.leaseToken = lease.token;
   job.leaseOwner = lease.owner;
   job.leaseBy = at.steadyMs + lease.leaseMs;
+  job.items = 0;
+  if (lease.worker !== undefined) {
+    job.unheard = true;
+    job.runBy = at.steadyMs + job.timeoutMs;
+    job.quietBy = job.firstOutputMs === null ? null : at.steadyMs + job.firstOutputMs;
+  }
   const events = [
     logJson(job, at, "job.started", lease.worker === undefined ? {} : { worker: lease.worker }),
   ];
@@ -143,12 +154,20 @@ export function append(
   return events;
 }
 
-/** Ends the record and logs its last entry; `data` is JSON text. */
-function finish(job: JobRecord, at: Instant, kind: TerminalKind, data: string): StoredEvent[] {
-  job.finishedAt = at.wallMs;
+/** Nobody runs it from here on. */
+function dropLease(job: JobRecord): void {
   job.leaseToken = null;
   job.leaseOwner = null;
   job.leaseBy = null;
+  job.unheard = false;
+  job.runBy = null;
+  job.quietBy = null;
+}
+
+/** Ends the record and logs its last entry; `data` is JSON text. */
+function finish(job: JobRecord, at: Instant, kind: TerminalKind, data: string): StoredEvent[] {
+  job.finishedAt = at.wallMs;
+  dropLease(job);
   job.cancelBy = null;
   job.startBy = null;
   return [log(job, at, kind, data)];
@@ -182,9 +201,7 @@ function retry(
 ): StoredEvent[] {
   job.status = "retrying";
   job.readyBy = at.steadyMs + delayMs;
-  job.leaseToken = null;
-  job.leaseOwner = null;
-  job.leaseBy = null;
+  dropLease(job);
   job.resetReason = reset;
   return [logJson(job, at, "job.retrying", data)];
 }
@@ -209,14 +226,23 @@ export type RunEnd =
     }
   | { readonly kind: "released" };
 
-/** The holder of the lease ends its run. A job that is being canceled ends as canceled, whatever the run says. */
+/**
+ * The holder of the lease ends its run. A job that is being canceled ends as canceled, whatever the run says. A
+ * remote worker that says so again, since the answer was lost, changes nothing.
+ */
 export function end(
   job: JobRecord,
   at: Instant,
   lease: LeaseToken,
   how: RunEnd,
+  owner: string | null = job.leaseOwner,
 ): StoredEvent[] | "lease_lost" {
-  if (!holdsLease(job, lease)) return "lease_lost";
+  const endedBy = `${how.kind}:${owner}:${lease}`;
+  if (!holdsLease(job, lease) || job.leaseOwner !== owner) {
+    return job.endedBy === endedBy ? [] : "lease_lost";
+  }
+  // A process of ours needs no second answer.
+  job.endedBy = job.leaseOwner?.startsWith("worker:") === true ? endedBy : null;
   if (job.status === "canceling") return endCanceled(job, at, job.cancelReason ?? "requested");
   switch (how.kind) {
     case "succeeded":

@@ -81,6 +81,8 @@ export const LIMITS = {
   /** Waits before the end of a run is given again to a storage that did not take it. */
   endRetryMs: 250,
   endRetryMostMs: 5 * SECOND_MS,
+  /** How long a worker that took a lease may be unheard of before the lease goes back for free. */
+  leaseUnheardMs: 5 * SECOND_MS,
   retryBaseMs: SECOND_MS,
   retryMostMs: MINUTE_MS,
   /** How far the steady time that is kept for the next process may lie behind the last command. */
@@ -121,6 +123,24 @@ export const LIMITS = {
   /** Pages being read at a time, and how long of one turn of the event loop they may take together. */
   logReads: 4,
   logReadSliceMs: 2,
+
+  // Workers
+  workerNameChars: 128,
+  workerTypes: 100,
+  workerWaitMs: 30 * SECOND_MS,
+  /** Jobs of one answer, and leases of one heartbeat. */
+  workerJobs: 100,
+  heartbeatLeases: 1000,
+  /** One audio chunk as a worker sends it; a log has it in entries of `deltaBytes`. */
+  audioChunkBytes: MIB,
+  /** One line of a worker's output; base64 and escapes make it larger than what it says. */
+  lineBytes: 4 * MIB,
+  progressMessageChars: 1000,
+  jobErrorCodeChars: 64,
+  jobErrorMessageChars: 2000,
+  /** Workers that are shown to operators, and for how long after they were last heard. */
+  workersSeen: 1000,
+  workerSeenMs: 10 * MINUTE_MS,
 
   // Time
   pingMs: 25 * SECOND_MS,

@@ -43,6 +43,9 @@ export const problemSchema = z.object({
   errors: z.array(fieldErrorSchema).exactOptional().describe("Every fault of a body or parameter."),
   limit: z.string().exactOptional().describe("Name of the limit that was crossed."),
   limitBytes: count.exactOptional().describe("Its size in bytes."),
+  next: count
+    .exactOptional()
+    .describe("Of a worker's output: the number of the first item that was not taken."),
   reason: z.enum(["trimmed", "ahead"]).exactOptional().describe("Why the log cannot be read from there."),
   oldest: seq.exactOptional().describe("With `cursor_expired`: first entry that can still be read."),
   head: seq.exactOptional().describe("With `cursor_expired`: newest entry."),

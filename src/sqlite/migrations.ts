@@ -3,6 +3,7 @@ import first from "../../migrations/sqlite/0001_jobs_and_sessions.sql" with { ty
 import second from "../../migrations/sqlite/0002_clock.sql" with { type: "text" };
 import putOff from "../../migrations/sqlite/0003_put_off.sql" with { type: "text" };
 import rooms from "../../migrations/sqlite/0004_rooms.sql" with { type: "text" };
+import remoteWorkers from "../../migrations/sqlite/0005_remote_workers.sql" with { type: "text" };
 import { orderMigrations } from "./migrate.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
@@ -10,4 +11,5 @@ export const SQLITE_MIGRATIONS = orderMigrations({
   "0002_clock.sql": second,
   "0003_put_off.sql": putOff,
   "0004_rooms.sql": rooms,
+  "0005_remote_workers.sql": remoteWorkers,
 });

@@ -16,6 +16,16 @@ export interface Readings {
   /** Handlers that ignore that they were stopped, by type. */
   readonly abandoned: ReadonlyMap<string, number>;
   readonly disk: DiskReading;
+  readonly workers: WorkerReadings;
+}
+
+/** Of remote workers. */
+export interface WorkerReadings {
+  readonly polls: number;
+  readonly leases: number;
+  readonly leased: number;
+  readonly items: number;
+  readonly lost: number;
 }
 
 export interface Telemetry {
@@ -59,7 +69,7 @@ export function createTelemetry({
     },
     start: () => own.start(),
     stop: () => own.stop(),
-    render: ({ connections, runs, abandoned, disk }) =>
+    render: ({ connections, runs, abandoned, workers, disk }) =>
       exposition([
         {
           name: "holdline_info",
@@ -75,6 +85,15 @@ export function createTelemetry({
           type: "gauge",
           samples: [...abandoned].map(([type, value]) => ({ labels: { type }, value })),
         },
+        gauge("holdline_worker_polls", "Calls of remote workers that wait for a job.", workers.polls),
+        gauge(
+          "holdline_worker_leases",
+          "Runs in remote workers, as far as this process knows.",
+          workers.leases,
+        ),
+        counter("holdline_worker_leased_total", "Jobs that were leased to remote workers.", workers.leased),
+        counter("holdline_worker_lost_total", "Leases that remote workers lost.", workers.lost),
+        counter("holdline_worker_items_total", "Items that remote workers sent.", workers.items),
         ...writes.families(),
         ...diskFamilies(disk),
         gauge("holdline_connections", "Open sockets.", connections),

@@ -198,7 +198,6 @@ describe("what this version does not have is refused, not ignored:", () => {
     ["REDIS_URL", "redis://cache:6379", "not set"],
     ["SESSIONS_URL", "redis://cache:6379", "not set"],
     ["ROLE", "gateway", "all"],
-    ["WORKER_TYPES", "render,transcode", "not set"],
   ];
   test.each(later)("HOLDLINE_%s=%j", (variable, value, allowed) => {
     const name = `HOLDLINE_${variable}`;
@@ -211,4 +210,10 @@ describe("what this version does not have is refused, not ignored:", () => {
       `${name} (holdline.toml line 1) is not a setting. Did you mean `,
     );
   });
+});
+
+test("a type that is built in cannot be given to workers", () => {
+  expect(refused({ env: { HOLDLINE_WORKER_TYPES: "render,chat" } })).toEqual([
+    "HOLDLINE_WORKER_TYPES names chat, which is built in. Allowed: other names.",
+  ]);
 });

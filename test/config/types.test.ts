@@ -217,11 +217,6 @@ describe("a table is refused in words:", () => {
       { file: `[types.render]\ninput = "r.json"\n${HTTP}` },
       'types.render.input (holdline.toml line 2) names "r.json", which cannot be read (it is not there). Allowed: a JSON Schema as a table, or the path of a file that holds one.',
     ],
-    [
-      "a type without an endpoint, while there are no workers",
-      { file: "[types.render]\n" },
-      "types.render (holdline.toml line 1) is served by remote workers, which are not available in this version yet. Allowed: a table [types.render.http].",
-    ],
   ];
   test.each(bad)("%s", (_, given, ...messages) => {
     expect(refused(given)).toEqual(messages);

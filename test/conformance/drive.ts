@@ -272,6 +272,7 @@ export function drive(store: JobStore, clock?: Clock): Drive {
           owner: OWNER,
           maxLostLeases: LIMITS.maxLostLeases,
           most: 200,
+          random: 0,
           ...options,
         })
       ).busy,

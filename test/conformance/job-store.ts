@@ -14,6 +14,7 @@ import { losing } from "./job-store/losing.ts";
 import { puttingOff } from "./job-store/putting-off.ts";
 import { queueing } from "./job-store/queueing.ts";
 import { reading } from "./job-store/reading.ts";
+import { remote } from "./job-store/remote.ts";
 import { retention } from "./job-store/retention.ts";
 import { submitting } from "./job-store/submitting.ts";
 import { timing } from "./job-store/timing.ts";
@@ -36,6 +37,7 @@ const TOPICS: readonly (readonly [name: string, topic: (check: Check) => void])[
   ["a lease", fencing],
   ["the end of a run", ending],
   ["a lost lease", losing],
+  ["a run in a remote worker", remote],
   ["cancel", canceling],
   ["sweep, renew and recover", timing],
   ["reading one job", reading],

@@ -136,6 +136,7 @@ async function emptyStore(jobs: JobStore, ids: ReadonlySet<JobId>): Promise<void
   for (let busy = true; busy;) {
     ({ busy } = await jobs.execute({
       op: "sweep",
+      random: 0,
       at: AT_LAST,
       owner: "boot:after",
       maxLostLeases: 1,

@@ -20,6 +20,7 @@ import { clientFrameSchema } from "../../src/protocol/frames.ts";
 import { isTerminalStatus, submitSchema, type JobStatus } from "../../src/protocol/jobs.ts";
 import * as objects from "../../src/protocol/objects.ts";
 import { roomMessageSchema } from "../../src/protocol/rooms.ts";
+import * as workers from "../../src/protocol/workers.ts";
 import { blocksOf, framesOf, messagesOf, parseJson, readDocument, type Block } from "./document.ts";
 
 type Members = Record<string, unknown>;
@@ -94,6 +95,11 @@ const ANSWERS: readonly (readonly [method: string, path: RegExp, (body: Members,
     ["POST", /^\/v1\/sessions\/current\/token$/, as(objects.tokenSchema)],
     ["GET", /^\/v1\/rooms\/[^/]+\/presence$/, as(presenceListSchema)],
     ["POST", /^\/v1\/rooms\/[^/]+\/messages$/, as(objects.saidSchema)],
+    ["POST", /^\/v1\/worker\/lease$/, as(workers.leasedSchema)],
+    ["POST", /^\/v1\/worker\/heartbeat$/, as(workers.heartbeatSchema)],
+    ["POST", /^\/v1\/worker\/jobs\/[^/]+\/output$/, as(workers.itemsTakenSchema)],
+    ["POST", /^\/v1\/worker\/jobs\/[^/]+\/complete$/, as(workers.runEndedSchema)],
+    ["GET", /^\/v1\/admin\/workers$/, as(workers.workersSchema)],
     ["GET", /^\/v1\/admin\/nodes$/, as(objects.nodesSchema)],
     ["GET", /^\/v1\/admin\/sessions/, as(objects.sessionsPageSchema)],
     ["GET", /^\/v1\/admin\/jobs\/[^/]+$/, (body, where) => expectJob(objects.adminJobSchema, body, where)],
@@ -102,6 +108,9 @@ const ANSWERS: readonly (readonly [method: string, path: RegExp, (body: Members,
     ["GET", /^\/healthz$/, as(objects.liveSchema)],
     ["GET", /^\/readyz$/, as(objects.readySchema)],
   ];
+
+/** What a worker calls about the job of the examples. */
+const WORKED = (what: string): string => `/v1/worker/jobs/01a2066e-0437-75fa-a030-b82837260fbc/${what}`;
 
 describe("http", () => {
   test("every good answer is one of its call", () => {
@@ -134,6 +143,11 @@ describe("http", () => {
   });
 
   test.each([
+    ["/v1/worker/lease", workers.leaseBodySchema],
+    ["/v1/worker/heartbeat", workers.heartbeatBodySchema],
+    [WORKED("complete"), workers.completeBodySchema],
+    [WORKED("fail"), workers.failBodySchema],
+    [WORKED("release"), workers.releaseBodySchema],
     ["/v1/admin/push", pushSchema],
     ["/v1/admin/revocations", revocationSchema],
     ["/v1/rooms/lobby/messages", roomMessageSchema],
@@ -141,6 +155,18 @@ describe("http", () => {
     const bodies = messages.filter(({ request }) => request?.path === path);
     expect(bodies).not.toEqual([]);
     for (const { body, block } of bodies) expectExactly(schema, parseJson(body, block), whereOf(block));
+  });
+
+  test("every line of a worker's output would be taken", () => {
+    const bodies = messages.filter(({ request }) => request?.path === WORKED("output"));
+    const lines = bodies.flatMap(({ body, block }) => body.split("\n").map((line) => ({ line, block })));
+    const kinds = lines.map(({ line, block }) => {
+      const item = parseJson(line, block);
+      expectExactly(workers.itemSchema, item, whereOf(block));
+      return item["kind"] as string;
+    });
+    const known = workers.itemSchema.options.map(({ shape }) => shape.kind.value);
+    expect(new Set(kinds)).toEqual(new Set<string>(known));
   });
 
   test("every problem has its code's status, title and retryable", () => {

@@ -90,6 +90,10 @@ const KEYWORDS: Readonly<Record<string, Keyword>> = {
     faultIf(typeof value === "string" && value.length < Number(minLength), at, "is too short"),
   maxLength: ({ maxLength }, value, at) =>
     faultIf(typeof value === "string" && value.length > Number(maxLength), at, "is too long"),
+  minItems: ({ minItems }, value, at) =>
+    faultIf(Array.isArray(value) && value.length < Number(minItems), at, "has too few items"),
+  maxItems: ({ maxItems }, value, at) =>
+    faultIf(Array.isArray(value) && value.length > Number(maxItems), at, "has too many items"),
   maxProperties: ({ maxProperties }, value, at) =>
     faultIf(isObject(value) && Object.keys(value).length > Number(maxProperties), at, "has too many members"),
   required: ({ required }, value, at) =>

@@ -3,7 +3,7 @@ import type { ErrorCode } from "../../protocol/codes.ts";
 import type { SchemaName } from "./schemas.ts";
 import type { Example, Parameter } from "./shape.ts";
 
-export type Tag = "Jobs" | "Output" | "Sessions" | "Rooms" | "Socket" | "Operators" | "About";
+export type Tag = "Jobs" | "Output" | "Sessions" | "Rooms" | "Socket" | "Workers" | "Operators" | "About";
 
 export type HeaderName =
   | "Location"
@@ -38,13 +38,12 @@ export interface Described {
   readonly tag: Tag;
   readonly summary: string;
   readonly description?: string;
-  /** `maybe`: with a credential or without, as the server is configured; `speaker`: also by a publish token; `admin`: the token of an operator. */
-  readonly credential: "needed" | "maybe" | "speaker" | "admin" | "none";
+  /** `maybe`: with a credential or without, as the server is configured; `speaker`: also by a publish token; `admin`, `worker`: such a token. */
+  readonly credential: "needed" | "maybe" | "speaker" | "admin" | "worker" | "none";
   readonly parameters?: readonly Parameter[];
   readonly body?: {
     readonly description: string;
-    readonly schema: SchemaName;
-    readonly examples: Readonly<Record<string, Example>>;
+    readonly content: Readonly<Record<string, Content>>;
   };
   /** By status. */
   readonly answers: Readonly<Record<number, DescribedAnswer>>;

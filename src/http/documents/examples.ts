@@ -4,6 +4,7 @@ import type { EventObject, EventsPage, JobObject, OutputObject, TypeObject } fro
 import type { AdminJobObject, NodeObject, PushedObject } from "../../protocol/admin.ts";
 import type { ProblemObject } from "../../protocol/objects.ts";
 import type { PresenceObject, SaidObject } from "../../protocol/rooms.ts";
+import type { LeasedObject, WorkerObject } from "../../protocol/workers.ts";
 import type { PublishedLimits, SessionCreated, SessionObject, TokenObject } from "../../protocol/sessions.ts";
 
 export const JOB_ID = "0199e3f0-5a10-7c3e-9b1d-2f6a7c8e4d01";
@@ -144,6 +145,40 @@ export const nodeExample: NodeObject = {
   running: 3,
 };
 
+export const leasedExample: LeasedObject = {
+  jobs: [
+    {
+      id: JOB_ID,
+      type: "render",
+      input: { scene: "harbour" },
+      attempt: 1,
+      leaseToken: "5b1e6f0c7a9d4e2f8b3c1d0e9f8a7b6c-0",
+      leaseMs: 30_000,
+      timeoutMs: 600_000,
+      traceparent: `00-${TRACE_ID}-00f067aa0ba902b7-01`,
+      metadata: {},
+    },
+  ],
+  control: "run",
+};
+
+/** Lines of a worker's output. */
+export const itemsExample = [
+  { kind: "job.progress", data: { ratio: 0.1, message: "warming up" } },
+  { kind: "output.text", data: { delta: "Frame 1. ", index: 0 } },
+]
+  .map((item) => `${JSON.stringify(item)}\n`)
+  .join("");
+
+export const workerExample: WorkerObject = {
+  name: "gpu-3",
+  tokenId: "0199e3e0-2b00-7d10-a1c2-5e6f7a8b9c0d",
+  types: ["render"],
+  leases: [JOB_ID],
+  polling: 0,
+  lastHeardAt: time(-400),
+};
+
 export const pushExample = { to: { user: USER_ID }, data: { notice: "Back in five minutes" } };
 export const pushedExample: PushedObject = { id: "0199e3f0-7c30-7b12-9d44-1a8e5c2f7b90", delivered: 2 };
 
@@ -161,10 +196,12 @@ export const EXAMPLE_USER = USER_ID;
 const DETAILS: Partial<Record<ErrorCode, string>> = {
   invalid_request: "/input/messages: Invalid input: expected array, received string",
   cursor_expired: "The log holds 41 to 97; it cannot be read after 3.",
+  item_gap: "The next item is 5.",
   payload_too_large: "The body is over bodyBytes (262144 bytes).",
 };
 
 const EXTRAS: Partial<Record<ErrorCode, Partial<ProblemObject>>> = {
+  item_gap: { next: 5 },
   invalid_request: {
     errors: [{ pointer: "/input/messages", detail: "Invalid input: expected array, received string" }],
   },

@@ -8,6 +8,7 @@ import { JOB_OPERATIONS } from "./operations-jobs.ts";
 import { OUTPUT_OPERATIONS } from "./operations-output.ts";
 import { ROOM_OPERATIONS } from "./operations-rooms.ts";
 import { SESSION_OPERATIONS, TYPE_OPERATIONS } from "./operations-sessions.ts";
+import { WORKER_OPERATIONS } from "./operations-worker.ts";
 import { HEADERS, TRACE_PARAMETERS } from "./headers.ts";
 import { type PublishedSchemas, schemaRef } from "./schemas.ts";
 import type { Answer, Example, Info, MediaType, OpenApi, Operation, Parameter, Reference } from "./shape.ts";
@@ -18,6 +19,7 @@ export const OPERATIONS: readonly Described[] = [
   ...OUTPUT_OPERATIONS,
   ...SESSION_OPERATIONS,
   ...ROOM_OPERATIONS,
+  ...WORKER_OPERATIONS,
   ...ADMIN_OPERATIONS,
   ...ABOUT_OPERATIONS,
 ];
@@ -47,8 +49,6 @@ const BODY: readonly ErrorCode[] = [
 export const ELSEWHERE: Readonly<Partial<Record<ErrorCode, string>>> = {
   method_not_allowed: "any known path, asked with a method it does not have",
   headers_too_large: "any call",
-  lease_lost: "calls of workers",
-  item_gap: "calls of workers",
 };
 
 const TAGS: Readonly<Record<Tag, string>> = {
@@ -57,6 +57,7 @@ const TAGS: Readonly<Record<Tag, string>> = {
   Sessions: "Who is there. A session outlives its sockets; its token is what calls bear.",
   Rooms: "Who is together, and what is said there. Rooms are entered over the socket.",
   Socket: "Where output is delivered; the frames are in the AsyncAPI document.",
+  Workers: "Programs in any language that do jobs from outside, with a worker token.",
   Operators: "Everybody's jobs and sessions, for who holds an admin token.",
   About: "What the server says about itself. Needs no credential.",
 };
@@ -155,6 +156,7 @@ const SECURITY = {
   maybe: [...TOKENS, {}],
   speaker: [...TOKENS, { publish: [] }],
   admin: [{ admin: [] }],
+  worker: [{ worker: [] }],
   none: [],
 } as const;
 
@@ -183,7 +185,9 @@ function operationOf(described: Described): Operation {
           requestBody: {
             description: body.description,
             required: true as const,
-            content: { "application/json": { schema: schemaRef(body.schema), examples: body.examples } },
+            content: Object.fromEntries(
+              Object.entries(body.content).map(([type, one]) => [type, mediaType(one)]),
+            ),
           },
         }),
     responses: { ...Object.fromEntries(answers), ...problemAnswers(problemsOf(described), common) },
@@ -256,6 +260,11 @@ export function createOpenApi(
           type: "http",
           scheme: "bearer",
           description: "A publish token, made by the command line; it may be limited to rooms.",
+        },
+        worker: {
+          type: "http",
+          scheme: "bearer",
+          description: "A worker token, made by the command line; it may be limited to job types.",
         },
         cookie: {
           type: "apiKey",

@@ -10,6 +10,7 @@ import {
   pushExample,
   queuedJob,
   sessionExample,
+  workerExample,
 } from "./examples.ts";
 import type { Parameter } from "./shape.ts";
 
@@ -37,6 +38,22 @@ export const ADMIN_OPERATIONS: readonly Described[] = [
     summary: "List the processes of this installation",
     answers: {
       200: { description: "All of them.", content: json("Nodes", example("one", { items: [nodeExample] })) },
+    },
+    problems: [],
+  },
+  {
+    ...admin,
+    method: "GET",
+    path: "/v1/admin/workers",
+    id: "listWorkers",
+    summary: "List remote workers that were heard of lately",
+    description:
+      "As this process knows them, heard last first: a worker is forgotten 10 minutes after its last call.",
+    answers: {
+      200: {
+        description: "All of them.",
+        content: json("Workers", example("one", { items: [workerExample] })),
+      },
     },
     problems: [],
   },
@@ -142,8 +159,7 @@ export const ADMIN_OPERATIONS: readonly Described[] = [
     description: "Exactly one of the three. Sessions that it hits are closed with 4502.",
     body: {
       description: "What is to be revoked.",
-      schema: "Revocation",
-      examples: example("user", { userId }),
+      content: json("Revocation", example("user", { userId })),
     },
     answers: { 204: { description: "It is stored, and what it hits is over." } },
     problems: ["not_found", "storage_unavailable"],
@@ -155,7 +171,7 @@ export const ADMIN_OPERATIONS: readonly Described[] = [
     id: "push",
     summary: "Send a message to open sockets",
     description: "To one user, one session, one room, or all: exactly one of them. It is stored nowhere.",
-    body: { description: "To whom, and what.", schema: "Push", examples: example("user", pushExample) },
+    body: { description: "To whom, and what.", content: json("Push", example("user", pushExample)) },
     answers: {
       202: { description: "It was handed on.", content: json("Pushed", example("two", pushedExample)) },
     },

@@ -44,7 +44,7 @@ export const JOB_OPERATIONS: readonly Described[] = [
       "Everything is validated before anything is stored. A session whose socket is open is attached to the job by itself; the first events may come before this answer was read.",
     credential: "needed",
     parameters: [idempotencyKey, prefer],
-    body: { description: "What to do.", schema: "Submit", examples: example("chat", submitExample) },
+    body: { description: "What to do.", content: json("Submit", example("chat", submitExample)) },
     answers: accepted,
     problems: [
       "invalid_idempotency_key",

@@ -31,8 +31,7 @@ export const ROOM_OPERATIONS: readonly Described[] = [
     credential: "speaker",
     body: {
       description: "What is said, up to `frameBytes`.",
-      schema: "RoomMessage",
-      examples: example("text", roomMessageExample),
+      content: json("RoomMessage", example("text", roomMessageExample)),
     },
     answers: { 202: { description: "It was handed on.", content: json("Said", example("id", saidExample)) } },
     problems: ["not_found"],

@@ -13,6 +13,7 @@ import {
   serverFrameSchemas,
   welcomeJobSchema,
 } from "./server-frames.ts";
+import * as workers from "../../protocol/workers.ts";
 import type { Schema } from "./shape.ts";
 
 /** Schemas by the name they have under `#/components/schemas`. */
@@ -38,6 +39,19 @@ const NAMED = {
   SessionsPage: objects.sessionsPageSchema,
   Node: objects.nodeSchema,
   Nodes: objects.nodesSchema,
+  Lease: workers.leaseBodySchema,
+  Leased: workers.leasedSchema,
+  LeasedJob: workers.leasedJobSchema,
+  ItemsTaken: workers.itemsTakenSchema,
+  Heartbeat: workers.heartbeatBodySchema,
+  Leases: workers.heartbeatSchema,
+  LeaseState: workers.leaseStateSchema,
+  Complete: workers.completeBodySchema,
+  Fail: workers.failBodySchema,
+  Release: workers.releaseBodySchema,
+  RunEnded: workers.runEndedSchema,
+  Worker: workers.workerSchema,
+  Workers: workers.workersSchema,
   Revocation: revocationSchema,
   Push: pushSchema,
   Pushed: objects.pushedSchema,

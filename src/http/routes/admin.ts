@@ -35,6 +35,8 @@ function userParameter(url: URL): UserId | null {
 
 export const listNodes = forOperators(async ({ admin }) => jsonResponse(200, { items: admin.nodes() }));
 
+export const listWorkers = forOperators(async ({ admin }) => jsonResponse(200, { items: admin.workers() }));
+
 export const listAllSessions = forOperators(async ({ admin }, { env: { url } }) =>
   jsonResponse(
     200,

@@ -58,6 +58,12 @@ export const jobs = sqliteTable("jobs", {
   trimmed: integer("trimmed", { mode: "boolean" }).notNull(),
   runAt: integer("run_at"),
   delayMs: integer("delay_ms"),
+
+  items: integer("items").notNull(),
+  unheard: integer("unheard", { mode: "boolean" }).notNull(),
+  runBy: real("run_by"),
+  quietBy: real("quiet_by"),
+  endedBy: text("ended_by"),
 });
 
 export const jobPayloads = sqliteTable("job_payloads", {

@@ -1,7 +1,7 @@
 /** What the writer looks for inside its transaction: overdue jobs, lanes, keys; each by an index of its own. */
 import { and, eq, isNotNull, isNull, like, lte, ne, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { JobTables } from "../execute.ts";
+import type { JobTables, Overdue } from "../execute.ts";
 import type { JobRecord } from "../job.ts";
 import { IS_PREPARED_KEY, idempotencyKeys, jobs } from "./schema.ts";
 
@@ -46,6 +46,18 @@ function prepareOverdue(orm: Orm) {
       .where(lte(jobs.cancelBy, p("steadyMs")))
       .limit(p("limit"))
       .prepare(),
+    longRun: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(lte(jobs.runBy, p("steadyMs")))
+      .limit(p("limit"))
+      .prepare(),
+    quiet: orm
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(lte(jobs.quietBy, p("steadyMs")))
+      .limit(p("limit"))
+      .prepare(),
     lost: orm
       .select({ id: jobs.id })
       .from(jobs)
@@ -68,11 +80,13 @@ export function createSearches(orm: Orm): Searches {
   return {
     inLane: (sessionId, lane) => searches.inLane.get({ sessionId, lane })?.id ?? null,
     overdue(steadyMs, owner, limit) {
-      const of = (why: "start" | "cancel" | "lease", rows: readonly { id: JobRecord["id"] }[]) =>
+      const of = (why: Overdue, rows: readonly { id: JobRecord["id"] }[]) =>
         rows.map(({ id }) => ({ id, why }));
       return [
         ...of("start", searches.late.all({ steadyMs, limit })),
         ...of("cancel", searches.unstopped.all({ steadyMs, limit })),
+        ...of("run", searches.longRun.all({ steadyMs, limit })),
+        ...of("quiet", searches.quiet.all({ steadyMs, limit })),
         ...of("lease", searches.lost.all({ steadyMs, owner, limit })),
       ].slice(0, limit);
     },

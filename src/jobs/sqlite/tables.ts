@@ -1,5 +1,5 @@
 /** `JobTables` on SQLite: the writer's side, every statement prepared once. Runs inside a transaction it does not see. */
-import { and, asc, eq, getTableColumns, inArray, isNotNull, sql } from "drizzle-orm";
+import { and, asc, eq, getTableColumns, inArray, isNotNull, like, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobStatus } from "../../protocol/jobs.ts";
 import type { JobTables } from "../execute.ts";
@@ -44,9 +44,11 @@ function prepareRows(orm: Orm) {
   const state = placeholders([
     "status", "attempt", "errors", "lostLeases", "head", "oldest", "logBytes", "outputAfter", "hasOutput", "resetReason",
     "startedAt", "finishedAt", "readyBy", "due", "startBy", "leaseToken", "leaseOwner", "leaseBy", "cancelReason",
-    "cancelBy", "progress", "error", "deliveredAt", "acknowledged", "purgedAt",
+    "cancelBy", "progress", "error", "deliveredAt", "acknowledged", "purgedAt", "items", "unheard", "runBy", "quietBy",
+    "endedBy",
   ]); // prettier-ignore
   const output = placeholders(["head", "logBytes", "hasOutput", "progress"]);
+  const held = { ...output, ...placeholders(["items", "unheard", "leaseBy", "quietBy"]) };
   return {
     load: orm
       .select({ num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS })
@@ -68,6 +70,11 @@ function prepareRows(orm: Orm) {
       .set(asValues<Update>(output))
       .where(eq(jobs.num, p("num")))
       .prepare(),
+    saveHeld: orm
+      .update(jobs)
+      .set(asValues<Update>(held))
+      .where(eq(jobs.num, p("num")))
+      .prepare(),
     untrim: orm
       .update(jobs)
       .set({ trimmed: false })
@@ -77,6 +84,17 @@ function prepareRows(orm: Orm) {
       .update(jobs)
       .set(asValues<Update>(placeholders(["leaseBy"])))
       .where(and(isNotNull(jobs.leaseBy), eq(jobs.leaseOwner, p("owner"))))
+      .returning({ num: jobs.num })
+      .prepare(),
+    grant: orm
+      .update(jobs)
+      .set({
+        leaseBy: sql`${p("leaseBy")}`,
+        // NULL stays NULL: where there is no limit none begins.
+        runBy: sql`max(${jobs.runBy}, ${p("leaseBy")})`,
+        quietBy: sql`max(${jobs.quietBy}, ${p("leaseBy")})`,
+      })
+      .where(and(isNotNull(jobs.leaseBy), like(jobs.leaseOwner, "worker:%")))
       .returning({ num: jobs.num })
       .prepare(),
   };
@@ -198,14 +216,14 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     },
     save(job, what) {
       const { num, turn, status } = knownOf(job);
-      if (what === "output") {
-        writes.saveOutput.run({
-          num,
-          head: job.head,
-          logBytes: job.logBytes,
-          hasOutput: job.hasOutput,
-          progress: job.progress,
-        });
+      if (what !== "state") {
+        const { head, logBytes, hasOutput, progress } = job;
+        const output = { num, head, logBytes, hasOutput, progress };
+        if (what === "output") writes.saveOutput.run(output);
+        else {
+          const { items, unheard, leaseBy, quietBy } = job;
+          writes.saveHeld.run({ ...output, items, unheard, leaseBy, quietBy });
+        }
         return;
       }
       const book = bookNow();
@@ -226,6 +244,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     },
     unfinished: (userId) => bookNow().unfinished(userId),
     queued: () => bookNow().queued,
+    grant: (leaseBy) => writes.grant.all({ leaseBy }).length,
     renew: (owner, leaseBy) => writes.renew.all({ owner, leaseBy }).length,
     putKey({ userId, route, key }, fingerprint, id, at) {
       writes.putKey.run({ userId, route, key, fingerprint, jobId: id, createdAt: at });

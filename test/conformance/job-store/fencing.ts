@@ -4,7 +4,8 @@ import type { LeaseToken } from "../../../src/lib/ids.ts";
 import { LIMITS } from "../../../src/protocol/limits.ts";
 import { nextJobId, textItem, type Check, type Drive, type HeldRun } from "../drive.ts";
 
-const REMOTE = { owner: "worker:w1", leaseMs: 1000 };
+/** Another process of ours: what a remote worker says again is answered again (remote.ts). */
+const REMOTE = { owner: "boot:elsewhere", leaseMs: 1000 };
 
 /** Ways to lose a lease; each leaves the job as it is then. */
 const LOSSES: readonly (readonly [way: string, lose: (on: Drive, run: HeldRun) => Promise<unknown>])[] = [

@@ -53,6 +53,11 @@ export function submitting(check: Check): void {
       deliveredAt: null,
       acknowledged: false,
       purgedAt: null,
+      unheard: false,
+      items: 0,
+      runBy: null,
+      quietBy: null,
+      endedBy: null,
     };
     expect(outcome).toEqual({ kind: "accepted", job: record, position: 1 });
     expect(await on.job(spec.id)).toEqual(record);

@@ -38,6 +38,7 @@ function credential({ security }: Operation): string {
   if (security.length === 0) return "No credential needed.";
   if (security.some((one) => "admin" in one)) return "Needs an admin token.";
   if (security.some((one) => "publish" in one)) return "Needs a token; a publish token will do.";
+  if (security.some((one) => "worker" in one)) return "Needs a worker token.";
   const without = security.some((one) => Object.keys(one).length === 0);
   return without ? "With a credential or without, as the server is configured." : "Needs a token.";
 }
