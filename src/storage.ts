@@ -213,8 +213,8 @@ async function openWhole(options: OpenOptions): Promise<Storage> {
     makeRoomToStart(path);
     // Here, before the thread opens the file: a refusal is then an ordinary error of this function.
     migrateFile(path, durability);
-    const thread = new Worker(entryPoint("writer.ts"));
-    const writer = await startWriterThread(thread, { path, durability }, watch?.clock);
+    const spawn = (): Worker => new Worker(entryPoint("writer.ts"));
+    const writer = await startWriterThread(spawn, { path, durability }, watch?.clock);
     const reader = openSqlite({ path, durability, readonly: true });
     const disk =
       watch === undefined

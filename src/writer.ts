@@ -1,15 +1,32 @@
-/** The database writer's own thread: an entry point beside main.ts. */
+/** The database writer's own thread, and that of its helper: an entry point beside main.ts. */
+import { createSystemClock } from "./lib/clock.ts";
+import { createCheckpoints, helpCheckpoint } from "./sqlite/checkpoint.ts";
 import { openSqlite } from "./sqlite/database.ts";
 import { runWriterThread } from "./sqlite/thread.ts";
 import { createParticipants } from "./storage.ts";
 
 declare const self: Worker;
 
-runWriterThread(self, (start) => {
-  const connection = openSqlite(start);
-  return {
-    db: connection.raw,
-    participants: createParticipants(connection),
-    close: () => connection.close(),
-  };
+runWriterThread(self, {
+  open(start) {
+    const connection = openSqlite(start);
+    const checkpoints = createCheckpoints(connection.raw, start.path, createSystemClock());
+    return {
+      db: connection.raw,
+      participants: createParticipants(connection),
+      afterBatch: () => checkpoints.afterBatch(),
+      close() {
+        checkpoints.stop();
+        connection.close();
+      },
+    };
+  },
+  help(start) {
+    const connection = openSqlite(start);
+    try {
+      return helpCheckpoint(connection.raw);
+    } finally {
+      connection.close();
+    }
+  },
 });

@@ -175,7 +175,8 @@ export const LIMITS = {
   diskLowBytes: 64 * MIB,
   /** Kept in reserve, and let go when the disk is full: more than a write-ahead log that has to be written back. */
   ballastBytes: 16 * MIB,
-  /** A write-ahead log of this size is told of; above the second no new jobs are accepted. */
+  /** To this the write-ahead log is cut back; larger it is told of, and above the last no new jobs are accepted. */
+  walKeptBytes: 16 * MIB,
   walAlarmBytes: 64 * MIB,
   walMostBytes: 256 * MIB,
 

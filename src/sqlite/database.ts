@@ -1,6 +1,7 @@
 /** Opening a SQLite file the way this server needs it; the only place that knows the pragmas. */
 import { Database } from "bun:sqlite";
 import { drizzle, type BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import { LIMITS } from "../protocol/limits.ts";
 
 export interface SqliteOptions {
   /** File path, or ":memory:". */
@@ -49,9 +50,9 @@ export function openSqlite(options: SqliteOptions): SqliteConnection {
   if (!options.readonly) {
     raw.run("PRAGMA journal_mode = WAL");
     raw.run(`PRAGMA synchronous = ${options.durability === "power" ? "FULL" : "NORMAL"}`);
-    // 8 MB between checkpoints, and the file is cut back to that after a burst.
+    // For short visits; the server's writer has a plan of its own (checkpoint.ts).
     raw.run("PRAGMA wal_autocheckpoint = 2000");
-    raw.run("PRAGMA journal_size_limit = 67108864");
+    raw.run(`PRAGMA journal_size_limit = ${LIMITS.walKeptBytes}`);
   }
   raw.run("PRAGMA cache_size = -16000");
   raw.run("PRAGMA temp_store = MEMORY");

@@ -1,10 +1,16 @@
 /** The line to the writer's thread: one message a batch, one back, and what is left when the thread is not. */
 import { describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import { runWriterThread, startWriterThread } from "../../src/sqlite/thread.ts";
+import {
+  runWriterThread,
+  startWriterThread,
+  type ThreadProgram,
+  type ThreadSide,
+} from "../../src/sqlite/thread.ts";
 import type { Participant } from "../../src/sqlite/writer.ts";
 import { failureOf } from "../conformance/failure.ts";
 import { within } from "../support/wait.ts";
+import { createManualClock } from "../telemetry/manual-clock.ts";
 
 const START = { path: "somewhere", durability: "power" } as const;
 
@@ -40,7 +46,7 @@ async function started(): Promise<{
   writer: Awaited<ReturnType<typeof startWriterThread>>;
 }> {
   const fake = fakeWorker();
-  const starting = startWriterThread(fake.worker, START);
+  const starting = startWriterThread(() => fake.worker, START);
   expect(fake.asked).toEqual([{ start: START }]);
   fake.answer({ ready: true });
   return { fake, writer: await starting };
@@ -48,6 +54,10 @@ async function started(): Promise<{
 
 async function askedTimes(fake: ReturnType<typeof fakeWorker>, count: number): Promise<void> {
   while (fake.asked.length < count) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function settled(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("this side of the thread", () => {
@@ -70,9 +80,47 @@ describe("this side of the thread", () => {
     expect(await Promise.all(writes)).toEqual(["one", "two"]);
   });
 
+  test("has one helper at work at a time, none soon after one that was held, and waits for it to stop", async () => {
+    const writer = fakeWorker();
+    const helpers: ReturnType<typeof fakeWorker>[] = [];
+    const clock = createManualClock();
+    let spawned = 0;
+    const spawn = (): Worker => {
+      spawned += 1;
+      if (spawned === 1) return writer.worker;
+      const helper = fakeWorker();
+      helpers.push(helper);
+      return helper.worker;
+    };
+    const starting = startWriterThread(spawn, START, clock);
+    writer.answer({ ready: true });
+    const line = await starting;
+    writer.answer({ behind: true });
+    writer.answer({ behind: true });
+    expect(helpers.map(({ asked }) => asked)).toEqual([[{ help: START }]]);
+    const stateOf = (index: number) => helpers[index]?.terminated();
+    helpers[0]?.answer({ helped: true, held: true });
+    await within(
+      "the helper to be let go",
+      settled(() => stateOf(0) === true),
+    );
+    writer.answer({ behind: true });
+    expect(helpers).toHaveLength(1);
+    clock.advance(5000);
+    writer.answer({ behind: true });
+    expect(helpers).toHaveLength(2);
+    const stopping = line.stop();
+    helpers[1]?.answer({ helped: true, held: false });
+    while (!writer.asked.some((message) => Object.hasOwn(message as object, "stop")))
+      await new Promise((resolve) => setImmediate(resolve));
+    expect(stateOf(1)).toBe(true);
+    writer.answer({ stopped: true });
+    await stopping;
+  });
+
   test("does not start when the other one cannot open the database", async () => {
     const fake = fakeWorker();
-    const starting = startWriterThread(fake.worker, START);
+    const starting = startWriterThread(() => fake.worker, START);
     fake.answer({ fatal: "unable to open" });
     expect((await failureOf(starting)).message).toBe("the database writer failed: unable to open");
   });
@@ -135,6 +183,23 @@ describe("this side of the thread", () => {
 });
 
 describe("the thread", () => {
+  const never = (): never => {
+    throw new Error("nobody asked for help");
+  };
+
+  test("helps a writer, and says when it was not let", () => {
+    const { self, answers, hear } = scope();
+    let held = false;
+    runWriterThread(self, { open: never, help: () => !held });
+    hear({ help: START });
+    held = true;
+    hear({ help: START });
+    expect(answers).toEqual([
+      { helped: true, held: false },
+      { helped: true, held: true },
+    ]);
+  });
+
   function scope(): { self: Worker; answers: unknown[]; hear: (data: unknown) => void } {
     const answers: unknown[] = [];
     const self = {
@@ -152,22 +217,29 @@ describe("the thread", () => {
     const { self, answers, hear } = scope();
     let closed = 0;
     const participant: Participant = { execute: (command) => `did ${String(command)}`, rolledBack: () => {} };
-    runWriterThread(self, (start) => {
+    let behind = false;
+    const open: ThreadProgram["open"] = (start) => {
       expect(start).toEqual(START);
       return {
         db: new Database(":memory:"),
         participants: { jobs: participant },
+        afterBatch: () => behind,
         close: () => {
           closed += 1;
         },
       };
-    });
+    };
+    runWriterThread(self, { open, help: never });
     hear({ start: START });
     hear({ batch: [{ to: "jobs", command: "a" }] });
+    behind = true;
+    hear({ batch: [{ to: "jobs", command: "b" }] });
     hear({ stop: true });
     expect(answers).toEqual([
       { ready: true },
       { results: [{ ok: true, value: "did a" }] },
+      { results: [{ ok: true, value: "did b" }] },
+      { behind: true },
       { stopped: true },
     ]);
     expect(closed).toBe(1);
@@ -182,11 +254,12 @@ describe("the thread", () => {
       },
     } as unknown as Database;
     let opened = 0;
-    runWriterThread(self, () => {
+    const open = (): ThreadSide => {
       opened += 1;
       if (opened === 1) throw new Error("no file");
-      return { db, participants: {}, close: () => {} };
-    });
+      return { db, participants: {}, afterBatch: () => false, close: () => {} };
+    };
+    runWriterThread(self, { open, help: never });
     hear({ start: START });
     hear({ start: START });
     hear({ batch: [] });
