@@ -72,10 +72,11 @@ export function createCheckpoints(db: Database, path: string, clock: Clock): Che
     held = done === null ? left() : done.log - done.checkpointed;
   };
 
+  const isLarge = (): boolean =>
+    (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > LIMITS.walKeptBytes;
+
   /** A log that was large once is cut back, unless somebody reads it at this moment. */
   const shrink = (): void => {
-    const { size = 0 } = statSync(`${path}-wal`, { throwIfNoEntry: false }) ?? {};
-    if (size <= LIMITS.walKeptBytes) return;
     const [{ timeout } = { timeout: 0 }] = db.query<{ timeout: number }, []>("PRAGMA busy_timeout").all();
     db.run("PRAGMA busy_timeout = 0");
     tryCheckpoint(db, "TRUNCATE");
@@ -85,8 +86,9 @@ export function createCheckpoints(db: Database, path: string, clock: Clock): Che
   const idle = (): void => {
     timer = null;
     const waiting = left();
-    if (waiting >= IDLE_FRAMES && waiting <= BEHIND_FRAMES) step();
-    if (left() === 0) shrink();
+    const large = isLarge();
+    if (waiting <= BEHIND_FRAMES && (waiting >= IDLE_FRAMES || large)) step();
+    if (large && left() === 0) shrink();
   };
 
   return {

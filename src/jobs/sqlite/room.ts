@@ -18,19 +18,24 @@ function refuseJob(): Refusal {
 
 /**
  * The same store. Below the low-water mark a submit is refused; on a full disk no job is claimed and what runs write
- * waits, so that ends, cancels and retention find the room that is left.
+ * waits, so that ends, cancels and retention find the room that is left. A run that ends by itself waited for its writes;
+ * one that is ended loses those that still wait, as it does those that come later.
  */
 export function withinRoom(store: JobStore, disk: Disk): JobStore {
-  const execute = async (command: JobCommand): Promise<unknown> => {
-    const { level } = disk.reading;
-    if (command.op === "submit" && level !== "ok") throw refuseJob();
-    if (command.op === "claim" && level === "full")
-      return { jobs: [], nextReadyMs: null } satisfies JobOutcome<"claim">;
-    if (command.op === "append" || command.op === "checkpoint") await disk.untilRoom();
+  const refuseOrWait = async (command: JobCommand): Promise<unknown> => {
+    if (command.op === "submit") throw refuseJob();
+    if (disk.reading.level === "full") {
+      if (command.op === "claim") return { jobs: [], nextReadyMs: null } satisfies JobOutcome<"claim">;
+      if (command.op === "append" || command.op === "checkpoint") await disk.untilRoom();
+    }
     return store.execute(command);
   };
   return {
     ...store,
-    execute: <Op extends JobOp>(command: JobCommand<Op>) => execute(command) as Promise<JobOutcome<Op>>,
+    // Nothing may come between two commands of one turn, so with room there is no detour.
+    execute: <Op extends JobOp>(command: JobCommand<Op>) =>
+      disk.reading.level === "ok"
+        ? store.execute(command)
+        : (refuseOrWait(command) as Promise<JobOutcome<Op>>),
   };
 }
