@@ -6,6 +6,7 @@ import type { StoredEvent } from "../../src/jobs/job.ts";
 import type { JobId } from "../../src/lib/ids.ts";
 import { isTerminalKind } from "../../src/protocol/events.ts";
 import { isTerminalStatus } from "../../src/protocol/jobs.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
 import type { DiskWatch, Look, StoredJob } from "./disk.ts";
 import { violate, type Scene } from "./scene.ts";
 
@@ -17,6 +18,8 @@ export interface KnownJob {
   readonly wish: string;
   readonly log: StoredEvent[];
   terminal: boolean;
+  /** Runs that were lost with whoever had them. */
+  lost: number;
   /** First entry that can still be read. */
   oldest: number;
   acknowledged: boolean;
@@ -61,6 +64,7 @@ export function createModel(scene: Scene, look: () => Look): Model {
       wish,
       log: [],
       terminal: false,
+      lost: 0,
       oldest: 1,
       acknowledged: false,
     };
@@ -79,7 +83,13 @@ export function createModel(scene: Scene, look: () => Look): Model {
     if (job.terminal) violate(scene, "nothing follows the terminal event", where);
     if (event.attempt < (previous?.attempt ?? 0)) violate(scene, "attempts only grow", where);
     if (event.kind === "output.reset") sometimes.reached(`output.reset ${String(event.data)}`);
-    if (event.kind === "job.retrying") sometimes.reached(`job.retrying ${reasonOf(event)}`);
+    if (event.kind === "job.retrying") {
+      const reason = reasonOf(event);
+      sometimes.reached(`job.retrying ${reason}`);
+      if (reason === "restart" || reason === "worker_lost") job.lost += 1;
+      if (job.lost >= LIMITS.maxLostLeases)
+        violate(scene, "a lost lease is counted", `${where}: ${job.lost} lost`);
+    }
     if (isTerminalKind(event.kind)) {
       job.terminal = true;
       sometimes.reached(`${event.kind}${event.kind === "job.failed" ? ` ${errorOf(event)}` : ""}`);

@@ -38,7 +38,7 @@ export interface SimulateOptions {
 }
 
 /** How long everything may take to end when nothing goes wrong any more. */
-const END_MS = 3_600_000;
+const END_MS = 1_800_000;
 /** A job may stay held this long past its lease: one sweep, and what its commit takes. */
 const SWEEP_MS = 5000;
 /** How long a server needs to be up before it is judged by it. */

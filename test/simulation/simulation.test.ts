@@ -1,11 +1,8 @@
 /** The promises hold over many seeds of the simulation, the rare states are reached, and a seed is the same run again. */
 import { expect, test } from "bun:test";
 import { simulate } from "./simulate.ts";
-import { RARE_STATES } from "./states.ts";
+import { RARE_STATES, SEEDS } from "./states.ts";
 import { createSometimes } from "./trace.ts";
-
-/** Always the same ones: a change that breaks one is found by whoever made it. The soak test tries others. */
-const SEEDS = 80;
 
 test("no seed breaks a promise, and every rare state is reached", async () => {
   const sometimes = createSometimes();
