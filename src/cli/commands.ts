@@ -44,9 +44,17 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: "Put a backup in the place of the database",
     load: async () => (await import("./restore.ts")).restore,
   },
+  doctor: {
+    summary: "Look at machine, disk and configuration, and say what to do",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
   selftest: {
     summary: "Kill a server on this machine again and again, and tell whether anything is lost",
     load: async () => (await import("./selftest.ts")).selftest,
+  },
+  bench: {
+    summary: "Measure what a server on this machine takes",
+    load: async () => (await import("./bench.ts")).bench,
   },
   health: {
     summary: "Ask a running server whether it is ready",

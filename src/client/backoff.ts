@@ -8,14 +8,17 @@ export function backoffMs(failures: number, random: () => number): number {
   return random() * Math.min(MOST_MS, BASE_MS * 2 ** Math.min(failures, 16));
 }
 
+/** What part of its absence a server is waited for before the next look. */
+const PATIENCE = 1 / 4;
+
 /**
- * The wait before the next look for a server that has not been reachable for `awayMs`, in ms: a uniform draw from 0 to
- * that, or to the back-off after `cuts` where that is more. It grows as slowly as the outage does, so that a restart is
- * noticed within a second, and a night costs few tries.
+ * The wait before the next look for a server that has not been reachable for `awayMs`, in ms: a uniform draw from 0 to a
+ * quarter of that, or to the back-off after `cuts` where that is more. It grows as slowly as the outage does, so that a
+ * restart is noticed within half a second, and a night costs few tries.
  */
 export function lookAgainMs(awayMs: number, cuts: number, random: () => number): number {
   const afterCutsMs = backoffMs(cuts, () => 1);
-  return random() * Math.max(afterCutsMs, Math.min(MOST_MS, awayMs));
+  return random() * Math.max(afterCutsMs, Math.min(MOST_MS, PATIENCE * awayMs));
 }
 
 /** The wait a server asked for, and up to a fifth (at most 1 s) more, in ms. Never less than asked. */

@@ -10,8 +10,6 @@ import { runCommand } from "../../src/cli/run.ts";
 import { holdline } from "./holdline.ts";
 
 const NAMES = Object.keys(COMMANDS);
-/** Of the contract, and not of this version. */
-const LATER = ["doctor", "bench"];
 
 /** The names in the first column under "Commands:". */
 function listed(help: string): string[] {
@@ -128,13 +126,6 @@ describe("a mistake ends with 2 and one sentence:", () => {
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toStartWith(`holdline: ${message}`);
     expect(err).toEndWith("\nholdline help lists the commands and their options.\n");
-  });
-
-  test.each(LATER)("%s is not a command yet, and says which ones are", async (name) => {
-    const { code, err } = await holdline([name, "list"]);
-    expect(code).toBe(2);
-    expect(err).toStartWith(`holdline: There is no command ${name}. Did you mean `);
-    expect(err).toContain(`Commands: ${commands}.`);
   });
 
   test("in JSON when that was asked for", async () => {

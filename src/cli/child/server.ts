@@ -13,6 +13,18 @@ const PORT_TRIES = 20;
 /** Of what it wrote to stdout and stderr, for a report of a failure. */
 const TAIL_LINES = 40;
 
+/** For a server under load: limits are for users, and here one user stands for many. */
+export const WITHOUT_LIMITS = {
+  host: "127.0.0.1",
+  log: "warn",
+  tokens: "on",
+  "user-sessions": "0",
+  "user-jobs": "0",
+  "queue-jobs": "0",
+  "rate-per-minute": "0",
+  "frames-per-minute": "0",
+} as const;
+
 /** How this program is started: the compiled binary by itself, the sources by the runtime. */
 function program(): string[] {
   if (Bun.isStandaloneExecutable) return [process.execPath];

@@ -119,7 +119,7 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
   });
 
   function finish(operation: Operation, outcome: Operation["outcome"], detail: string | null = null): void {
-    Object.assign(operation, { outcome, detail, endedMs: clock.steadyMs() });
+    Object.assign(operation, { outcome, detail, endedMs: clock.elapsedMs() });
   }
 
   function followed(job: string): Followed {
@@ -138,7 +138,7 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
 
   function changed(state: ConnectionState): void {
     if (state.phase === "connecting") {
-      connecting = history.begin("connect", clock.steadyMs());
+      connecting = history.begin("connect", clock.elapsedMs());
     } else if (state.phase === "online") {
       connections += 1;
       if (connecting !== null) finish(connecting, "ok");
@@ -155,7 +155,7 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
       for (const operation of answers.values()) finish(operation, "unknown", state.cause);
       answers.clear();
       for (const one of jobs.values()) one.attaching = null;
-      if (connections > 0) lostMs ??= clock.steadyMs();
+      if (connections > 0) lostMs ??= clock.elapsedMs();
       if (state.phase === "closed" && !stopped.signal.aborted)
         flaws.push({ kind: "lost", text: `${name}: the session ended (${state.cause})` });
     }
@@ -169,12 +169,12 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
     return String(asked);
   }
   function attach(job: string, one: Followed): void {
-    one.attaching = history.begin("attach", clock.steadyMs());
+    one.attaching = history.begin("attach", clock.elapsedMs());
     const id = ask(one.attaching, job);
     connection.send({ type: "attach", id, job, after: one.cursor });
   }
   function acknowledge(job: string, seq: number): void {
-    const id = ask(history.begin("ack", clock.steadyMs()), job);
+    const id = ask(history.begin("ack", clock.elapsedMs()), job);
     connection.send({ type: "ack", id, job, seq });
   }
 
@@ -273,7 +273,7 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
       const text = JSON.stringify(body);
       for (;;) {
         const startedOn = connection.state.phase === "online" ? connections : 0;
-        const accepted = await tryToSubmit(history.begin("submit", clock.steadyMs(), key), key, text);
+        const accepted = await tryToSubmit(history.begin("submit", clock.elapsedMs(), key), key, text);
         if (accepted !== null) {
           acceptedCount += 1;
           const { id, replayed } = accepted;

@@ -1,5 +1,6 @@
 /** The report of a selftest: for people, and as an object for scripts. */
 import type { Spread } from "../../lib/percentile.ts";
+import { spreadText } from "../child/spread-text.ts";
 import type { FlawKind } from "./flaw.ts";
 import type { Progress, Report } from "./run.ts";
 
@@ -45,15 +46,6 @@ export function summaryOf(report: Report): object {
     reconnectMs: times(reconnectMs),
     flaws: flaws.slice(0, SHOWN),
   };
-}
-
-/** `1.3 ms`, `250 ms`; a dash when nothing was measured. */
-function inMs(value: number | null): string {
-  return value === null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
-}
-
-function spreadText({ p50, p99, most }: Spread): string {
-  return `p50 ${inMs(p50)}   p99 ${inMs(p99)}   most ${inMs(most)}`;
 }
 
 /** What a person reads at the end; `kept`: where the files of a failed test are. */

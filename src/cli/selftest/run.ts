@@ -8,7 +8,7 @@ import { type Clock, sleep } from "../../lib/clock.ts";
 import { type Spread, spreadOf } from "../../lib/percentile.ts";
 import { integrityFaults } from "../../sqlite/inspect.ts";
 import { openStorageBeside } from "../../storage.ts";
-import { type ChildServer, startChildServer } from "../child/server.ts";
+import { type ChildServer, startChildServer, WITHOUT_LIMITS } from "../child/server.ts";
 import { acceptedJobs, judgeAgain, judgeBooks, judgeJob, type JobVerdict, type Settled } from "./checker.ts";
 import type { Flaw } from "./flaw.ts";
 import { nextInput } from "./jobs.ts";
@@ -18,22 +18,12 @@ import { listJobs, readLog, type Reader, readStoredLog } from "./server-side.ts"
 /** Jobs that one client has under way at a time. */
 const LANES = 2;
 /** Between a start and the next kill. Now and then it comes at once, while the server recovers from the one before. */
-const CALM_MS = { least: 300, most: 4000 };
+const CALM_MS = { least: 500, most: 6000 };
 const AT_ONCE = { share: 0.2, mostMs: 300 };
 /** How long accepted jobs may take to end once the kills are over: back-offs of lost leases, and the longest job. */
 const SETTLE_MS = 60_000;
 
-/** Limits are for users; here one user stands for many. */
-const CHILD_FLAGS = {
-  host: "127.0.0.1",
-  log: "warn",
-  "user-sessions": "0",
-  "user-jobs": "0",
-  "queue-jobs": "0",
-  "rate-per-minute": "0",
-  "frames-per-minute": "0",
-  "drain-ms": "5000",
-};
+const DRAIN_MS = 5000;
 
 export interface SelftestOptions {
   /** Empty; the child lives in it. */
@@ -42,6 +32,8 @@ export interface SelftestOptions {
   readonly maxLostLeases: number;
   readonly seconds: number;
   readonly clients: number;
+  /** false: the load alone, for whoever measures a server that lives long. [true] */
+  readonly kills?: boolean;
   readonly clock: Clock;
   readonly random: () => number;
   /** Aborted: it ends as soon as it can, with what was seen so far. */
@@ -139,22 +131,33 @@ async function workLane(scene: Scene, client: LoadClient, lane: number): Promise
   }
 }
 
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 /** Kills and starts again until the time is over; resolves with the server running. */
 async function killLoop({ options, child, tally, over }: Scene): Promise<void> {
   const { clock, random } = options;
   while (!over.aborted) {
     const calmMs = CALM_MS.least + random() * (CALM_MS.most - CALM_MS.least);
+    if (options.kills === false) {
+      await untilAborted(over);
+      return;
+    }
     const delayMs = random() < AT_ONCE.share ? random() * AT_ONCE.mostMs : calmMs;
     try {
       await sleep(clock, delayMs, over);
     } catch {
       return;
     }
-    const killedMs = clock.steadyMs();
+    const killedMs = clock.elapsedMs();
     await child.kill();
     tally.kills += 1;
     await child.start();
-    tally.backMs = clock.steadyMs();
+    tally.backMs = clock.elapsedMs();
     tally.recovery.push(tally.backMs - killedMs);
     options.onStarted?.(child);
   }
@@ -228,7 +231,7 @@ function createClients({ clients, clock, random }: SelftestOptions, url: string,
       clock,
       random,
       onResumed(lostMs) {
-        const nowMs = clock.steadyMs();
+        const nowMs = clock.elapsedMs();
         tally.resumed.push(nowMs - lostMs);
         tally.reconnect.push(nowMs - Math.max(tally.backMs, lostMs));
       },
@@ -241,7 +244,7 @@ function keepTelling({ options, clients, tally, over, stopped }: Scene): () => v
   const { clock, onProgress } = options;
   const tell = (): void =>
     onProgress?.({
-      elapsedMs: clock.steadyMs() - tally.started,
+      elapsedMs: clock.elapsedMs() - tally.started,
       kills: tally.kills,
       accepted: clients.reduce((sum, client) => sum + client.accepted, 0),
       answered: tally.answered,
@@ -257,12 +260,13 @@ function keepTelling({ options, clients, tally, over, stopped }: Scene): () => v
 export async function runSelftest(options: SelftestOptions): Promise<Report> {
   const { clock, random, signal, folder } = options;
   const flags = {
-    ...CHILD_FLAGS,
+    ...WITHOUT_LIMITS,
+    "drain-ms": String(DRAIN_MS),
     durability: options.durability,
     "max-lost-leases": String(options.maxLostLeases),
   };
   const child = await startChildServer({ folder, flags, random });
-  const nowMs = clock.steadyMs();
+  const nowMs = clock.elapsedMs();
   const tally: Tally = {
     started: nowMs,
     kills: 0,
