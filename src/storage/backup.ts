@@ -7,7 +7,7 @@ import { chmodSync, existsSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { markAsCopy } from "../jobs/sqlite/restored.ts";
 import { openSqlite } from "../sqlite/database.ts";
-import { integrityFaults } from "../sqlite/inspect.ts";
+import { integrityFaults, isDamage } from "../sqlite/inspect.ts";
 import { assertKnownSchema, schemaOf } from "../sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../sqlite/migrations.ts";
 import { NoDatabaseError, sqlitePath, type StorageOptions } from "../storage.ts";
@@ -85,7 +85,7 @@ export function backUp(options: StorageOptions, file: string, { force }: { force
     copyInto(source, partial, options.durability);
     chmodSync(partial, 0o600);
     const faults = integrityFaults(partial);
-    if (faults.length > 0) throw new Error(`the database is damaged: ${faults.slice(0, 3).join("; ")}`);
+    if (faults.length > 0) throw new Error(`${source} is damaged: ${faults.slice(0, 3).join("; ")}`);
     const contents = contentsOf(partial);
     mark(partial);
     syncToDisk(partial);
@@ -94,6 +94,7 @@ export function backUp(options: StorageOptions, file: string, { force }: { force
     return { file, bytes: bytesOf(file), ...contents };
   } catch (error) {
     removeDatabase(partial);
-    throw error;
+    if (!isDamage(error)) throw error;
+    throw new Error(`${source} is damaged: restore an older backup`, { cause: error });
   }
 }

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { markAsCopy, settleCopy } from "../jobs/sqlite/restored.ts";
 import type { Instant } from "../lib/clock.ts";
 import { openSqlite } from "../sqlite/database.ts";
-import { integrityFaults } from "../sqlite/inspect.ts";
+import { integrityFaults, isDamage } from "../sqlite/inspect.ts";
 import { assertKnownSchema, migrate, schemaOf } from "../sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../sqlite/migrations.ts";
 import { lockDataDir, sqlitePath, type StorageOptions } from "../storage.ts";
@@ -67,19 +67,11 @@ function assertNoLeftOverLog(database: string, force: boolean): void {
   );
 }
 
-/** Checks the copy and makes it ready to be used. Throws when it is no backup, is damaged, or is of a newer version. */
+/** Checks the copy and makes it ready to be used. Throws when it is not sound, or is of a newer version. */
 function prepare(copy: string, file: string): Pick<Restored, "endedJobs" | "applied"> {
-  const connection = ((): ReturnType<typeof openSqlite> => {
-    try {
-      const opened = openSqlite({ path: copy, durability: "power" });
-      if (schemaOf(opened.raw) > 0) return opened;
-      opened.close();
-    } catch (cause) {
-      throw new Error(`${file} is no backup of Holdline, or is damaged`, { cause });
-    }
-    throw new Error(`${file} is a database, and not one of Holdline`);
-  })();
+  const connection = openSqlite({ path: copy, durability: "power" });
   try {
+    if (schemaOf(connection.raw) === 0) throw new Error(`${file} is a database, and not one of Holdline`);
     assertKnownSchema(connection.raw, SQLITE_MIGRATIONS);
     const faults = integrityFaults(copy);
     if (faults.length > 0) throw new Error(`${file} is damaged: ${faults.slice(0, 3).join("; ")}`);
@@ -89,6 +81,16 @@ function prepare(copy: string, file: string): Pick<Restored, "endedJobs" | "appl
     return { applied, endedJobs: settleCopy(connection) ?? 0 };
   } finally {
     connection.close();
+  }
+}
+
+/** The same, with a sentence for what SQLite has only a word for. */
+function prepareOrExplain(copy: string, file: string): Pick<Restored, "endedJobs" | "applied"> {
+  try {
+    return prepare(copy, file);
+  } catch (cause) {
+    if (!isDamage(cause)) throw cause;
+    throw new Error(`${file} is no backup of Holdline, or is damaged`, { cause });
   }
 }
 
@@ -123,7 +125,7 @@ export function restore(options: StorageOptions, file: string, { at, force }: Re
     removeDatabase(copy);
     copyFileSync(file, copy);
     chmodSync(copy, 0o600);
-    const prepared = prepare(copy, file);
+    const prepared = prepareOrExplain(copy, file);
     const { jobs } = contentsOf(copy);
     if (leftOverLog(copy) !== null) throw new Error(`${copy}-wal was not written back`);
     removeCompanions(copy);

@@ -331,6 +331,20 @@ test(
   LIMIT_MS,
 );
 
+test("a damaged database is not backed up", async () => {
+  await using server = await startServer({ env: QUICK_STOP });
+  const api = await newSession(server);
+  await api.finished((await api.submit(tokensBody({ tokens: 500, size: 500 }))).id);
+  await stop(server);
+  const path = databaseOf(server);
+  const bytes = readFileSync(path);
+  bytes.fill(0xa5, Math.floor(bytes.length / 2));
+  writeFileSync(path, bytes);
+  const { code, err } = await operate(server, ["backup", backupOf(server)]);
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("is damaged") as string });
+  expect(existsSync(backupOf(server))).toBe(false);
+});
+
 /** A data folder whose database a version to come has made. */
 async function newerInstallation(folder: TemporaryFolder): Promise<{ dataDir: string; file: string }> {
   const dataDir = join(folder.path, "data");
