@@ -14,8 +14,12 @@ export interface LanesOptions {
   readonly before?: () => Promise<void> | null;
 }
 
+/** Places that were taken and are still held. */
+const CUT_AFTER = 256;
+
 export function createLanes({ most, before }: LanesOptions): Lanes {
-  // A row with a place that moves: taking the first of an array costs as much as the array is long.
+  // A row with a place that moves: taking the first of an array costs as much as the array is long. What was taken is cut
+  // off now and then, since a line that never empties would keep all that ever stood in it.
   let row: (() => Promise<void>)[] = [];
   let next = 0;
   let open = 0;
@@ -23,8 +27,8 @@ export function createLanes({ most, before }: LanesOptions): Lanes {
   const take = (): (() => Promise<void>) | undefined => {
     const work = row[next];
     next += 1;
-    if (next >= row.length) {
-      row = [];
+    if (next >= CUT_AFTER || next >= row.length) {
+      row = row.slice(next);
       next = 0;
     }
     return work;

@@ -1,4 +1,5 @@
 /** Bounded work: never more under way than allowed, in the order in which it came, and the loop stays free for others. */
+import { heapStats } from "bun:jsc";
 import { expect, test } from "bun:test";
 import { createLanes } from "../../src/lib/lanes.ts";
 import { createLoopShare } from "../../src/lib/loop-share.ts";
@@ -24,6 +25,26 @@ test("no more is under way than there are lanes, the rest waits its turn", async
   expect(await Promise.all(all)).toEqual([0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
   expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   expect(lanes.waiting).toBe(0);
+});
+
+test("a line that never empties keeps nothing of what stood in it", async () => {
+  const lanes = createLanes({ most: 1 });
+  const one = (): Promise<number> => lanes.run(() => Promise.resolve(1));
+  const functions = (): number => {
+    Bun.gc(true);
+    return heapStats().objectTypeCounts["Function"] ?? 0;
+  };
+  // Somebody always waits behind the one who is served.
+  const line = [one(), one(), one()];
+  const before = functions();
+  for (let n = 0; n < 20_000; n += 1) {
+    line.push(one());
+    await line.shift();
+    if (lanes.waiting === 0) throw new Error("the line was empty");
+  }
+  // Each that stood in line brought three functions along.
+  expect(functions() - before).toBeLessThan(5000);
+  await Promise.all(line);
 });
 
 test("work that fails takes neither its lane nor its neighbours along", async () => {
