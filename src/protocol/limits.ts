@@ -118,11 +118,11 @@ export const LIMITS = {
   overloadedMostMs: 5 * SECOND_MS,
 
   // Reading logs
-  replayPageEvents: 256,
+  replayPageEvents: 128,
   replayPageBytes: 256 * KIB,
   /** Pages being read at a time, and how long of one turn of the event loop they may take together. */
   logReads: 4,
-  logReadSliceMs: 2,
+  logReadSliceMs: 1,
 
   // Workers
   workerNameChars: 128,
