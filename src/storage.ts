@@ -25,7 +25,14 @@ import { lockFolder } from "./sqlite/lock.ts";
 import { assertSchema, migrate } from "./sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "./sqlite/migrations.ts";
 import { startWriterThread } from "./sqlite/thread.ts";
-import { createInlineWriter, type BatchFacts, type Participant, type Writer } from "./sqlite/writer.ts";
+import {
+  createInlineWriter,
+  DatabaseDamaged,
+  isDamage,
+  type BatchFacts,
+  type Participant,
+  type Writer,
+} from "./sqlite/writer.ts";
 
 export interface Storage {
   readonly jobs: JobStore;
@@ -233,6 +240,6 @@ async function openWhole(options: OpenOptions): Promise<Storage> {
     };
   } catch (error) {
     unlock();
-    throw error;
+    throw isDamage(error) ? new DatabaseDamaged(error) : error;
   }
 }

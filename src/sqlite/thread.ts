@@ -4,6 +4,8 @@ import { createSystemClock, type Clock } from "../lib/clock.ts";
 import {
   commitBatch,
   createWriter,
+  DatabaseDamaged,
+  isDamage,
   type Participant,
   type WriteRequest,
   type Writer,
@@ -65,7 +67,7 @@ export function runWriterThread(scope: Worker, { open, help }: ThreadProgram): v
         if (side.afterBatch()) answer({ behind: true });
       }
     } catch (error) {
-      answer({ fatal: String(error) });
+      answer({ fatal: String(isDamage(error) ? new DatabaseDamaged(error) : error) });
     }
   };
 }

@@ -15,6 +15,7 @@ import {
   seqOfRow,
 } from "./schema.ts";
 import { DUE } from "./line.ts";
+import { checkSum } from "./sum.ts";
 import { RECORD_COLUMNS } from "./tables.ts";
 
 const p = sql.placeholder;
@@ -24,7 +25,9 @@ const POSITION_MOST = 1000;
 
 type EventRow = typeof jobEvents.$inferSelect;
 
-function toEvent({ id, ...rest }: EventRow): StoredEvent {
+function toEvent(row: EventRow): StoredEvent {
+  checkSum(row);
+  const { id, sum: _sum, ...rest } = row;
   return { seq: seqOfRow(id), ...rest };
 }
 

@@ -83,6 +83,7 @@ export const jobEvents = sqliteTable("job_events", {
   at: integer("at").notNull(),
   kind: text("kind").$type<EventKind>().notNull(),
   data: textOrBytes("data").notNull(),
+  sum: integer("sum"),
 });
 
 export const idempotencyKeys = sqliteTable(

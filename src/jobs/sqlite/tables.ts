@@ -8,6 +8,7 @@ import { createLine, DUE } from "./line.ts";
 import { createQueueBook, type QueueBook } from "../queue-book.ts";
 import { createRetention } from "./retention.ts";
 import { clock, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs, prepareSteady } from "./schema.ts";
+import { sumOf } from "./sum.ts";
 import { createSearches } from "./searches.ts";
 
 const { num: _num, due: _due, turn: _turn, trimmed: _trimmed, ...recordColumns } = getTableColumns(jobs);
@@ -105,7 +106,9 @@ function prepareRest(orm: Orm) {
   return {
     log: orm
       .insert(jobEvents)
-      .values(asValues<typeof jobEvents.$inferInsert>(placeholders(["id", "attempt", "at", "kind", "data"])))
+      .values(
+        asValues<typeof jobEvents.$inferInsert>(placeholders(["id", "attempt", "at", "kind", "data", "sum"])),
+      )
       .prepare(),
     putPayload: orm
       .insert(jobPayloads)
@@ -234,7 +237,8 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     log(job, events) {
       const { num } = knownOf(job);
       for (const { seq, attempt, at, kind, data } of events) {
-        writes.log.run({ id: eventRow(num, seq), attempt, at, kind, data });
+        const row = { id: eventRow(num, seq), attempt, at, kind, data };
+        writes.log.run({ ...row, sum: sumOf(row) });
       }
     },
     input: (job) => writes.payload.get({ num: knownOf(job).num })?.input ?? "null",

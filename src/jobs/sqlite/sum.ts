@@ -1,0 +1,20 @@
+/**
+ * A checksum with each entry of a log: SQLite notices damage to its own structure, but not a byte of a text that is
+ * another one now. What does not have its sum is not shown.
+ */
+import { DatabaseDamaged } from "../../sqlite/writer.ts";
+import { seqOfRow, type jobEvents } from "./schema.ts";
+
+type EventRow = typeof jobEvents.$inferSelect;
+
+/** CRC-32 (ISO 3309) of everything the row holds. */
+export function sumOf({ id, attempt, at, kind, data }: Omit<EventRow, "sum">): number {
+  return Bun.hash.crc32(data, Bun.hash.crc32(`${id} ${attempt} ${at} ${kind} `));
+}
+
+/** Throws DatabaseDamaged for a row that is not as it was written. */
+export function checkSum(row: EventRow): void {
+  if (row.sum !== null && row.sum !== sumOf(row)) {
+    throw new DatabaseDamaged(`entry ${seqOfRow(row.id)} of a log is not what was stored`);
+  }
+}
