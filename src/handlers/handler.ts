@@ -52,7 +52,10 @@ export interface RunningJob {
   audio(bytes: Uint8Array): Promise<void>;
   /** Appends any JSON (≤ eventBytes) or bytes (≤ 64 KiB, copied). */
   data(value: Json | Uint8Array): Promise<void>;
-  /** `ratio` from 0 to 1, or null when only the message is known. */
+  /**
+   * `ratio` from 0 to 1, or null when only the message is known; ≤ 64 KiB. At most one report in `LIMITS.progressMs` is
+   * logged: of those that come sooner the newest, and their calls do not wait for it.
+   */
   progress(ratio: number | null, message?: string): Promise<void>;
   /** Keeps a value for a later run of this job; replaces the one before. */
   checkpoint(value: Json): Promise<void>;

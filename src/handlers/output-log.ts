@@ -3,6 +3,8 @@
  *
  * While one append is being committed everything that comes after it gathers for the next, so a fast handler costs one
  * command a commit and not one an entry. Text gathers up to `rollupMs` before it becomes an entry; the first at once.
+ * Of progress only the newest counts, so that a report that comes too soon after the one before waits for its turn and
+ * is replaced by the next.
  */
 import type { Item } from "../jobs/job.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
@@ -24,6 +26,8 @@ export interface OutputLog {
   /** Resolves when it is committed, rejects when it will never be. */
   write(kind: EventKind, data: string | Uint8Array): Promise<void>;
   text(delta: string, index: number): Promise<void>;
+  /** JSON text of a report. Resolves when it is committed, or in the next turn of the loop when it has to wait. */
+  progress(data: string): Promise<void>;
   /** Resolves when all that was written is committed. */
   settle(): Promise<void>;
   /** Why the storage did not take something that was written; null when it took all it was given. */
@@ -70,6 +74,9 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
   let gathering: Gathering | null = null;
   let timer: Timer | null = null;
   let wroteText = false;
+  /** The newest report that waits, and what it waits for. */
+  let report: string | null = null;
+  let reportTimer: Timer | null = null;
   let closed: Error | null = null;
   let failure: Error | null = null;
   let unwrittenBytes = 0;
@@ -147,9 +154,27 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
     enqueue({ kind: "output.text", data: JSON.stringify({ delta: text, index }) }, waiters);
   };
 
+  const flushReport = (): void => {
+    if (report === null) return;
+    const data = report;
+    report = null;
+    enqueue({ kind: "job.progress", data }, []);
+  };
+
+  const holdReports = (): void => {
+    reportTimer = clock.after(LIMITS.progressMs, () => {
+      reportTimer = null;
+      if (report === null) return;
+      flushReport();
+      holdReports();
+    });
+  };
+
   const close = (reason: Error): void => {
     closed ??= reason;
     timer?.cancel();
+    reportTimer?.cancel();
+    report = null;
     if (gathering !== null) refuse(gathering.waiters, closed);
     gathering = null;
     for (const { waiters } of items.splice(0)) refuse(waiters, closed);
@@ -182,7 +207,22 @@ export function createOutputLog(options: OutputLogOptions): OutputLog {
       return committed;
     },
 
+    progress(data) {
+      if (closed !== null) return late(closed);
+      if (reportTimer !== null) {
+        report = data;
+        // Not at once: a handler that does nothing but wait for its reports must not keep the loop to itself.
+        return new Promise((resolve) => void setImmediate(resolve));
+      }
+      flushText();
+      holdReports();
+      return new Promise((resolve, reject) => {
+        enqueue({ kind: "job.progress", data }, [{ resolve, reject }]);
+      });
+    },
+
     async settle() {
+      flushReport();
       flushText();
       while (pumping !== null) await pumping;
     },

@@ -161,7 +161,10 @@ function createRunningJob(
         ...(ratio === null ? {} : { ratio: Math.min(1, Math.max(0, ratio)) }),
         ...(message === undefined ? {} : { message }),
       };
-      const write = log.write("job.progress", JSON.stringify(data));
+      const text = JSON.stringify(data);
+      if (Buffer.byteLength(text) > LIMITS.deltaBytes)
+        return refuse(tooLarge(`A progress report is over ${LIMITS.deltaBytes} bytes.`));
+      const write = log.progress(text);
       write.catch(() => {});
       return write;
     },

@@ -53,6 +53,8 @@ export const LIMITS = {
   /** The terminal entry of a job that a restore ended: behind everything that a run can reach. */
   restoredSeq: 2 ** 22 - 1,
   deltaBytes: 64 * KIB,
+  /** Least time between two progress reports of one run in its log. */
+  progressMs: 100,
   sampleRate: 384_000,
   channels: 32,
   /** How long text may gather before it is logged as one entry. */

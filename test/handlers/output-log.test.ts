@@ -320,3 +320,51 @@ test("whatever is written when, the log holds it in the order of the calls, text
     { numRuns: 60 },
   );
 });
+
+describe("reports of progress", () => {
+  const report = (n: number): string => JSON.stringify({ ratio: n });
+  const reported = ({ appends }: Setup): string[] => appends.flat().map(({ data }) => data as string);
+
+  test("that come too soon are folded into the newest, which is logged when its turn comes", async () => {
+    const on = setup();
+    const { settled, add } = watch();
+    add("first", on.log.progress(report(1)));
+    add("second", on.log.progress(report(2)));
+    add("third", on.log.progress(report(3)));
+    await settle();
+    // The first waits for its commit, the others for nothing.
+    expect(settled).toEqual(["second", "third"]);
+    await on.answer();
+    expect(settled).toEqual(["second", "third", "first"]);
+    await on.clock.advance(LIMITS.progressMs - 1);
+    expect(reported(on)).toEqual([report(1)]);
+    await on.clock.advance(1);
+    expect(reported(on)).toEqual([report(1), report(3)]);
+    await on.answer();
+    // And that one holds back the next ones in turn; after a quiet time one goes at once.
+    void on.log.progress(report(4));
+    expect(reported(on)).toHaveLength(2);
+    await on.clock.advance(LIMITS.progressMs);
+    await on.answer();
+    await on.clock.advance(2 * LIMITS.progressMs);
+    void on.log.progress(report(5));
+    await settle();
+    expect(reported(on)).toEqual([1, 3, 4, 5].map(report));
+    await on.answer();
+  });
+
+  test("are all told before the end, and no timer is left behind", async () => {
+    const on = setup();
+    void on.log.progress(report(1));
+    void on.log.progress(report(2));
+    const settling = on.log.settle();
+    await settle();
+    await on.answer();
+    await on.answer();
+    await settling;
+    expect(reported(on)).toEqual([report(1), report(2)]);
+    on.log.close(new Error("over"));
+    expect(on.clock.waiting).toBe(0);
+    expect((await failureOf(on.log.progress(report(3)))).message).toBe("over");
+  });
+});

@@ -164,7 +164,7 @@ describe("a handler that returns", () => {
       ["output.data", { x: 1 }],
       ["output.data", bytes],
       ["job.progress", { ratio: 0.5, message: "half" }],
-      ["job.progress", { message: "soon" }],
+      // The newest stands for the one in between.
       ["job.progress", { ratio: 1 }],
       ["output.text", { delta: "c", index: 0 }],
       ["job.succeeded", { result: null }],
