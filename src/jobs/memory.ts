@@ -275,11 +275,17 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
         .toSorted(newestFirst)
         .slice(0, limit)
         .map(({ job }) => summarize(job)),
-    cancelable: async (limit) =>
+    cancelable: async ({ sessionId, after, limit }) =>
       [...rows.values()]
-        .filter(({ job }) => job.cancelOnDisconnect && !isTerminalStatus(job.status))
+        .filter(({ job, num }) => {
+          if (!job.cancelOnDisconnect || isTerminalStatus(job.status)) return false;
+          return num > (after === null ? 0 : (rows.get(after)?.num ?? 0));
+        })
+        .toSorted((a, b) => a.num - b.num)
         .flatMap(({ job }) =>
-          job.sessionId === null ? [] : [{ id: job.id, sessionId: job.sessionId, orphanMs: job.orphanMs }],
+          job.sessionId === null || (sessionId !== null && job.sessionId !== sessionId)
+            ? []
+            : [{ id: job.id, sessionId: job.sessionId, orphanMs: job.orphanMs }],
         )
         .slice(0, limit),
     position: async (id) => {

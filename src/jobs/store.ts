@@ -215,6 +215,20 @@ export interface JobQuery {
   readonly limit: number;
 }
 
+export interface CancelableQuery {
+  /** null: of all sessions. */
+  readonly sessionId: SessionId | null;
+  /** Those that were accepted after this job; null: from the oldest. */
+  readonly after: JobId | null;
+  readonly limit: number;
+}
+
+export interface CancelableJob {
+  readonly id: JobId;
+  readonly sessionId: SessionId;
+  readonly orphanMs: number;
+}
+
 /** A job with its result (JSON text), for answers. */
 export interface JobWithResult {
   readonly job: JobRecord;
@@ -237,10 +251,8 @@ export interface JobStore {
   list(query: JobQuery): Promise<readonly JobWithResult[]>;
   /** Jobs of the session that are unfinished, or finished and not acknowledged by it; newest first. */
   openJobs(sessionId: SessionId, limit: number): Promise<readonly JobSummary[]>;
-  /** Unfinished jobs of the session, at most `limit`: those a log-out or a lost socket may cancel. */
-  cancelable(
-    limit: number,
-  ): Promise<readonly { readonly id: JobId; readonly sessionId: SessionId; readonly orphanMs: number }[]>;
+  /** Unfinished jobs that a log-out or a lost socket may cancel, oldest first. */
+  cancelable(query: CancelableQuery): Promise<readonly CancelableJob[]>;
   /** 1-based estimate of the place in the queue, counted up to a bound. */
   position(id: JobId): Promise<number>;
   /**

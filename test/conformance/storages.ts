@@ -75,7 +75,7 @@ function relay(
     audioChunks: async (id, after) => (await turn()).audioChunks(id, after),
     list: async (query) => (await turn()).list(query),
     openJobs: async (sessionId, limit) => (await turn()).openJobs(sessionId, limit),
-    cancelable: async (limit) => (await turn()).cancelable(limit),
+    cancelable: async (query) => (await turn()).cancelable(query),
     position: async (id) => (await turn()).position(id),
     steadyMs: async () => (await turn()).steadyMs(),
   };

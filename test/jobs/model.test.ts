@@ -185,7 +185,9 @@ async function view(store: JobStore, jobs: readonly JobId[]): Promise<unknown> {
     for (const key of KEYS) lists.push(await store.findByKey({ userId, route: "POST /v1/jobs", key }));
   }
   for (const sessionId of SESSIONS) lists.push(await store.openJobs(sessionId, 5));
-  const cancelable = (await store.cancelable(1000)).map(({ id }) => id).toSorted();
+  const cancelable = (await store.cancelable({ sessionId: null, after: null, limit: 1000 })).map(
+    ({ id }) => id,
+  );
   return { ofJobs, lists, cancelable };
 }
 

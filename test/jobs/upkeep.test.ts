@@ -70,6 +70,28 @@ describe("a job that is canceled when nobody is there", () => {
     for (const id of [theirs, staying]) expect(await on.job(id)).toMatchObject({ status: "queued" });
   });
 
+  test("faults/R23 is found behind thousands whose clients are there", async () => {
+    const { clock, store, on, logger } = setup();
+    const gone = "session-gone" as SessionId;
+    const absentMs = async (session: SessionId): Promise<number> => (session === gone ? 1e9 : 0);
+    const orphans = createOrphans({ store, clock, logger, absentMs });
+    const staying = await Promise.all(
+      Array.from({ length: 10_000 }, () => on.submit({ ...LISTENING, orphanMs: 0 })),
+    );
+    const last = await on.submit({ ...LISTENING, sessionId: gone, orphanMs: 0 });
+    orphans.start();
+    await clock.advance(500);
+    for (let turn = 0; turn < 200 && (await on.job(last)).status === "queued"; turn += 1) await settle();
+    expect(await on.job(last)).toMatchObject({ status: "canceled", cancelReason: "disconnected" });
+    expect(await on.job(staying[9999] ?? last)).toMatchObject({ status: "queued" });
+    orphans.stop();
+    await orphans.loggedOut(SESSION);
+    expect(await on.job(staying[9999] ?? last)).toMatchObject({
+      status: "canceled",
+      cancelReason: "logged_out",
+    });
+  });
+
   test("is looked for again after a look that failed, and never by two looks at once", async () => {
     const { clock, store, on, logger, lines } = setup();
     const looks: PromiseWithResolvers<number>[] = [];

@@ -65,7 +65,7 @@ async function view(
     ),
     list: await jobs.list(list),
     open: await jobs.openJobs(SESSION, 100),
-    cancelable: await jobs.cancelable(100),
+    cancelable: await jobs.cancelable({ sessionId: null, after: null, limit: 100 }),
     key: await jobs.findByKey(KEY),
     session: await sessions.find(sessionId),
     revocations: await sessions.revocations(),

@@ -96,10 +96,23 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
       .orderBy(desc(jobs.num))
       .limit(p("limit"))
       .prepare(),
-    cancelable: orm
-      .select({ id: jobs.id, sessionId: jobs.sessionId, orphanMs: jobs.orphanMs })
-      .from(jobs)
-      .where(and(sql`cancel_on_disconnect = 1`, isNull(jobs.finishedAt)))
+  };
+}
+
+/** Found by the index of such jobs, or by that of a session's open jobs: what has not ended is not receipted. */
+function prepareCancelable(orm: SqliteConnection["orm"]) {
+  const cancelable = [sql`cancel_on_disconnect = 1`, isNull(jobs.finishedAt), gt(jobs.num, p("after"))];
+  const select = () =>
+    orm.select({ id: jobs.id, sessionId: jobs.sessionId, orphanMs: jobs.orphanMs }).from(jobs);
+  return {
+    cancelable: select()
+      .where(and(...cancelable))
+      .orderBy(asc(jobs.num))
+      .limit(p("limit"))
+      .prepare(),
+    cancelableOf: select()
+      .where(and(eq(jobs.sessionId, p("sessionId")), sql`acknowledged = 0`, ...cancelable))
+      .orderBy(asc(jobs.num))
       .limit(p("limit"))
       .prepare(),
   };
@@ -128,6 +141,7 @@ export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
 export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
   const statements = {
     ...prepareJobs(orm),
+    ...prepareCancelable(orm),
     ...prepareLog(orm),
     ahead: prepareAhead(orm),
     steady: prepareSteady(orm),
@@ -204,10 +218,16 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
         .all()
         .map(withResult),
     openJobs: async (sessionId, limit) => statements.openJobs.all({ sessionId, limit }),
-    cancelable: async (limit) =>
-      statements.cancelable
-        .all({ limit })
-        .flatMap(({ id, sessionId, orphanMs }) => (sessionId === null ? [] : [{ id, sessionId, orphanMs }])),
+    cancelable: async ({ sessionId, after, limit }) => {
+      const from = after === null ? 0 : (statements.row.get({ id: after })?.num ?? 0);
+      const rows =
+        sessionId === null
+          ? statements.cancelable.all({ after: from, limit })
+          : statements.cancelableOf.all({ sessionId, after: from, limit });
+      return rows.flatMap(({ id, sessionId: owner, orphanMs }) =>
+        owner === null ? [] : [{ id, sessionId: owner, orphanMs }],
+      );
+    },
     position: async (id) => {
       const own = statements.row.get({ id });
       if (own === undefined) return 1;

@@ -1,7 +1,8 @@
 /** Conformance of the reads over many jobs: a user's list, a session's open jobs, places in the queue, receipts. */
 import { expect } from "bun:test";
-import type { JobQuery } from "../../../src/jobs/store.ts";
+import type { CancelableQuery, JobQuery } from "../../../src/jobs/store.ts";
 import type { JobId, SessionId, UserId } from "../../../src/lib/ids.ts";
+import { LIMITS } from "../../../src/protocol/limits.ts";
 import { nextJobId, SESSION, USER, type Check, type Drive } from "../drive.ts";
 
 const OTHER_SESSION = "session-2" as SessionId;
@@ -122,12 +123,20 @@ export function listing(check: Check): void {
     const ended = await on.started(wanted);
     await on.succeed(ended);
     await on.submit({ sessionId: SESSION });
-    const found = await on.store.cancelable(10);
-    expect(found.toSorted((a, b) => a.orphanMs - b.orphanMs)).toEqual([
+    const other = await on.submit({ ...wanted, sessionId: OTHER_SESSION });
+    const all = { sessionId: null, after: null, limit: 10 };
+    expect(await on.store.cancelable(all)).toEqual([
       { id: queued, sessionId: SESSION, orphanMs: 0 },
       { id: running.id, sessionId: SESSION, orphanMs: 5000 },
+      { id: other, sessionId: OTHER_SESSION, orphanMs: LIMITS.orphanDefaultMs },
     ]);
-    expect(await on.store.cancelable(1)).toHaveLength(1);
+    const idsOf = async (query: Partial<CancelableQuery>) =>
+      (await on.store.cancelable({ ...all, ...query })).map(({ id }) => id);
+    expect(await idsOf({ limit: 1 })).toEqual([queued]);
+    expect(await idsOf({ after: queued, limit: 1 })).toEqual([running.id]);
+    expect(await idsOf({ after: other })).toEqual([]);
+    expect(await idsOf({ sessionId: OTHER_SESSION })).toEqual([other]);
+    expect(await idsOf({ sessionId: SESSION, after: queued })).toEqual([running.id]);
   });
 
   check("counts the place of a waiting job among those of its type that go before it", async (on) => {
