@@ -49,6 +49,8 @@ export interface Scheduler {
 
 const SWEEP_MS = 1000;
 const SWEEP_MOST = 200;
+/** Jobs that one line of the log names. */
+const STUCK_NAMED = 20;
 /** Clocks that moved against each other by more are worth a write. */
 const APART_MOST_MS = 50;
 /** Most jobs of one claim: their start is work for this thread. */
@@ -176,15 +178,25 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await realign();
       const { maxLostLeases } = options;
       const most = SWEEP_MOST;
-      for (let busy = true; busy;) {
+      for (let more = true; more;) {
         const random = options.random();
         const at = instant(clock);
-        ({ busy } = await store.execute({ op: "sweep", at, owner, maxLostLeases, most, random }));
+        const step = await store.execute({ op: "sweep", at, owner, maxLostLeases, most, random });
+        tellStuck(step.stuck);
+        more = step.busy;
       }
       wake();
     } catch (error) {
       logger.warn({ error }, "the sweep failed");
     }
+  };
+
+  const tellStuck = (stuck: readonly JobId[]): void => {
+    if (stuck.length > 0)
+      logger.error(
+        { jobs: stuck.slice(0, STUCK_NAMED), count: stuck.length },
+        "jobs could not be rescued: their rows make no sense",
+      );
   };
 
   /** What a handler holds while it ignores that it was stopped cannot be taken back, so that it is said. */
@@ -224,6 +236,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           most: SWEEP_MOST,
         });
         recovered += step.recovered;
+        tellStuck(step.stuck);
         ({ busy } = step);
       }
       await realign();

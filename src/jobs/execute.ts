@@ -57,6 +57,8 @@ export interface JobTables {
   renew(owner: string, leaseBy: number): number;
   /** Leases of remote workers last until then, and the time limits of their runs no less; how many there are. */
   grant(leaseBy: number): number;
+  /** Forgets every deadline of a job that nothing can be done about; its row may be unreadable. */
+  defuse(id: JobId): void;
   findKey(key: IdempotencyKey): { id: JobId; fingerprint: string } | null;
   putKey(key: IdempotencyKey, fingerprint: string, id: JobId, at: number): void;
   /** Deletes input and checkpoint; no read shows the log from here on, its entries go with `trimSome`. */
@@ -70,6 +72,16 @@ export interface JobTables {
   steadyMs(): number;
   keepSteady(steadyMs: number): void;
 }
+
+/** What `defuse` writes. */
+export const NO_DEADLINES = {
+  startBy: null,
+  cancelBy: null,
+  leaseBy: null,
+  leaseOwner: null,
+  runBy: null,
+  quietBy: null,
+} as const;
 
 /** What a transaction did: the answer to the caller, and what is to be announced after the commit. */
 export interface Executed<Op extends JobOp> {
@@ -227,7 +239,7 @@ const cancel: Executor<"cancel"> = (tables, command, changes) => {
 };
 
 /** What becomes of a job whose time is over. Nothing, if another reason was found first. */
-function overtake(
+function whatBecomes(
   job: JobRecord,
   why: Overdue,
   { at, maxLostLeases, random }: { readonly at: Instant } & JobCommands["sweep"]["in"],
@@ -245,24 +257,56 @@ function overtake(
   }
 }
 
+/** The job, or null when its row cannot be read as one. An error of the storage is thrown as ever. */
+function loadReadable(tables: JobTables, id: JobId): JobRecord | null {
+  try {
+    return tables.load(id);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/**
+ * Lets time have its way with one job; false when nothing came of it. Such a job would stand in front of all others at
+ * every later look, so that it is taken out of sight.
+ */
+function overtake(
+  tables: JobTables,
+  changes: Change[],
+  id: JobId,
+  decisions: readonly ((job: JobRecord) => StoredEvent[])[],
+): boolean {
+  const job = loadReadable(tables, id);
+  for (const decide of job === null ? [] : decisions) {
+    const events = decide(job as JobRecord);
+    if (events.length === 0) continue;
+    commit(tables, changes, job as JobRecord, events);
+    return true;
+  }
+  tables.defuse(id);
+  return false;
+}
+
 const sweep: Executor<"sweep"> = (tables, command, changes) => {
   const overdue = tables.overdue(command.at.steadyMs, command.owner, command.most);
-  for (const { id, why } of overdue) {
-    const job = tables.load(id);
-    if (job === null) continue;
-    commit(tables, changes, job, overtake(job, why, command));
+  // A job can be late in several ways at once: the first that changes anything counts.
+  const reasons = new Map<JobId, Overdue[]>();
+  for (const { id, why } of overdue) reasons.set(id, [...(reasons.get(id) ?? []), why]);
+  const stuck: JobId[] = [];
+  for (const [id, all] of reasons) {
+    const decisions = all.map((why) => (job: JobRecord) => whatBecomes(job, why, command));
+    if (!overtake(tables, changes, id, decisions)) stuck.push(id);
   }
-  return { busy: overdue.length >= command.most };
+  return { busy: overdue.length >= command.most, stuck };
 };
 
 const recover: Executor<"recover"> = (tables, command, changes) => {
   const held = tables.heldByOthers(command.owner, command.most);
-  for (const id of held) {
-    const job = tables.load(id);
-    if (job !== null)
-      commit(tables, changes, job, transitions.lose(job, command.at, "restart", command.maxLostLeases));
-  }
-  return { recovered: held.length, busy: held.length >= command.most };
+  const { at, maxLostLeases } = command;
+  const lose = (job: JobRecord) => transitions.lose(job, at, "restart", maxLostLeases);
+  const stuck = held.filter((id) => !overtake(tables, changes, id, [lose]));
+  return { recovered: held.length - stuck.length, busy: held.length >= command.most, stuck };
 };
 
 const acknowledge: Executor<"acknowledge"> = (tables, command) => {

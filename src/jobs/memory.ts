@@ -5,7 +5,7 @@
 import { createGroup } from "../lib/group.ts";
 import type { JobId } from "../lib/ids.ts";
 import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
-import { byPlace, execute, type JobTables, type Overdue } from "./execute.ts";
+import { byPlace, execute, NO_DEADLINES, type JobTables, type Overdue } from "./execute.ts";
 import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import { createQueueBook } from "./queue-book.ts";
 import { resultOf } from "./result.ts";
@@ -169,6 +169,10 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
         if (job.quietBy !== null) job.quietBy = Math.max(job.quietBy, leaseBy);
       }
       return held.length;
+    },
+    defuse(id) {
+      const found = rows.get(id);
+      if (found !== undefined) Object.assign(found.job, NO_DEADLINES);
     },
     findKey: (key) => keys.get(keyName(key)) ?? null,
     putKey(key, fingerprint, id, at) {

@@ -151,7 +151,8 @@ export interface JobCommands {
   /**
    * One bounded step of what time brings: late starts expire, unheard cancels are enforced, remote runs are over time,
    * leases of others that ran out are lost (given back for free, if their holder was never heard of). `busy`: there was
-   * more than one step's worth, call again. `random` in [0, 1) jitters the wait after a time-out.
+   * more than one step's worth, call again. `random` in [0, 1) jitters the wait after a time-out. `stuck`: nothing could
+   * be done about these (their rows make no sense); they are not looked at again.
    */
   sweep: {
     in: {
@@ -160,12 +161,12 @@ export interface JobCommands {
       readonly most: number;
       readonly random: number;
     };
-    out: { readonly busy: boolean };
+    out: { readonly busy: boolean; readonly stuck: readonly JobId[] };
   };
   /** At start: runs of earlier processes of this installation are lost, whatever time their leases had left. */
   recover: {
     in: { readonly owner: string; readonly maxLostLeases: number; readonly most: number };
-    out: { readonly recovered: number; readonly busy: boolean };
+    out: { readonly recovered: number; readonly busy: boolean; readonly stuck: readonly JobId[] };
   };
   /**
    * The wall clock and the steady one have moved against each other, or this process knows other readings than the

@@ -323,7 +323,7 @@ test("whatever is written when, the log holds it in the order of the calls, text
 
 describe("reports of progress", () => {
   const report = (n: number): string => JSON.stringify({ ratio: n });
-  const reported = ({ appends }: Setup): string[] => appends.flat().map(({ data }) => data as string);
+  const reported = ({ appends }: Setup): string[] => appends.flat().map((item) => item.data as string);
 
   test("that come too soon are folded into the newest, which is logged when its turn comes", async () => {
     const on = setup();

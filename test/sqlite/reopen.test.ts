@@ -132,7 +132,7 @@ describe("a storage that is opened again", () => {
     await first.stop();
     const second = await openThreaded(own);
     const on = drive(second.jobs);
-    expect(await on.recover()).toEqual({ recovered: 1, busy: false });
+    expect(await on.recover()).toEqual({ recovered: 1, busy: false, stuck: [] });
     expect(await on.text(run, "late")).toBe("lease_lost");
     const { type } = await on.job(id);
     const { jobs } = await on.tryClaim({ types: [{ type, most: 1 }] });

@@ -2,7 +2,7 @@
 import { and, asc, eq, getTableColumns, inArray, isNotNull, like, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobStatus } from "../../protocol/jobs.ts";
-import type { JobTables } from "../execute.ts";
+import { NO_DEADLINES, type JobTables } from "../execute.ts";
 import type { JobRecord } from "../job.ts";
 import { createLine, DUE } from "./line.ts";
 import { createQueueBook, type QueueBook } from "../queue-book.ts";
@@ -80,6 +80,11 @@ function prepareRows(orm: Orm) {
       .update(jobs)
       .set({ trimmed: false })
       .where(eq(jobs.num, p("num")))
+      .prepare(),
+    defuse: orm
+      .update(jobs)
+      .set(NO_DEADLINES)
+      .where(eq(jobs.id, p("id")))
       .prepare(),
     renew: orm
       .update(jobs)
@@ -249,6 +254,9 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     unfinished: (userId) => bookNow().unfinished(userId),
     queued: () => bookNow().queued,
     grant: (leaseBy) => writes.grant.all({ leaseBy }).length,
+    defuse(id) {
+      writes.defuse.run({ id });
+    },
     renew: (owner, leaseBy) => writes.renew.all({ owner, leaseBy }).length,
     putKey({ userId, route, key }, fingerprint, id, at) {
       writes.putKey.run({ userId, route, key, fingerprint, jobId: id, createdAt: at });

@@ -90,8 +90,8 @@ export function timing(check: Check): void {
     const own = await on.started();
     const worker = await on.started({ owner: "worker:boot:w1" });
     const queued = await on.submit();
-    expect(await on.recover()).toEqual({ recovered: 2, busy: false });
-    expect(await on.recover()).toEqual({ recovered: 0, busy: false });
+    expect(await on.recover()).toEqual({ recovered: 2, busy: false, stuck: [] });
+    expect(await on.recover()).toEqual({ recovered: 0, busy: false, stuck: [] });
     const statuses = [];
     for (const id of [before.id, long.id, own.id, worker.id, queued])
       statuses.push((await on.job(id)).status);
@@ -105,9 +105,9 @@ export function timing(check: Check): void {
     const steps = [];
     for (let n = 0; n < 3; n += 1) steps.push(await on.recover({ most: 2 }));
     expect(steps).toEqual([
-      { recovered: 2, busy: true },
-      { recovered: 2, busy: true },
-      { recovered: 1, busy: false },
+      { recovered: 2, busy: true, stuck: [] },
+      { recovered: 2, busy: true, stuck: [] },
+      { recovered: 1, busy: false, stuck: [] },
     ]);
   });
 
