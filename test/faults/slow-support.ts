@@ -23,7 +23,7 @@ async function cpuTicks(pid: number): Promise<number> {
 }
 
 /** Resolves when a process that was set to work has come to rest: at most a tenth of its time is used. */
-export async function comeToRest(pid: number): Promise<void> {
+export async function comeToRest(pid: number, limitMs = 30_000): Promise<void> {
   let [ticks, atMs] = [await cpuTicks(pid), performance.now()];
   await until(
     "the server to have done what it can",
@@ -34,7 +34,7 @@ export async function comeToRest(pid: number): Promise<void> {
       [ticks, atMs] = [now, performance.now()];
       return rested;
     },
-    30_000,
+    limitMs,
   );
 }
 
