@@ -9,12 +9,14 @@ import { variableOf } from "./config/names.ts";
 import { ConfigError, type Problem, problemText, type Source } from "./config/problem.ts";
 import { type SettingKey, type Settings, SETTING_KEYS, settingsSchema } from "./config/settings.ts";
 import { factsOfKey, type Reading, readPlaces } from "./config/sources.ts";
+import type { RoomSettings } from "./config/room-tables.ts";
 import type { TypeSettings } from "./config/type-tables.ts";
 
 export { ConfigError, type Problem, type Source } from "./config/problem.ts";
 export { describeConfig, displayedSetting, type SettingRow, settingsTable } from "./config/describe.ts";
 export { type DisplayedTable, tablesDocumentation } from "./config/file-tables.ts";
 export type { SettingKey } from "./config/settings.ts";
+export type { RoomSettings } from "./config/room-tables.ts";
 export type { TypeSettings } from "./config/type-tables.ts";
 
 /** The file that is read when no other is named, if it is there. */
@@ -33,6 +35,8 @@ export type Config = Readonly<
     openMode: boolean;
     /** The operator's own types: those of the file, and those that are only named as served by workers. */
     types: readonly TypeSettings[];
+    /** Rooms that do more than hand messages on, by pattern. */
+    rooms: readonly RoomSettings[];
   }
 >;
 
@@ -136,7 +140,7 @@ function databaseUrlOf(
   return `sqlite:${file === ":memory:" ? file : resolve(cwd, file)}`;
 }
 
-function derive(settings: Settings, types: readonly TypeSettings[], cwd: string): Config {
+function derive(settings: Settings, tables: Pick<Config, "types" | "rooms">, cwd: string): Config {
   const openMode = isOpenMode(settings);
   const dataDir = resolve(cwd, settings.dataDir);
   return {
@@ -147,7 +151,8 @@ function derive(settings: Settings, types: readonly TypeSettings[], cwd: string)
     databaseUrl: databaseUrlOf(settings, { dataDir, cwd }),
     tokens: settings.tokens ?? (openMode ? "on" : "off"),
     openMode,
-    types,
+    types: tables.types,
+    rooms: tables.rooms,
   };
 }
 
@@ -196,7 +201,7 @@ export function loadConfig(inputs: ConfigInputs): LoadedConfig {
 
   const sources = Object.fromEntries(SETTING_KEYS.map((key) => [key, sourceOf(key)]));
   return {
-    config: derive(settings, tables.types, inputs.cwd),
+    config: derive(settings, tables, inputs.cwd),
     sources: sources as Record<SettingKey, Source>,
     tables: tables.displayed,
     warnings: warned.map((finding) => problemText(problemOf(finding))),

@@ -101,7 +101,18 @@ export async function wire(base: Base): Promise<Parts> {
   const backplane = createLocalNetwork().join(logger);
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
-  const rooms = createRooms({ ...config, hub, sessions, backplane, clock, ids });
+  const rooms = createRooms({
+    ...config,
+    rules: config.rooms,
+    keptMs: config.eventsRetentionMs,
+    roomHistory: storage.roomHistory,
+    hub,
+    sessions,
+    backplane,
+    clock,
+    ids,
+    logger,
+  });
   const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, rooms, logger });
   const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
   const configured = createConfiguredHandlers(config.types, config);

@@ -11,6 +11,12 @@ import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
 import { createSystemClock, type Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
+import type { RoomHistory } from "./sessions/history/history.ts";
+import {
+  createRoomHistoryParticipant,
+  createSqliteRoomHistory,
+  ROOM_HISTORY,
+} from "./sessions/history/sqlite.ts";
 import {
   createMachineTokenParticipant,
   createSqliteMachineTokenStore,
@@ -38,6 +44,7 @@ export interface Storage {
   readonly jobs: JobStore;
   readonly sessions: SessionStore;
   readonly machineTokens: MachineTokenStore;
+  readonly roomHistory: RoomHistory;
   readonly disk: Disk;
   /** Called with every batch of writes that came back. */
   onBatch(listener: (batch: BatchFacts) => void): void;
@@ -66,6 +73,7 @@ export function createParticipants(connection: SqliteConnection): Readonly<Recor
     [JOBS]: createJobParticipant(createSqliteJobTables(connection)),
     [SESSIONS]: createSessionParticipant(connection),
     [MACHINE_TOKENS]: createMachineTokenParticipant(connection),
+    [ROOM_HISTORY]: createRoomHistoryParticipant(connection),
   };
 }
 
@@ -99,6 +107,7 @@ export function assembleStorage(
     jobs: withinRoom(createSqliteJobStore(writer, createSqliteJobReads(reader)), disk),
     sessions: createSqliteSessionStore(writer, reader),
     machineTokens: createSqliteMachineTokenStore(writer, reader),
+    roomHistory: createSqliteRoomHistory(writer, reader),
     disk,
     onBatch: (listener) => writer.onBatch(listener),
     failed: writer.failed,

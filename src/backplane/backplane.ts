@@ -45,8 +45,13 @@ export type Signal =
   /** There are new ones. */
   | { readonly kind: "revocations" }
   | { readonly kind: "push"; readonly audience: Audience; readonly frame: MessageFrame }
-  /** For the members of `frame.room`. */
-  | { readonly kind: "message"; readonly room: string; readonly frame: MessageFrame };
+  /** For the members of `room`. `num`: where it stands in the room's history; null when the room keeps none. */
+  | {
+      readonly kind: "message";
+      readonly room: string;
+      readonly frame: MessageFrame;
+      readonly num: number | null;
+    };
 
 export interface Backplane {
   /** true: nobody else can hear, so a publisher may save itself the work. May change at any time. */

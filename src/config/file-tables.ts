@@ -4,6 +4,7 @@ import { displayed } from "./display.ts";
 import { HTTP_FIELDS } from "./http-table.ts";
 import { fileKeyOf, variableOf } from "./names.ts";
 import type { Problem } from "./problem.ts";
+import { readRooms, ROOM_FIELDS, type RoomSettings } from "./room-tables.ts";
 import type { Reading } from "./sources.ts";
 import { factsOf, type Fields, isTable, refuseAt, type TableContext } from "./tables.ts";
 import { namedType, readTypes, TYPE_FIELDS, type TypeSettings } from "./type-tables.ts";
@@ -18,6 +19,7 @@ export interface DisplayedTable {
 
 export interface FileTables {
   readonly types: readonly TypeSettings[];
+  readonly rooms: readonly RoomSettings[];
   readonly displayed: readonly DisplayedTable[];
   readonly problems: readonly Problem[];
 }
@@ -46,6 +48,7 @@ export function readFileTables(
   const types = allTypes({ ...place, problems }, tables.get("types"), place.workerTypes);
   return {
     types,
+    rooms: readRooms({ ...place, problems }, tables.get("rooms")),
     displayed: [...tables].map(([name, written]) => {
       const json = shown(written, [name]);
       return { name, json, toml: tomlLines(json, [name]).join("\n") };
@@ -106,6 +109,7 @@ function rowsOf(fields: Fields): string[] {
 const TABLES: readonly (readonly [heading: string, fields: Fields])[] = [
   ["[types.NAME]", TYPE_FIELDS],
   ["[types.NAME.http]", HTTP_FIELDS],
+  ['[rooms."PATTERN"]', ROOM_FIELDS],
 ];
 
 /** The keys of the tables in Markdown, with the markers between which the README carries them. */

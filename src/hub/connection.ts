@@ -86,6 +86,7 @@ export class Connection {
   /** What was told while the socket took nothing. */
   readonly #live: string[] = [];
   #liveBytes = 0;
+  #drained: (() => void)[] = [];
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -230,10 +231,16 @@ export class Connection {
     return true;
   }
 
+  /** Resolves when the socket took everything that waits in it; never for one that is closed meanwhile. */
+  untilDrained(): Promise<void> {
+    return this.paused ? new Promise((resolve) => this.#drained.push(resolve)) : Promise.resolve();
+  }
+
   /** The socket took everything: go on where it stopped. */
   drained(): void {
     this.paused = false;
     if (this.#live.length > 0) this.socket.cork(() => this.#tellWaiting());
+    if (!this.paused) for (const resume of this.#drained.splice(0)) resume();
     this.wake();
   }
 

@@ -76,7 +76,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
         hub.push(signal.audience, signal.frame);
         return;
       case "message":
-        rooms.handOn(signal.room, signal.frame);
+        rooms.handOn(signal.room, signal.frame, signal.num);
     }
   };
 

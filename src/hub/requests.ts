@@ -142,13 +142,14 @@ export function createRequests(options: RequestsOptions): Requests {
         await options.refresh(connection, frame.token);
         return true;
       case "join":
-        await rooms.join(connection, frame.room);
-        return true;
+        await rooms.join(connection, frame);
+        // With `after` it was answered by `history`.
+        return frame.after === undefined;
       case "leave":
         await rooms.leave(connection, frame.room);
         return true;
       case "say":
-        rooms.say(connection, frame.room, frame.data);
+        await rooms.say(connection, frame.room, frame.data);
         return true;
       case "presence":
         await rooms.choose(connection, frame.status);

@@ -20,7 +20,7 @@ export const clientFrameSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("attach"), id, job, after: seq.optional() }),
   z.strictObject({ type: z.literal("detach"), id, job }),
   z.strictObject({ type: z.literal("ack"), id, job, seq }),
-  z.strictObject({ type: z.literal("join"), id, room: roomName }),
+  z.strictObject({ type: z.literal("join"), id, room: roomName, after: z.string().max(64).optional() }),
   z.strictObject({ type: z.literal("leave"), id, room: roomName }),
   z.strictObject({ type: z.literal("say"), id, room: roomName, data: anyJson }),
   z.strictObject({ type: z.literal("presence"), id, status: z.enum(CHOSEN_PRESENCES) }),
@@ -97,6 +97,18 @@ export interface MessageFrame {
   readonly at: number;
 }
 
+/** What becomes of a `join` with `after`: the messages that follow it come behind this frame. */
+export interface HistoryFrame {
+  readonly type: "history";
+  readonly re?: string;
+  readonly room: string;
+  readonly after: string;
+  /** Everything after `after` follows. */
+  readonly recovered: boolean;
+  /** `trimmed`: `after` is no longer kept, and what is kept follows. `none`: the room keeps nothing. */
+  readonly reason?: "trimmed" | "none";
+}
+
 export interface RoomMember {
   readonly userId: string;
   readonly sessionId: string;
@@ -122,6 +134,7 @@ export type ServerFrame =
   | EventFrame
   | AttachedFrame
   | MessageFrame
+  | HistoryFrame
   | PresenceFrame
   | ({ readonly type: "token" } & TokenObject)
   | { readonly type: "ping"; readonly at: number }

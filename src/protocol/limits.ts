@@ -106,6 +106,8 @@ export const LIMITS = {
   frameIdChars: 128,
   /** How long a reader, of a socket or of a stream over HTTP, may take nothing of what waits for it. */
   stalledMs: 30 * SECOND_MS,
+  /** Messages of one room that may be kept. */
+  roomHistory: 1000,
   /** Members up to which a room is told who is in it; beyond, how many. */
   presenceMembers: 1000,
   /** Changes in a room within this time are told together: as many ms as it has members, within these bounds. */

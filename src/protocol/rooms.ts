@@ -17,6 +17,11 @@ export function isRoomName(text: string): boolean {
   return text.length <= LIMITS.roomChars && ROOM_NAME.test(text);
 }
 
+/** A name, or the beginning of names with a `*` behind it. */
+export function isRoomPattern(text: string): boolean {
+  return text === "*" || isRoomName(text.endsWith("*") ? text.slice(0, -1) : text);
+}
+
 export const roomMessageSchema = z.strictObject({
   data: z.unknown().describe("Any JSON value; handed on as it is.") as unknown as z.ZodType<Json>,
 });

@@ -8,6 +8,7 @@ import { createSqliteJobStore } from "../../src/jobs/sqlite/store.ts";
 import type { JobStore } from "../../src/jobs/store.ts";
 import type { JobId } from "../../src/lib/ids.ts";
 import { createParticipants, openStorage, type Storage } from "../../src/storage.ts";
+import { createSqliteRoomHistory } from "../../src/sessions/history/sqlite.ts";
 import { createSqliteMachineTokenStore } from "../../src/sessions/machine-tokens-sqlite.ts";
 import { createSqliteSessionStore } from "../../src/sessions/sqlite.ts";
 import type { SessionStore } from "../../src/sessions/store.ts";
@@ -41,7 +42,7 @@ export function openThreaded(
   return openStorage({ databaseUrl: `sqlite:${join(dataDir, "holdline.db")}`, dataDir, durability });
 }
 
-type OpenedStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "stop">;
+type OpenedStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "roomHistory" | "stop">;
 
 /** The same file without thread and lock, which opens in a few milliseconds. */
 export function openInline(folder: TemporaryFolder): OpenedStorage {
@@ -53,6 +54,7 @@ export function openInline(folder: TemporaryFolder): OpenedStorage {
     jobs: createSqliteJobStore(writer, createSqliteJobReads(connection)),
     sessions: createSqliteSessionStore(writer, connection),
     machineTokens: createSqliteMachineTokenStore(writer, connection),
+    roomHistory: createSqliteRoomHistory(writer, connection),
     async stop() {
       await writer.stop();
       connection.close();

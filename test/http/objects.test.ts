@@ -77,6 +77,7 @@ describe("the schema of", () => {
       same<FrameOf<"event">, EventFrame>(true),
       same<FrameOf<"attached">, AttachedFrame>(true),
       same<FrameOf<"message">, Named<"message">>(true),
+      same<FrameOf<"history">, Named<"history">>(true),
       same<FrameOf<"presence">, Named<"presence">>(true),
       same<FrameOf<"presence">["joined"], readonly RoomMember[]>(true),
       same<FrameOf<"token">, Named<"token">>(true),

@@ -15,6 +15,7 @@ import { createJobParticipant, createSqliteJobStore, JOBS } from "../../src/jobs
 import type { JobRecord, StoredEvent } from "../../src/jobs/job.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { JobId } from "../../src/lib/ids.ts";
+import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemoryMachineTokenStore } from "../../src/sessions/machine-tokens-memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
 import type { SessionStore } from "../../src/sessions/store.ts";
@@ -355,6 +356,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
         jobs: createSqliteJobStore(writer, createMemoryJobReads(stored)),
         sessions: createWrittenSessions(sessionsStored, sessionsWriter),
         machineTokens: createMemoryMachineTokenStore(),
+        roomHistory: createMemoryRoomHistory(),
         disk: createNoDisk(),
         onBatch: (listener) => writer.onBatch(listener),
         failed: Promise.race([writer.failed, sessionsWriter.failed]),

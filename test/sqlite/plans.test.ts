@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createSqliteJobReads } from "../../src/jobs/sqlite/reads.ts";
 import { createSqliteJobStore } from "../../src/jobs/sqlite/store.ts";
 import type { SessionId } from "../../src/lib/ids.ts";
+import { createSqliteRoomHistory } from "../../src/sessions/history/sqlite.ts";
 import { createSqliteSessionStore } from "../../src/sessions/sqlite.ts";
 import { openSqlite } from "../../src/sqlite/database.ts";
 import { migrate } from "../../src/sqlite/migrate.ts";
@@ -64,6 +65,15 @@ async function useEverything(): Promise<void> {
     expiresBy: null,
     endedAt: null,
   });
+  const history = createSqliteRoomHistory(writer, connection);
+  const message = { room: "room", id: "message", from: null, data: "1", at: 1 };
+  await history.append(message, 0);
+  await history.append({ ...message, id: "next" }, 0);
+  await history.append({ ...message, id: "last" }, 0);
+  await history.find("room", "next");
+  await history.before("room", 1);
+  await history.page("room", 0, 10);
+  await history.sweep(1, 1);
   await sessions.choose(id, "busy", 1);
   await sessions.enter({ id, room: "room", most: 1 });
   await sessions.inRooms(null, 1);
@@ -143,6 +153,11 @@ describe("the index of", () => {
     ["old keys", "idempotency_keys_age", [`"created_at" < ?`]],
     ["sessions that expired", "sessions_expiry", [`"expires_by" <= ?`, "select"]],
     ["ended sessions", "sessions_forget", [`"forget_at" <= ?`, "select"]],
+    ["a room's messages", "room_messages_order", [`from "room_messages"`, `"room_messages"."num" > ?`]],
+    ["a room's last messages", "room_messages_order", [`from "room_messages"`, "offset"]],
+    ["messages that are too many", "room_messages_order", [`delete from "room_messages"`, "<="]],
+    ["a message", "room_messages_id", [`from "room_messages"`, `"room_messages"."id" = ?`]],
+    ["old messages", "room_messages_age", [`"room_messages"."at" < ?`]],
     ["members of rooms", "sessions_in_rooms", [`<> '[]'`]],
     ["a user's sessions", "sessions_user", [`"sessions"."user_id" = ?`, "order by"]],
   ];

@@ -93,6 +93,17 @@ export const serverFrameSchemas = {
     data: anyJson,
     at,
   }),
+  history: z.object({
+    type: z.literal("history"),
+    re: answered,
+    room: z.string(),
+    after: z.string(),
+    recovered: z.boolean().describe("Every message after `after` follows, then what is new."),
+    reason: z
+      .enum(["trimmed", "none"])
+      .exactOptional()
+      .describe("`after` is no longer kept, and what is kept follows; or the room keeps nothing."),
+  }),
   presence: z.object({
     type: z.literal("presence"),
     room: z.string(),

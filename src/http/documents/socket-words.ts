@@ -42,9 +42,10 @@ export const CLIENT_FRAMES: Readonly<Record<ClientFrameType, FrameWords>> = {
     answers: okOrError,
   },
   join: {
-    summary: "Enter a room. A `presence` frame follows that says who is there.",
+    summary:
+      "Enter a room. A `presence` frame follows that says who is there; with `after`, where the room keeps a history, the messages since that one.",
     example: { type: "join", id: "2", room: "lobby" },
-    answers: okOrError,
+    answers: ["ok", "history", "error"],
   },
   leave: { summary: "Leave it.", example: { type: "leave", room: "lobby" }, answers: okOrError },
   say: {
@@ -129,6 +130,17 @@ export const SERVER_FRAMES: {
       from: { userId: EXAMPLE_USER, sessionId: SESSION_ID },
       data: { text: "Hello" },
       at: EXAMPLE_AT,
+    },
+  },
+  history: {
+    summary:
+      "What becomes of a `join` with `after`: the messages since then come behind it, or it says that it cannot tell them.",
+    example: {
+      type: "history",
+      re: "2",
+      room: "lobby",
+      after: "0199e3f0-6b20-7d41-8c5a-3e9f1b7d2a60",
+      recovered: true,
     },
   },
   presence: {

@@ -100,7 +100,8 @@ export const push = forOperators(async (services, { req }) => {
   const data = body.data as Json;
   refuseLargeData(data, "eventBytes", limits.eventBytes);
   if (audience.to === "room") {
-    return jsonResponse(202, rooms.publish({ room: audience.room, data, from: null }) satisfies PushedObject);
+    const pushed: PushedObject = await rooms.publish({ room: audience.room, data, from: null });
+    return jsonResponse(202, pushed);
   }
   const id = ids.any();
   const at = Math.round(clock.wallMs());

@@ -58,6 +58,6 @@ export async function sayInRoom(services: HttpServices, call: Call): Promise<Res
   const from = await speakerOf(services, call);
   const { data } = parseBody(roomMessageSchema, await readJson(call.req.raw, services));
   refuseLargeData(data, "frameBytes", services.limits.frameBytes);
-  const { id } = services.rooms.publish({ room: roomOf(call), data, from });
+  const { id } = await services.rooms.publish({ room: roomOf(call), data, from });
   return jsonResponse(202, { id } satisfies SaidObject);
 }

@@ -7,15 +7,18 @@
 import type { Backplane } from "../../backplane/backplane.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Ids, SessionId } from "../../lib/ids.ts";
+import type { Logger } from "../../lib/logger.ts";
 import { Refusal } from "../../protocol/error.ts";
 import type { Json } from "../../protocol/events.ts";
-import type { MessageFrame } from "../../protocol/frames.ts";
+import type { ClientFrame, MessageFrame } from "../../protocol/frames.ts";
 import type { PresenceObject } from "../../protocol/rooms.ts";
 import type { ChosenPresence } from "../../protocol/sessions.ts";
 import type { SessionRecord } from "../../sessions/session.ts";
+import type { RoomHistory } from "../../sessions/history/history.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Connection } from "../connection.ts";
 import type { Hub } from "../hub.ts";
+import { createKeeping, type RoomRule } from "./history.ts";
 import { createPresence } from "./presence.ts";
 import { createRoster } from "./roster.ts";
 
@@ -30,6 +33,11 @@ export interface RoomsOptions {
   readonly ids: Ids;
   /** How long a member may be without a socket before that shows. */
   readonly presenceGraceMs: number;
+  readonly roomHistory: RoomHistory;
+  readonly rules: readonly RoomRule[];
+  /** How long a message is kept at most. */
+  readonly keptMs: number;
+  readonly logger: Logger;
 }
 
 /** Something to be said in a room, by a member or (null) by a program of the operator. */
@@ -45,22 +53,27 @@ export interface Said {
   readonly delivered: number;
 }
 
+export type JoinFrame = Extract<ClientFrame, { type: "join" }>;
+
 export interface Rooms {
-  /** Becomes a member; its client is told who is there. Rejects with `forbidden`, `rate_limited`, `session_gone`. */
-  join(connection: Connection, room: string): Promise<void>;
+  /**
+   * Becomes a member; its client is told who is there, and with `after` what was said since. Resolves when it hears the
+   * room live. Rejects with `forbidden`, `rate_limited`, `session_gone`.
+   */
+  join(connection: Connection, frame: JoinFrame): Promise<void>;
   /** Is a member no longer, if it was one. */
   leave(connection: Connection, room: string): Promise<void>;
-  /** Throws `not_found` when it is no member, whether or not there is such a room. */
-  say(connection: Connection, room: string, data: Json): void;
+  /** Rejects with `not_found` when it is no member, whether or not there is such a room. */
+  say(connection: Connection, room: string, data: Json): Promise<void>;
   choose(connection: Connection, status: ChosenPresence): Promise<void>;
-  /** Hands it to the members; nobody keeps it. */
-  publish(saying: Saying): Said;
+  /** Hands it to the members, stored before where the room keeps what is said. */
+  publish(saying: Saying): Promise<Said>;
   /** The session as the store has it: it changed on another node. */
   learn(session: SessionRecord): void;
   /** It is over, or nobody knows it. */
   forget(id: SessionId): void;
   /** What was said on another node, if its speaker is known as a member. */
-  handOn(room: string, frame: MessageFrame): void;
+  handOn(room: string, frame: MessageFrame, num: number | null): void;
   /** Whether the session is a member, by what the store says. */
   isMember(id: SessionId, room: string): Promise<boolean>;
   /** Everybody in the room, as they are seen now. */
@@ -96,24 +109,33 @@ export function createRooms(options: RoomsOptions): Rooms {
   });
   const presence = createPresence({ clock, roster, connectionOf });
 
-  const handOn = (room: string, frame: MessageFrame): number => {
+  const keeping = createKeeping({ ...options, history: options.roomHistory });
+
+  /** `num`: its number in the room's history; null when the room keeps none. */
+  const handOn = (room: string, frame: MessageFrame, num: number | null): number => {
     const text = JSON.stringify(frame);
     let delivered = 0;
-    for (const id of roster.idsOf(room)) if (connectionOf(id)?.tell(text) === true) delivered += 1;
+    for (const id of roster.idsOf(room)) {
+      const connection = connectionOf(id);
+      if (connection === null || (num !== null && !keeping.isDue(connection, room, num))) continue;
+      if (connection.tell(text)) delivered += 1;
+    }
     return delivered;
   };
 
-  const publish = ({ room, data, from }: Saying): Said => {
-    const frame: MessageFrame = {
-      type: "message",
+  const publish = async ({ room, data, from }: Saying): Promise<Said> => {
+    const frame = {
+      type: "message" as const,
       room,
       id: ids.any(),
       from,
       data,
       at: Math.round(clock.wallMs()),
     };
-    if (!backplane.alone) backplane.publish({ kind: "message", room, frame });
-    return { id: frame.id, delivered: handOn(room, frame) };
+    // Seen means stored, where a room keeps what is said.
+    const num = keeping.most(room) > 0 ? await keeping.keep(frame) : null;
+    if (!backplane.alone) backplane.publish({ kind: "message", room, frame, num });
+    return { id: frame.id, delivered: handOn(room, frame, num) };
   };
 
   const learn = (session: SessionRecord): void => roster.put(session);
@@ -125,19 +147,21 @@ export function createRooms(options: RoomsOptions): Rooms {
   });
 
   return {
-    async join(connection, room) {
+    async join(connection, { room, after, id: re }) {
       const id = idOf(connection);
       await sessions.enterRoom(id, room);
       presence.introduce(room, id);
+      if (after === undefined) return;
+      await keeping.catchUp(connection, { room, after, ...(re === undefined ? {} : { re }) });
     },
 
     leave: (connection, room) => sessions.leaveRoom(idOf(connection), room),
 
-    say(connection, room, data) {
+    async say(connection, room, data) {
       const { userId } = connection;
       const sessionId = idOf(connection);
       if (userId === null || !roster.isMember(sessionId, room)) throw noSuchRoom();
-      publish({ room, data, from: { userId, sessionId } });
+      await publish({ room, data, from: { userId, sessionId } });
     },
 
     choose: (connection, status) => sessions.choosePresence(idOf(connection), status),
@@ -145,9 +169,9 @@ export function createRooms(options: RoomsOptions): Rooms {
     learn,
     forget,
 
-    handOn(room, frame) {
+    handOn(room, frame, num) {
       const speaker = frame.from?.sessionId as SessionId | undefined;
-      if (speaker === undefined || roster.isMember(speaker, room)) handOn(room, frame);
+      if (speaker === undefined || roster.isMember(speaker, room)) handOn(room, frame, num);
     },
 
     async isMember(id, room) {
@@ -180,9 +204,11 @@ export function createRooms(options: RoomsOptions): Rooms {
 
     async start() {
       for await (const page of sessions.inRooms()) for (const session of page) roster.put(session);
+      keeping.start();
     },
 
     stop() {
+      keeping.stop();
       presence.stop();
       roster.stop();
     },
