@@ -107,6 +107,17 @@ test("serves handlers in TypeScript from a folder, in threads of their own too",
   expect(await child.exited).toBe(0);
 }, 30_000);
 
+test("tries itself out: doctor and selftest need nothing beside it", async () => {
+  const doctor = run(["doctor", "--port", "0"]);
+  expect(await new Response(doctor.stdout).text()).toMatch(/^ok +SQLite/m);
+  expect(await doctor.exited).toBe(0);
+  const selftest = run(["selftest", "--seconds", "3", "--clients", "4", "--json"]);
+  const report = (await new Response(selftest.stdout).json()) as { flaws: unknown[]; kills: number };
+  expect(report.flaws).toEqual([]);
+  expect(report.kills).toBeGreaterThan(0);
+  expect(await selftest.exited).toBe(0);
+}, 60_000);
+
 test("tells its version, and a beginner what is wrong", async () => {
   const { version } = (await Bun.file(join(ROOT, "package.json")).json()) as { version: string };
   expect(await new Response(run(["version"]).stdout).text()).toContain(version);

@@ -100,7 +100,7 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
   const stopped = new AbortController();
   const welcome = Promise.withResolvers<void>();
   let connections = 0;
-  let acceptedCount = 0;
+  const accepted = new Set<string>();
   let lostMs: number | null = null;
   let asked = 0;
   let connecting: Operation | null = null;
@@ -260,7 +260,7 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
     operations: history.operations,
     flaws,
     get accepted() {
-      return acceptedCount;
+      return accepted.size;
     },
     get token() {
       return memory.token;
@@ -273,10 +273,10 @@ export function createLoadClient(options: LoadClientOptions): LoadClient {
       const text = JSON.stringify(body);
       for (;;) {
         const startedOn = connection.state.phase === "online" ? connections : 0;
-        const accepted = await tryToSubmit(history.begin("submit", clock.elapsedMs(), key), key, text);
-        if (accepted !== null) {
-          acceptedCount += 1;
-          const { id, replayed } = accepted;
+        const answer = await tryToSubmit(history.begin("submit", clock.elapsedMs(), key), key, text);
+        if (answer !== null) {
+          const { id, replayed } = answer;
+          accepted.add(id);
           const one = followed(id);
           const online = connection.state.phase === "online";
           // Accepted for the first time, on the connection that is still open: it is attached by itself.
