@@ -21,6 +21,12 @@ export const SERVICES: readonly Service[] = [
     neededBy: ["faults/"],
   },
   { name: "chromium", proof: "chromium", debianPackage: "chromium", neededBy: ["browser/"] },
+  {
+    name: "python3",
+    proof: "python3",
+    debianPackage: "python3-minimal",
+    neededBy: ["workers/", "soak/workers"],
+  },
   { name: "strace", proof: "strace", debianPackage: "strace", neededBy: ["faults/disk/"] },
 ];
 
