@@ -4,7 +4,7 @@ import { startServer } from "../support/server.ts";
 import { startProxy } from "./proxy.ts";
 import { allResumed, beginAnew, closeCrowd, openCrowd, type Member } from "./storm.ts";
 
-const CROWD = 300;
+const CROWD = 200;
 
 /** Everybody waited for a while of his own choice: no tenth of a second was chosen by more than half of them. */
 function expectSpread(crowd: readonly Member[]): void {
