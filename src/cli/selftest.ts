@@ -6,7 +6,8 @@ import { liveLine } from "./child/live-line.ts";
 import type { Command } from "./command.ts";
 import { wholeNumber } from "./arguments.ts";
 import { progressLine, reportText, summaryOf } from "./selftest/report.ts";
-import { type Progress, type Report, runSelftest } from "./selftest/run.ts";
+import { runSelftest } from "./selftest/run.ts";
+import type { Progress, Report } from "./selftest/scene.ts";
 import { settingsFlags } from "./settings-flags.ts";
 
 const SECONDS = { preset: 30, most: 86_400 };

@@ -3,7 +3,8 @@
  * server that lives as long as the load stays where it was.
  */
 import { expect, test } from "bun:test";
-import { type Report, runSelftest } from "../../src/cli/selftest/run.ts";
+import { runSelftest } from "../../src/cli/selftest/run.ts";
+import type { Report } from "../../src/cli/selftest/scene.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { percentile } from "../../src/lib/percentile.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";

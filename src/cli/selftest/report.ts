@@ -2,7 +2,7 @@
 import type { Spread } from "../../lib/percentile.ts";
 import { spreadText } from "../child/spread-text.ts";
 import type { FlawKind } from "./flaw.ts";
-import type { Progress, Report } from "./run.ts";
+import type { Progress, Report } from "./scene.ts";
 
 /** Flaws that are shown in full; the rest is in the kept folder. */
 const SHOWN = 20;
