@@ -1,5 +1,7 @@
 /** What the runtime itself costs: parses and answers a JSON request, sends messages over a socket. Keeps nothing. */
 
+const members = new Set<Bun.ServerWebSocket>();
+
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
@@ -14,8 +16,26 @@ const server = Bun.serve({
   },
   websocket: {
     idleTimeout: 0,
-    // "N": sends N frames of the size of an event, one a turn of the loop as a producer would.
+    close: (socket) => void members.delete(socket),
+    // A frame "join": hears every "say" from then on. "N": sends N frames of the size of an event, one a turn of the loop as a producer would.
     message(socket, count) {
+      if (String(count).startsWith("{")) {
+        const frame = JSON.parse(String(count)) as { type: string; data?: unknown };
+        if (frame.type === "join") {
+          members.add(socket);
+          socket.send('{"type":"ok","re":"j"}');
+          return;
+        }
+        const text = JSON.stringify({
+          type: "message",
+          room: "bench",
+          id: Bun.randomUUIDv7(),
+          data: frame.data,
+          at: 0,
+        });
+        for (const member of members) member.send(text);
+        return;
+      }
       let left = Number(count);
       const step = (): void => {
         for (let i = 0; i < 8 && left > 0; i += 1) {

@@ -2,6 +2,7 @@
  * `npm run bench`: what a job, an event and an idle connection cost the server, each beside what the bare runtime takes
  * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios.
  */
+import { measureFanOut, MEMBERS } from "./fan-out.ts";
 import { startMeasured, type Measured } from "./process.ts";
 
 const SUBMITS = 4000;
@@ -149,7 +150,11 @@ await measurePosts(bare, "none", 500);
 const barePost = await measurePosts(bare, "none", SUBMITS);
 const accept = await measureAccept();
 const bareEvent = await measureBareDelivery(bare);
+const bareRoom = await measureFanOut(bare, (text) => text.includes('"ok"'));
 await bare.stop();
+const housed = await startMeasured("src/main.ts serve", NO_LIMITS);
+const room = await measureFanOut(housed, (text) => text.includes('"ok"'));
+await housed.stop();
 const delivery = await measureDelivery();
 const bareIdle = await measureIdle("test/bench/baseline.ts", false);
 const idle = await measureIdle("src/main.ts serve", true);
@@ -162,5 +167,10 @@ say(`server CPU and memory; ${SUBMITS} submits, ${STREAMS * TOKENS} events, ${CO
 row("CPU per accepted job (durable)", accept, barePost, "µs");
 row("CPU per delivered event (durable)", delivery.microsPerEvent, bareEvent, "µs");
 row("memory per idle connection", idle / 1024, bareIdle / 1024, "kB");
+row(`CPU per member of a room of ${MEMBERS}`, room.microsPerDelivery, bareRoom.microsPerDelivery, "µs");
+row(`p99 of a message to ${MEMBERS}`, room.p99Ms, bareRoom.p99Ms, "ms");
+say(
+  `room messages × members per second ${Math.round(room.deliveriesPerSecond)}   bare ${Math.round(bareRoom.deliveriesPerSecond)}`,
+);
 say(`events delivered per second        ${Math.round(delivery.eventsPerSecond)}`);
 process.exit(0);
