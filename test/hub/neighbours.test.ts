@@ -1,0 +1,272 @@
+/** Two nodes on one set of stores: what one does reaches the sockets of the other, by hints that are looked up. */
+import { describe, expect, test } from "bun:test";
+import type { Backplane } from "../../src/backplane/backplane.ts";
+import { createLocalNetwork, type LocalNetwork } from "../../src/backplane/local.ts";
+import type { Connection } from "../../src/hub/connection.ts";
+import { createHub } from "../../src/hub/hub.ts";
+import { createNeighbours } from "../../src/hub/neighbours.ts";
+import { createRooms } from "../../src/hub/rooms/rooms.ts";
+import { createMemoryJobStore } from "../../src/jobs/memory.ts";
+import { createIds, type SessionId } from "../../src/lib/ids.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
+import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
+import { createMemorySessionStore } from "../../src/sessions/memory.ts";
+import { createRevocations } from "../../src/sessions/revocations.ts";
+import type { SessionRecord } from "../../src/sessions/session.ts";
+import { createSessions } from "../../src/sessions/sessions.ts";
+import { drive, SESSION } from "../conformance/drive.ts";
+import { recordingLogger } from "../handlers/run-setup.ts";
+import { createVirtualClock, settle } from "../handlers/virtual-clock.ts";
+import { createFakeSocket, type FakeSocket } from "./fake-socket.ts";
+
+interface Shared {
+  readonly network: LocalNetwork;
+  readonly clock: ReturnType<typeof createVirtualClock>;
+  readonly jobs: ReturnType<typeof createMemoryJobStore>;
+  readonly sessions: ReturnType<typeof createMemorySessionStore>;
+  readonly history: ReturnType<typeof createMemoryRoomHistory>;
+}
+
+function createShared(): Shared {
+  return {
+    network: createLocalNetwork(),
+    clock: createVirtualClock(),
+    jobs: createMemoryJobStore(),
+    sessions: createMemorySessionStore(),
+    history: createMemoryRoomHistory(),
+  };
+}
+
+interface Seat {
+  readonly session: SessionRecord;
+  readonly connection: Connection;
+  readonly socket: FakeSocket;
+}
+
+/** One node: what parts.ts wires, as far as other nodes matter. */
+async function startNode(shared: Shared, nodeId: string) {
+  const { clock, jobs } = shared;
+  const { logger, lines } = recordingLogger();
+  const ids = createIds();
+  const backplane: Backplane = shared.network.join(logger);
+  const tokens = { issue: () => Promise.reject(new Error("no tokens here")) } as never;
+  const times = { resumeMs: 60_000, tokenLifeMs: 60_000 };
+  const sessions = createSessions({
+    store: shared.sessions,
+    tokens,
+    clock,
+    ids,
+    logger,
+    nodeId,
+    userSessions: 0,
+    roomsMax: 10,
+    ...times,
+  });
+  const revocations = createRevocations(shared.sessions);
+  const hub = createHub({
+    store: jobs,
+    clock,
+    logger,
+    pingMs: LIMITS.pingMs,
+    pingTimeoutMs: LIMITS.pingTimeoutMs,
+    queueBytes: LIMITS.queueBytes,
+    attachments: LIMITS.attachments,
+    onLeft: (id) => void sessions.left(id),
+    issueToken: () => Promise.resolve(null),
+    onGap: () => {},
+  });
+  const rules = [{ pattern: "kept", history: 5 }];
+  const more = { presenceGraceMs: 1000, roomHistory: shared.history, rules, keptMs: 60_000 };
+  const rooms = createRooms({ hub, sessions, backplane, clock, ids, logger, ...more });
+  const neighbours = createNeighbours({ backplane, nodeId, hub, rooms, sessions, revocations, logger });
+  sessions.onEnded((id) => hub.closeSession(id, "revoked"));
+  await backplane.start();
+  await rooms.start();
+
+  const sit = (session: SessionRecord): Seat => {
+    const socket = createFakeSocket();
+    const connection = hub.add(socket);
+    hub.seat(connection, session);
+    hub.opened(connection, new Set());
+    rooms.opened(connection, session.rooms);
+    return { session, connection, socket };
+  };
+  return {
+    backplane,
+    sessions,
+    revocations,
+    hub,
+    rooms,
+    neighbours,
+    lines,
+    open: async (): Promise<Seat> => sit(await sessions.open(null, { connected: true })),
+    resume: async (id: SessionId): Promise<Seat> => sit(await sessions.connected(id, null)),
+    join: (seat: Seat, room: string, after?: string) =>
+      rooms.join(seat.connection, { type: "join", room, ...(after === undefined ? {} : { after }) }),
+  };
+}
+
+async function twoNodes() {
+  const shared = createShared();
+  return { shared, here: await startNode(shared, "here"), there: await startNode(shared, "there") };
+}
+
+const heard = ({ socket }: Seat): unknown[] =>
+  socket.frames().flatMap((frame) => (frame.type === "message" ? [frame.data] : []));
+
+/** What a client makes of its presence frames: status by session. */
+function seen({ socket }: Seat, room: string): Record<string, string> {
+  const members = new Map<string, string>();
+  for (const frame of socket.frames()) {
+    if (frame.type !== "presence" || frame.room !== room) continue;
+    if (frame.whole === true) members.clear();
+    for (const { sessionId, status } of [...frame.joined, ...frame.changed]) members.set(sessionId, status);
+    for (const { sessionId } of frame.left) members.delete(sessionId);
+  }
+  return Object.fromEntries(members);
+}
+
+/** Lets signals, batches of presence and reads happen. */
+async function pass(shared: Shared, byMs: number = LIMITS.presenceBatchMostMs): Promise<void> {
+  await settle();
+  await shared.clock.advance(byMs);
+  await settle();
+}
+
+describe("a room over two nodes", () => {
+  test("its members see and hear each other, once", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, ben] = [await here.open(), await there.open()];
+    await here.join(ann, "lobby");
+    await there.join(ben, "lobby");
+    await pass(shared);
+    const both = { [ann.session.id]: "online", [ben.session.id]: "online" };
+    expect([seen(ann, "lobby"), seen(ben, "lobby")]).toEqual([both, both]);
+    await here.rooms.say(ann.connection, "lobby", "from here");
+    await there.rooms.say(ben.connection, "lobby", "from there");
+    await pass(shared);
+    expect(heard(ann)).toEqual(["from here", "from there"]);
+    expect(new Set(heard(ben))).toEqual(new Set(["from here", "from there"]));
+    expect(heard(ben)).toHaveLength(2);
+    await there.rooms.leave(ben.connection, "lobby");
+    await pass(shared);
+    expect(seen(ann, "lobby")).toEqual({ [ann.session.id]: "online" });
+  });
+
+  test("somebody whose socket is gone is away after the grace, and gone when the session is, on every node", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, ben] = [await here.open(), await there.open()];
+    await here.join(ann, "lobby");
+    await there.join(ben, "lobby");
+    await pass(shared);
+    there.hub.remove(ben.connection);
+    await settle();
+    expect(seen(ann, "lobby")[ben.session.id]).toBe("online");
+    await pass(shared, 2500);
+    expect(seen(ann, "lobby")[ben.session.id]).toBe("away");
+    await there.sessions.end(ben.session.id);
+    await pass(shared);
+    expect(seen(ann, "lobby")).toEqual({ [ann.session.id]: "online" });
+  });
+
+  test("one that keeps a history is caught up with on any node, and live afterwards", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, ben] = [await here.open(), await there.open()];
+    await here.join(ann, "kept");
+    for (const n of [1, 2, 3]) await here.rooms.say(ann.connection, "kept", n);
+    await there.join(ben, "kept", "");
+    await here.rooms.say(ann.connection, "kept", 4);
+    await pass(shared);
+    expect(heard(ben)).toEqual([1, 2, 3, 4]);
+  });
+
+  test("a speaker that the store does not know as a member is not heard", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, stranger] = [await here.open(), await there.open()];
+    await here.join(ann, "lobby");
+    const from = { userId: stranger.session.userId, sessionId: stranger.session.id };
+    const frame = { type: "message", room: "lobby", id: "forged", from, data: "forged", at: 0 } as const;
+    there.backplane.publish({ kind: "message", room: "lobby", frame, num: null });
+    there.backplane.publish({
+      kind: "message",
+      room: "lobby",
+      frame: { ...frame, from: null, data: "an operator's" },
+      num: null,
+    });
+    await pass(shared);
+    expect(heard(ann)).toEqual(["an operator's"]);
+  });
+});
+
+describe("a session over two nodes", () => {
+  test("that sits down there is replaced here; its leaving here is no leaving", async () => {
+    const { shared, here, there } = await twoNodes();
+    const ann = await here.open();
+    const again = await there.resume(ann.session.id);
+    await pass(shared);
+    expect(ann.socket.closes).toEqual([{ code: 4503, reason: "replaced" }]);
+    expect(again.socket.closes).toEqual([]);
+  });
+
+  test("that is logged out there is closed here", async () => {
+    const { shared, here, there } = await twoNodes();
+    const ann = await here.open();
+    await there.sessions.end(ann.session.id);
+    await pass(shared);
+    expect(ann.socket.closes).toEqual([{ code: 4502, reason: "revoked" }]);
+  });
+
+  test("whose user is revoked there is closed here, and nobody else's", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, ben] = [await here.open(), await here.open()];
+    await there.revocations.revoke("user", ann.session.userId, shared.clock.wallMs());
+    await pass(shared);
+    expect(ann.socket.closes).toEqual([{ code: 4502, reason: "revoked" }]);
+    expect(ben.socket.closes).toEqual([]);
+    expect(here.revocations.isRevoked(ann.session.userId, null, ann.session.createdAt)).toBe(true);
+  });
+
+  test("a hint about a session that nothing happened to changes nothing", async () => {
+    const { shared, here, there } = await twoNodes();
+    const ann = await here.open();
+    there.backplane.publish({ kind: "session", id: ann.session.id });
+    there.backplane.publish({ kind: "session", id: "nobody" as SessionId });
+    there.backplane.publish({ kind: "revocations" });
+    await pass(shared);
+    expect(ann.socket.closes).toEqual([]);
+    expect(here.lines).toEqual([]);
+  });
+});
+
+describe("jobs and pushes over two nodes", () => {
+  test("a log that grows there is read on here", async () => {
+    const { shared, here, there } = await twoNodes();
+    shared.jobs.onCommitted((changes) => there.neighbours.committed(changes));
+    const on = drive(shared.jobs, shared.clock);
+    const seat = await here.open();
+    const run = await on.started({ sessionId: SESSION, userId: seat.session.userId });
+    here.hub.follow(seat.connection, run.id);
+    seat.connection.attach(run.id, 0, 2);
+    seat.connection.wake();
+    await settle();
+    await on.text(run, "a", "b");
+    await pass(shared);
+    expect(seat.socket.seqs(run.id)).toBe("1 2 3-4");
+    // A hint of what is not there costs a read.
+    there.backplane.publish({ kind: "jobs", heads: [{ job: run.id, head: 999 }] });
+    await pass(shared);
+    expect(seat.socket.seqs(run.id)).toBe("1 2 3-4");
+    expect(seat.connection.attachments.size).toBe(1);
+  });
+
+  test("a push reaches whom it is for on both", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, ben] = [await here.open(), await there.open()];
+    const frame = { type: "message", to: "all", id: "1", from: null, data: "to all", at: 0 } as const;
+    expect(here.neighbours.push({ to: "all" }, frame)).toBe(1);
+    const audience = { to: "user", userId: ben.session.userId } as const;
+    expect(here.neighbours.push(audience, { ...frame, to: "user", data: "to ben" })).toBe(0);
+    await pass(shared);
+    expect([heard(ann), heard(ben)]).toEqual([["to all"], ["to all", "to ben"]]);
+  });
+});
