@@ -70,6 +70,8 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const { config, store, nodeId, clock, ids, logger } = options;
   const { sessionTokens, userTokens } = options.tokens;
   const { resumeMs, sessionTokenMs, userSessions, roomsMax } = config;
+  const revocations = createRevocations(store);
+  await revocations.load();
   const sessions = createSessions({
     store,
     tokens: sessionTokens,
@@ -81,9 +83,8 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
     userSessions,
     roomsMax,
     tokenLifeMs: sessionTokenMs,
+    onSweep: (wallMs) => revocations.forget(wallMs),
   });
-  const revocations = createRevocations(store);
-  await revocations.load();
   const gate = createGate({
     userTokens,
     sessionTokens,

@@ -14,6 +14,10 @@ export interface Revocations {
   revoke(kind: Revocation["kind"], subject: string, before: number): Promise<void>;
   /** Calls `listener` when one was stored by this node. */
   onRevoked(listener: () => void): void;
+  /** Those that no living token can be hit by any more, as the store forgets them; quick while there are none. */
+  forget(wallMs: number): void;
+  /** How many are known. */
+  readonly size: number;
   /** `since`: when the credential was issued, or the session opened where there is none (wall time in ms). */
   isRevoked(userId: UserId, binding: UserBinding | null, since: number): boolean;
 }
@@ -26,11 +30,14 @@ export function isSessionRevoked(revocations: Revocations, session: SessionRecor
 
 export function createRevocations(store: SessionStore): Revocations {
   const known = new Map<string, number>();
+  /** No earlier does any of them end. */
+  let nextEndMs = Number.POSITIVE_INFINITY;
   const listeners: (() => void)[] = [];
   const name = (kind: Revocation["kind"], subject: string): string => `${kind}/${subject}`;
   const learn = ({ kind, subject, before }: Revocation): void => {
     const key = name(kind, subject);
     known.set(key, Math.max(known.get(key) ?? 0, before));
+    nextEndMs = Math.min(nextEndMs, before + LIMITS.userTokenLifeMs);
   };
 
   return {
@@ -44,6 +51,18 @@ export function createRevocations(store: SessionStore): Revocations {
       for (const listener of listeners) listener();
     },
     onRevoked: (listener) => void listeners.push(listener),
+    forget(wallMs) {
+      if (wallMs < nextEndMs) return;
+      nextEndMs = Number.POSITIVE_INFINITY;
+      for (const [key, before] of known) {
+        const endMs = before + LIMITS.userTokenLifeMs;
+        if (endMs <= wallMs) known.delete(key);
+        else nextEndMs = Math.min(nextEndMs, endMs);
+      }
+    },
+    get size() {
+      return known.size;
+    },
     isRevoked(userId, binding, since) {
       if (known.size === 0) return false;
       const userBefore = known.get(name("user", userId));

@@ -21,6 +21,8 @@ export interface SessionsOptions {
   readonly logger: Logger;
   readonly nodeId: string;
   readonly resumeMs: number;
+  /** What else is forgotten as time goes by (wall time in ms). */
+  readonly onSweep?: (wallMs: number) => void;
   /** Living sessions of one user; 0 = no limit. */
   readonly userSessions: number;
   /** Rooms of one session. */
@@ -122,6 +124,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       await flush();
       const swept = await store.sweep(clock.steadyMs(), clock.wallMs(), SWEEP_MOST);
       if (swept.length > 0) for (const listener of expiredListeners) listener(swept);
+      options.onSweep?.(clock.wallMs());
     } catch (error) {
       logger.warn({ error }, "sessions could not be swept");
     }

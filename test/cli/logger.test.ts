@@ -1,5 +1,6 @@
 /** Log lines: their form, their levels, and that a credential does not get into one even when somebody logs it. */
 import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { createLogger, type LogLevel, type RootLogger } from "../../src/lib/logger.ts";
@@ -112,6 +113,32 @@ describe("no log line holds", () => {
     expect(text()).toContain("got ***");
     expect(text()).toContain("bearer.***");
   });
+});
+
+test("a megabyte that looks like tokens and is none is logged in a moment, and as it is", () => {
+  for (const hostile of ["-eyJ", "eyJ", "eyJaaaaaaaa.", "-eyJaaaaaaaaaaaa", "eyJ.eyJ.", "eyJaaaaaaaa.a "]) {
+    const { logger, text } = recorder("info");
+    const long = hostile.repeat(2 ** 20 / hostile.length);
+    const begun = performance.now();
+    logger.info({}, long);
+    // A pattern that looks again from each start takes minutes.
+    expect(performance.now() - begun).toBeLessThan(1000);
+    // None of it is a token, save where a header meets two dots.
+    if (hostile !== "eyJaaaaaaaa.") expect(text()).toContain(long);
+  }
+});
+
+test("what is taken for a token is what the pattern says, in every line", () => {
+  const piece = fc.constantFrom("eyJ", "eyJaaaaaaaa", "a", "aaaaaaaaaa", ".", "-", "_", " ", "..", "é");
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 14 }), (pieces) => {
+      const line = pieces.join("");
+      const { logger, lines } = recorder("info");
+      logger.info({}, line);
+      expect(lines()[0]?.["msg"]).toBe(line.replace(/\beyJ[\w-]{8,}\.[\w-]{2,}\.[\w-]*/g, "***"));
+    }),
+    { numRuns: 500 },
+  );
 });
 
 /** A child process with these lines of code and a logger on its real stdout. */

@@ -23,6 +23,25 @@ test("a user's tokens up to the moment are hit, later ones and other users are n
   expect(revocations.isRevoked(BOB, bindingOf("two"), BEFORE)).toBe(false);
 });
 
+test("it is forgotten without a restart, each when it is due, and not before", async () => {
+  const revocations = createRevocations(createMemorySessionStore());
+  await revocations.revoke("user", ADA, BEFORE);
+  await revocations.revoke("token", "one", BEFORE + 1000);
+  const endMs = BEFORE + LIMITS.userTokenLifeMs;
+  revocations.forget(endMs - 1);
+  expect(revocations.size).toBe(2);
+  revocations.forget(endMs);
+  expect(revocations.size).toBe(1);
+  expect(revocations.isRevoked(ADA, null, BEFORE)).toBe(false);
+  expect(revocations.isRevoked(BOB, bindingOf("one"), 0)).toBe(true);
+  revocations.forget(endMs + 1000);
+  expect(revocations.size).toBe(0);
+  // One that comes later is noticed as well.
+  await revocations.revoke("user", ADA, BEFORE + 5000);
+  revocations.forget(endMs + 5000);
+  expect(revocations.size).toBe(0);
+});
+
 test("it is known after a restart, until no token that it hits can live any more", async () => {
   const store = createMemorySessionStore();
   await createRevocations(store).revoke("user", ADA, BEFORE);
