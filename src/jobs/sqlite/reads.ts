@@ -15,6 +15,7 @@ import {
   seqOfRow,
 } from "./schema.ts";
 import { DUE } from "./line.ts";
+import { createList } from "./list.ts";
 import { checkSum } from "./sum.ts";
 import { RECORD_COLUMNS } from "./tables.ts";
 
@@ -200,23 +201,8 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
       const rows = statements.audioChunks.all({ after: eventRow(num, after), before: eventRow(num + 1, 0) });
       return rows.map((row) => ({ seq: seqOfRow(row.id), bytes: row.bytes }));
     },
-    list: async ({ userId, status, type, before, limit }) =>
-      orm
-        .select({ num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS })
-        .from(jobs)
-        .where(
-          and(
-            userId === null ? undefined : eq(jobs.userId, userId),
-            isNull(jobs.purgedAt),
-            status === null ? undefined : eq(jobs.status, status),
-            type === null ? undefined : eq(jobs.type, type),
-            before === null ? undefined : lt(jobs.id, before),
-          ),
-        )
-        .orderBy(desc(jobs.id))
-        .limit(limit)
-        .all()
-        .map(withResult),
+    list: createList(orm, withResult),
+
     openJobs: async (sessionId, limit) => statements.openJobs.all({ sessionId, limit }),
     cancelable: async ({ sessionId, after, limit }) => {
       const from = after === null ? 0 : (statements.row.get({ id: after })?.num ?? 0);
