@@ -27,7 +27,12 @@ export const SERVICES: readonly Service[] = [
     debianPackage: "python3-minimal",
     neededBy: ["workers/", "soak/workers"],
   },
-  { name: "strace", proof: "strace", debianPackage: "strace", neededBy: ["faults/disk/"] },
+  {
+    name: "strace",
+    proof: "strace",
+    debianPackage: "strace",
+    neededBy: ["faults/disk/", "faults/window.test.ts"],
+  },
 ];
 
 export function isPresent(service: Service): boolean {

@@ -12,7 +12,8 @@ import { until, within } from "../../support/wait.ts";
 export interface Failure {
   /** System calls, such as `fsync` or `pwrite64`. */
   readonly calls: readonly string[];
-  readonly error: "EIO" | "ENOSPC";
+  /** What such a call answers in place of doing its work; `SIGKILL`: the process dies before it does. */
+  readonly error: "EIO" | "ENOSPC" | "SIGKILL";
   /** Which of them: `3` the third of each thread from now on, `3+` that and all after it. */
   readonly when: string;
 }
@@ -28,6 +29,7 @@ export async function inject(server: Pick<TestServer, "pid">, failure: Failure):
   const folder = await mkdtemp(join(tmpdir(), "holdline-strace-"));
   const log = join(folder, "calls");
   const calls = failure.calls.join(",");
+  const effect = failure.error === "SIGKILL" ? "signal=SIGKILL" : `error=${failure.error}`;
   const tracer = Bun.spawn(
     [
       "strace",
@@ -39,7 +41,7 @@ export async function inject(server: Pick<TestServer, "pid">, failure: Failure):
       "-e",
       `trace=${calls}`,
       "-e",
-      `inject=${calls}:error=${failure.error}:when=${failure.when}`,
+      `inject=${calls}:${effect}:when=${failure.when}`,
     ],
     { stdin: "ignore", stdout: "ignore", stderr: "pipe" },
   );
