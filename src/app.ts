@@ -74,6 +74,7 @@ interface Running {
 async function shutDown(base: Base, parts: Parts, server: Server<SocketData> | null): Promise<void> {
   const { config, clock } = base;
   // A server that never listened owes nobody the end of a run.
+  await parts.ticker.stop();
   const drainMs = server === null ? 0 : config.drainMs;
   await parts.scheduler.stop(drainMs, parts.remote.drain(drainMs));
   parts.remote.terminate();
@@ -146,6 +147,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   };
   await startWithRoom(base, members, over.signal);
   await startWithRoom(base, parts.scheduler, over.signal);
+  await startWithRoom(base, parts.ticker, over.signal);
   parts.remote.start();
   parts.hub.start();
   parts.orphans.start();

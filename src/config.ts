@@ -10,6 +10,7 @@ import { ConfigError, type Problem, problemText, type Source } from "./config/pr
 import { type SettingKey, type Settings, SETTING_KEYS, settingsSchema } from "./config/settings.ts";
 import { factsOfKey, type Reading, readPlaces } from "./config/sources.ts";
 import type { RoomSettings } from "./config/room-tables.ts";
+import type { ScheduleSettings } from "./config/schedule-tables.ts";
 import type { TypeSettings } from "./config/type-tables.ts";
 
 export { ConfigError, type Problem, type Source } from "./config/problem.ts";
@@ -17,6 +18,7 @@ export { describeConfig, displayedSetting, type SettingRow, settingsTable } from
 export { type DisplayedTable, tablesDocumentation } from "./config/file-tables.ts";
 export type { SettingKey } from "./config/settings.ts";
 export type { RoomSettings } from "./config/room-tables.ts";
+export type { ScheduleSettings } from "./config/schedule-tables.ts";
 export type { TypeSettings } from "./config/type-tables.ts";
 
 /** The file that is read when no other is named, if it is there. */
@@ -37,6 +39,7 @@ export type Config = Readonly<
     types: readonly TypeSettings[];
     /** Rooms that do more than hand messages on, by pattern. */
     rooms: readonly RoomSettings[];
+    schedules: readonly ScheduleSettings[];
   }
 >;
 
@@ -140,7 +143,9 @@ function databaseUrlOf(
   return `sqlite:${file === ":memory:" ? file : resolve(cwd, file)}`;
 }
 
-function derive(settings: Settings, tables: Pick<Config, "types" | "rooms">, cwd: string): Config {
+type Tables = Pick<Config, "types" | "rooms" | "schedules">;
+
+function derive(settings: Settings, tables: Tables, cwd: string): Config {
   const openMode = isOpenMode(settings);
   const dataDir = resolve(cwd, settings.dataDir);
   return {
@@ -153,6 +158,7 @@ function derive(settings: Settings, tables: Pick<Config, "types" | "rooms">, cwd
     openMode,
     types: tables.types,
     rooms: tables.rooms,
+    schedules: tables.schedules,
   };
 }
 

@@ -47,6 +47,7 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
   return {
     operator: createOperator({
       ...storage,
+      schedules: base.config.schedules,
       submitter,
       revocations: access.revocations,
       endSession: (id) => access.sessions.end(id),
@@ -101,7 +102,7 @@ function scrape({ telemetry, hub, scheduler, remote, storage }: Parts): string {
 /** Listens; requests are answered from here on. Throws when the address is taken. */
 export function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
   const { config, clock, logger, ids } = base;
-  const { telemetry, storage, access, feed, rooms, registry, scheduler, remote } = parts;
+  const { telemetry, storage, access, feed, rooms, registry, remote, onSubmit } = parts;
   const store = storage.jobs;
   const { sessions, gate } = access;
   const limits = publishedLimits(config);
@@ -125,7 +126,6 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
   });
   const port = server.port ?? config.port;
   const guard = createGuard({ ...config, openAnywhere: config.auth === "open", port });
-  const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
   const submitter = createSubmitter({ store, registry, clock, ids, userJobs, queueJobs, onSubmit });
   const services = {
     store,

@@ -18,6 +18,7 @@ import { attach } from "./hub/attach.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
 import { createNeighbours, type Neighbours } from "./hub/neighbours.ts";
 import { createRooms, type Rooms } from "./hub/rooms/rooms.ts";
+import { createTicker, type Ticker } from "./handlers/ticker.ts";
 import { createFeed, type Feed } from "./jobs/feed.ts";
 import { createOrphans, type Orphans } from "./jobs/orphans.ts";
 import { createRetention, type Retention } from "./jobs/retention.ts";
@@ -81,6 +82,9 @@ export interface Parts {
   readonly handlerFiles: HandlerFiles | null;
   readonly scheduler: Scheduler;
   readonly remote: Remote;
+  readonly ticker: Ticker;
+  /** A job of this type is about to be stored: whoever runs such jobs looks for it in the same commit. */
+  readonly onSubmit: (type: string) => void;
   readonly orphans: Orphans;
   readonly retention: Retention;
   readonly builtin: Builtin;
@@ -131,6 +135,8 @@ export async function wire(base: Base): Promise<Parts> {
   });
   const handlerFiles = openHandlerFiles(base, registry, scheduler);
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
+  const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
+  const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
   const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
   const orphans = createOrphans({ store, clock, logger, absentMs: absent });
   const retention = createRetention({ ...config, store, clock, logger });
@@ -151,7 +157,18 @@ export async function wire(base: Base): Promise<Parts> {
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
   const loopWatch = createLoopWatch({ clock, logger, takeRunTypes: () => scheduler.takeRunTypes() });
-  const work = { registry, handlerFiles, scheduler, remote, orphans, retention, builtin, loopWatch };
+  const work = {
+    onSubmit,
+    ticker,
+    registry,
+    handlerFiles,
+    scheduler,
+    remote,
+    orphans,
+    retention,
+    builtin,
+    loopWatch,
+  };
   const delivery = { backplane, feed, hub, rooms, neighbours };
   return { nodeId, telemetry, storage, access, ...delivery, ...work };
 }

@@ -56,6 +56,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: "Measure what a server on this machine takes",
     load: async () => (await import("./bench.ts")).bench,
   },
+  schedules: {
+    summary: "List the schedules, their next and their latest jobs",
+    load: async () => (await import("./schedules.ts")).schedules,
+  },
   health: {
     summary: "Ask a running server whether it is ready",
     load: async () => (await import("./health.ts")).health,

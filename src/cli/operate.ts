@@ -40,7 +40,7 @@ export async function withReads<Result>(
 ): Promise<Result> {
   const storage = openStorageBeside(config);
   try {
-    return await use(createOperatorReads(storage));
+    return await use(createOperatorReads({ ...storage, ...config, clock: createSystemClock() }));
   } finally {
     await storage.stop();
   }
@@ -56,6 +56,7 @@ function writesOf(config: Config, { jobs, sessions }: Storage): OperatorWrites {
   return createOperator({
     jobs,
     sessions,
+    schedules: config.schedules,
     clock,
     submitter: createSubmitter({ ...config, store: jobs, registry, clock, ids, onSubmit: () => {} }),
     revocations: createRevocations(sessions),

@@ -7,6 +7,7 @@ import type { Problem } from "./problem.ts";
 import { readRooms, ROOM_FIELDS, type RoomSettings } from "./room-tables.ts";
 import type { Reading } from "./sources.ts";
 import { factsOf, type Fields, isTable, refuseAt, type TableContext } from "./tables.ts";
+import { readSchedules, SCHEDULE_FIELDS, type ScheduleSettings } from "./schedule-tables.ts";
 import { namedType, readTypes, TYPE_FIELDS, type TypeSettings } from "./type-tables.ts";
 
 /** One table of the file, as it may be shown. */
@@ -20,6 +21,7 @@ export interface DisplayedTable {
 export interface FileTables {
   readonly types: readonly TypeSettings[];
   readonly rooms: readonly RoomSettings[];
+  readonly schedules: readonly ScheduleSettings[];
   readonly displayed: readonly DisplayedTable[];
   readonly problems: readonly Problem[];
 }
@@ -49,6 +51,7 @@ export function readFileTables(
   return {
     types,
     rooms: readRooms({ ...place, problems }, tables.get("rooms")),
+    schedules: readSchedules({ ...place, problems }, tables.get("schedules")),
     displayed: [...tables].map(([name, written]) => {
       const json = shown(written, [name]);
       return { name, json, toml: tomlLines(json, [name]).join("\n") };
@@ -110,6 +113,7 @@ const TABLES: readonly (readonly [heading: string, fields: Fields])[] = [
   ["[types.NAME]", TYPE_FIELDS],
   ["[types.NAME.http]", HTTP_FIELDS],
   ['[rooms."PATTERN"]', ROOM_FIELDS],
+  ["[schedules.NAME]", SCHEDULE_FIELDS],
 ];
 
 /** The keys of the tables in Markdown, with the markers between which the README carries them. */

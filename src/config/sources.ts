@@ -13,7 +13,7 @@ export interface Given {
 }
 
 /** The tables of the file that are no settings, as they were written. */
-export const TABLE_NAMES = ["types", "rooms"] as const;
+export const TABLE_NAMES = ["types", "rooms", "schedules"] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
 export interface Reading {

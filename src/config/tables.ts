@@ -24,6 +24,8 @@ type Values<Known extends Fields> = { readonly [Key in keyof Known]: z.output<Kn
 /** One table with its values; what was wrong is among the problems already, and has its default here. */
 export interface Table<Known extends Fields> {
   readonly values: Values<Known>;
+  /** Whether the key stands in the table, with a good value or a bad one. */
+  given(key: keyof Known & string): boolean;
   /** Adds a problem of the value under `key`, of the table itself without one. */
   refuse(
     problem: string,
@@ -95,7 +97,7 @@ export function readTable<Known extends Fields>(
     refuse(parsed.problem, key, { allowed: factsOf(schema).allowed });
     return [key, schema.parse(undefined)];
   });
-  return { values: Object.fromEntries(values) as Values<Known>, refuse };
+  return { values: Object.fromEntries(values) as Values<Known>, given: (key) => given.has(key), refuse };
 }
 
 function parseField(schema: z.ZodType, written: unknown): { value: unknown } | { problem: string } {

@@ -1,9 +1,10 @@
 /** What an operator may do with everybody's jobs and sessions: behind `/v1/admin`, and behind the command line. */
 import { toJobObject } from "../jobs/job-object.ts";
+import { describeSchedules, type Schedule } from "../jobs/schedule.ts";
 import type { JobQuery, JobStore, JobWithResult } from "../jobs/store.ts";
 import { instant, type Clock } from "../lib/clock.ts";
 import { isUuid, type JobId, type SessionId, type UserId } from "../lib/ids.ts";
-import type { AdminJobObject, Page, RevocationBody } from "../protocol/admin.ts";
+import type { AdminJobObject, Page, RevocationBody, ScheduleObject } from "../protocol/admin.ts";
 import { invalidField, Refusal } from "../protocol/error.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -21,6 +22,8 @@ export interface OperatorReads {
   job(id: string): Promise<AdminJobObject>;
   /** Those that are not over. */
   sessions(query: SessionQuery): Promise<Page<SessionObject>>;
+  /** Those of the configuration. */
+  schedules(): Promise<readonly ScheduleObject[]>;
 }
 
 export interface OperatorWrites {
@@ -35,8 +38,10 @@ export interface OperatorWrites {
 export interface Operator extends OperatorReads, OperatorWrites {}
 
 export interface OperatorReadParts {
-  readonly jobs: Pick<JobStore, "findWithResult" | "list" | "position">;
+  readonly jobs: Pick<JobStore, "findWithResult" | "list" | "position" | "schedules">;
   readonly sessions: Pick<SessionStore, "find" | "page">;
+  readonly schedules: readonly Schedule[];
+  readonly clock: Clock;
 }
 
 export interface OperatorParts extends OperatorReadParts {
@@ -45,7 +50,6 @@ export interface OperatorParts extends OperatorReadParts {
   readonly revocations: Revocations;
   /** Ends a session with everything that hangs on it: sockets, jobs that asked for it. */
   readonly endSession: (id: SessionId) => Promise<void>;
-  readonly clock: Clock;
 }
 
 /** Sessions looked at in one turn of the loop when all of them have to be. */
@@ -73,6 +77,8 @@ async function findJob({ jobs }: OperatorReadParts, id: string): Promise<JobWith
 /** The reading half, which needs no server. */
 export function createOperatorReads(parts: OperatorReadParts): OperatorReads {
   return {
+    schedules: () => describeSchedules(parts.jobs, parts.schedules, parts.clock.wallMs()),
+
     async jobs(query) {
       const found = await parts.jobs.list({ ...query, limit: query.limit + 1 });
       const items = found.slice(0, query.limit);

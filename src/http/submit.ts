@@ -1,6 +1,6 @@
 /** Accepting a job: everything that can be wrong with a submit is found here, before anything is stored. */
 import { findPrevious } from "../handlers/run.ts";
-import type { AnyHandler } from "../handlers/handler.ts";
+import { limitOf, resolveOptions } from "../handlers/job-options.ts";
 import type { Registry } from "../handlers/registry.ts";
 import type { JobRecord, JobSpec } from "../jobs/job.ts";
 import type { IdempotencyKey, JobStore } from "../jobs/store.ts";
@@ -50,25 +50,6 @@ export interface Submitter {
   retry(job: JobRecord, call: Submit): Promise<Accepted>;
 }
 
-/** The options as given, completed by the type's defaults and the server's. */
-function resolveOptions(options: SubmitOptions, handler: AnyHandler) {
-  return {
-    metadata: options.metadata ?? {},
-    priority: options.priority ?? LIMITS.priorityDefault,
-    lane: options.lane ?? null,
-    runAt: options.runAt === undefined ? null : Date.parse(options.runAt),
-    delayMs: options.delayMs ?? null,
-    startWithinMs: options.startWithinMs ?? null,
-    timeoutMs: options.timeoutMs ?? handler.timeoutMs ?? LIMITS.timeoutDefaultMs,
-    firstOutputMs: options.firstOutputMs ?? handler.firstOutputMs ?? null,
-    idleMs: options.idleMs ?? handler.idleMs ?? null,
-    maxAttempts: options.maxAttempts ?? handler.maxAttempts ?? LIMITS.maxAttemptsDefault,
-    retryAfterOutput: options.retryAfterOutput ?? true,
-    cancelOnDisconnect: options.onDisconnect === "cancel",
-    orphanMs: options.orphanMs ?? LIMITS.orphanDefaultMs,
-  };
-}
-
 /** Throws `invalid_request` for a job that is put off in two ways, or further than a job may be. */
 function checkTime({ runAt, delayMs }: SubmitOptions, clock: Clock): void {
   if (runAt === undefined) return;
@@ -76,8 +57,6 @@ function checkTime({ runAt, delayMs }: SubmitOptions, clock: Clock): void {
   if (Date.parse(runAt) - clock.wallMs() > LIMITS.delayMs)
     throw invalidField("/runAt", `must be at most ${LIMITS.delayMs} ms (delayMs) ahead`);
 }
-
-const limitOf = (setting: number): number => (setting === 0 ? Number.POSITIVE_INFINITY : setting);
 
 export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
   const { store, registry, clock, ids } = options;

@@ -1,5 +1,6 @@
 /** W3C Trace Context and the correlation id of a call: taken over when they are sound, made when they are not. */
 import type { Ids } from "../lib/ids.ts";
+import { freshTraceparent } from "../lib/traceparent.ts";
 import { LIMITS } from "../protocol/limits.ts";
 
 export interface Trace {
@@ -20,7 +21,7 @@ export function readTrace(headers: Headers, ids: Ids): Trace {
   const traceId = match?.[1] ?? ids.hex(16);
   const state = match === null ? null : headers.get("tracestate");
   return {
-    traceparent: match === null ? `00-${traceId}-${ids.hex(8)}-01` : match[0],
+    traceparent: match === null ? freshTraceparent(ids, traceId) : match[0],
     tracestate: state !== null && state.length <= TRACESTATE_CHARS ? state : null,
     traceId,
     correlationId: readCorrelationId(headers.get("x-correlation-id"), ids),

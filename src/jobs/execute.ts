@@ -9,7 +9,15 @@ import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
-import type { ClaimedJob, IdempotencyKey, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
+import type {
+  ClaimedJob,
+  IdempotencyKey,
+  JobCommand,
+  JobCommands,
+  JobOp,
+  JobOutcome,
+  ScheduleRow,
+} from "./store.ts";
 import * as remote from "./remote.ts";
 import * as transitions from "./transitions.ts";
 
@@ -68,6 +76,8 @@ export interface JobTables {
   /** Deletes jobs that ended before, `limit` rows at most; a job and its last entry go together and count as one. */
   forgetSome(jobsBefore: number, limit: number): number;
   dropKeys(before: number, limit: number): number;
+  schedule(name: string): ScheduleRow | null;
+  putSchedule(row: ScheduleRow): void;
   /** The steady reading that was kept last, 0 at first. */
   steadyMs(): number;
   keepSteady(steadyMs: number): void;
@@ -341,6 +351,23 @@ const renew: Executor<"renew"> = (tables, command) =>
 
 const realign: Executor<"realign"> = (tables, { at }) => tables.realign(at);
 
+const schedule: Executor<"schedule"> = (tables, { name, definition, at }) => {
+  const known = tables.schedule(name);
+  if (known !== null && known.definition === definition) return known.tick;
+  tables.putSchedule({ name, definition, tick: at.wallMs, jobId: null });
+  return at.wallMs;
+};
+
+const tick: Executor<"tick"> = (tables, command, changes) => {
+  const { name, tick: struck } = command.schedule;
+  const known = tables.schedule(name);
+  if (known === null || known.tick >= struck) return { kind: "over" };
+  const outcome = submit(tables, command, changes);
+  // A refusal leaves the tick open: it may be asked for again.
+  if (outcome.kind === "accepted") tables.putSchedule({ ...known, tick: struck, jobId: outcome.job.id });
+  return outcome;
+};
+
 const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   submit,
   claim,
@@ -355,6 +382,8 @@ const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   sweep,
   recover,
   realign,
+  schedule,
+  tick,
   acknowledge,
   purge,
   retain,

@@ -10,7 +10,14 @@ import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from
 import { createQueueBook } from "./queue-book.ts";
 import { resultOf } from "./result.ts";
 import { dueBy } from "./transitions.ts";
-import type { IdempotencyKey, JobCommand, JobOutcome, JobStore, JobWithResult } from "./store.ts";
+import type {
+  IdempotencyKey,
+  JobCommand,
+  JobOutcome,
+  JobStore,
+  JobWithResult,
+  ScheduleRow,
+} from "./store.ts";
 
 interface Row {
   job: JobRecord;
@@ -32,19 +39,20 @@ interface KeyRow {
 export interface MemoryJobs {
   readonly rows: Map<JobId, Row>;
   readonly keys: Map<string, KeyRow>;
+  readonly schedules: Map<string, ScheduleRow>;
   /** How far steady time had come. */
   steadyMs: number;
 }
 
 export function createMemoryJobs(): MemoryJobs {
-  return { rows: new Map(), keys: new Map(), steadyMs: 0 };
+  return { rows: new Map(), keys: new Map(), schedules: new Map(), steadyMs: 0 };
 }
 
 /** A copy that later commands do not change. */
-export function copyMemoryJobs({ rows, keys, steadyMs }: MemoryJobs): MemoryJobs {
+export function copyMemoryJobs({ rows, keys, schedules, steadyMs }: MemoryJobs): MemoryJobs {
   const copied = new Map<JobId, Row>();
   for (const [id, row] of rows) copied.set(id, { ...row, job: { ...row.job }, events: [...row.events] });
-  return { rows: copied, keys: new Map(keys), steadyMs };
+  return { rows: copied, keys: new Map(keys), schedules: new Map(schedules), steadyMs };
 }
 
 const keyName = (key: IdempotencyKey): string => JSON.stringify([key.userId, key.route, key.key]);
@@ -53,7 +61,7 @@ const waiting = (status: JobStatus): boolean => status === "queued" || status ==
 
 /** The tables over what is stored; a queue that is there already is taken over. */
 export function createMemoryJobTables(stored: MemoryJobs): JobTables {
-  const { rows, keys } = stored;
+  const { rows, keys, schedules } = stored;
   const book = createQueueBook();
   let count = 0;
   for (const { job, turn, num } of rows.values()) {
@@ -178,6 +186,8 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
     putKey(key, fingerprint, id, at) {
       keys.set(keyName(key), { id, fingerprint, at });
     },
+    schedule: (name) => schedules.get(name) ?? null,
+    putSchedule: (schedule) => void schedules.set(schedule.name, schedule),
     dropPayload(job) {
       const target = row(job);
       target.input = null;
@@ -306,6 +316,7 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
       );
       return Math.min(ahead.length, POSITION_MOST) + 1;
     },
+    schedules: async () => [...stored.schedules.values()],
     steadyMs: async () => stored.steadyMs,
   };
 }

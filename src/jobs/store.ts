@@ -80,6 +80,13 @@ export type HoldOutcome =
   | { readonly kind: "cancel"; readonly reason: CancelReason; readonly cancelBy: number }
   | "lease_lost"
   | "output_too_large";
+/** What is known of a schedule. `tick`: the last one that is over (wall time); `jobId`: its job, if it had one. */
+export interface ScheduleRow {
+  readonly name: string;
+  readonly definition: string;
+  readonly tick: number;
+  readonly jobId: JobId | null;
+}
 
 /** Every command with what goes in and what comes out. All of them carry the moment they were given as `at`. */
 export interface JobCommands {
@@ -173,6 +180,16 @@ export interface JobCommands {
    * one before: jobs that wait for a time of day (`runAt`) wait for it anew. How many do.
    */
   realign: { in: object; out: number };
+  /**
+   * A schedule as it is configured now. Its last tick: the one of its latest job, or of this moment when it is new or
+   * means other ticks than before (`definition`). Ticks up to there are over.
+   */
+  schedule: { in: { readonly name: string; readonly definition: string }; out: number };
+  /** The job of one tick of a schedule: submitted once, whoever asks and however often. */
+  tick: {
+    in: Submission & { readonly schedule: { readonly name: string; readonly tick: number } };
+    out: SubmitOutcome | { readonly kind: "over" };
+  };
   /** Receipt for a terminal event by a session of the job's user. */
   acknowledge: {
     in: { readonly id: JobId; readonly sessionId: SessionId; readonly seq: number };
@@ -248,6 +265,8 @@ export interface JobStore {
   events(id: JobId, query: EventsQuery): Promise<readonly StoredEvent[]>;
   /** Size of each audio chunk after `after`, in order. */
   audioChunks(id: JobId, after: number): Promise<readonly { readonly seq: number; readonly bytes: number }[]>;
+  /** Those that were ever configured. */
+  schedules(): Promise<readonly ScheduleRow[]>;
   /** Newest first. */
   list(query: JobQuery): Promise<readonly JobWithResult[]>;
   /** Jobs of the session that are unfinished, or finished and not acknowledged by it; newest first. */

@@ -57,6 +57,21 @@ export interface NodeObject {
   readonly running: number;
 }
 
+/** A schedule of the configuration, and how far it has come. */
+export interface ScheduleObject {
+  readonly name: string;
+  readonly cron: string;
+  readonly timeZone: string;
+  /** Of its jobs. */
+  readonly type: string;
+  readonly userId: string;
+  readonly catchUp: "one" | "none";
+  /** RFC 3339 UTC; null when it strikes no more. */
+  readonly next: string | null;
+  /** Its latest job, and the tick that it is of. */
+  readonly last?: { readonly tick: string; readonly job: string };
+}
+
 /** The answer to a push. */
 export interface PushedObject {
   readonly id: string;

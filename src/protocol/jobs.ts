@@ -27,7 +27,7 @@ export function isTerminalStatus(status: JobStatus): boolean {
 
 const positiveMs = z.int().min(1);
 
-const metadata = z
+export const metadataSchema = z
   .record(z.string().max(LIMITS.metadataKeyChars), z.string().max(LIMITS.metadataValueChars))
   .refine((pairs) => Object.keys(pairs).length <= LIMITS.metadataPairs, {
     message: `at most ${LIMITS.metadataPairs} pairs`,
@@ -35,7 +35,7 @@ const metadata = z
 
 /** The options a submit may carry beside `type` and `input`. A retry repeats them as they were given. */
 export const submitOptionsSchema = z.strictObject({
-  metadata: metadata.optional().describe("Kept and returned; the server never reads it."),
+  metadata: metadataSchema.optional().describe("Kept and returned; the server never reads it."),
   priority: z
     .int()
     .min(0)

@@ -229,6 +229,22 @@ export const nodeSchema = z.object({
   running: count.describe("Runs of jobs in this process."),
 });
 
+export const scheduleSchema = z.object({
+  name: z.string(),
+  cron: z.string(),
+  timeZone: z.string().describe("Whose time of day `cron` means."),
+  type: z.string().describe("Of its jobs."),
+  userId: z.string().describe("Whose they are."),
+  catchUp: z.enum(["one", "none"]).describe("What becomes of ticks that passed while no server ran."),
+  next: time.nullable().describe("Its next tick; null when there is none."),
+  last: z
+    .object({ tick: time, job: uuid })
+    .exactOptional()
+    .describe("Its latest job, and the tick that it is of."),
+});
+
+export const schedulesSchema = z.object({ items: z.array(scheduleSchema) });
+
 export const nodesSchema = z.object({ items: z.array(nodeSchema) });
 
 export const pushedSchema = z.object({

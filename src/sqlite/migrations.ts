@@ -6,6 +6,7 @@ import rooms from "../../migrations/sqlite/0004_rooms.sql" with { type: "text" }
 import remoteWorkers from "../../migrations/sqlite/0005_remote_workers.sql" with { type: "text" };
 import checksums from "../../migrations/sqlite/0006_checksums.sql" with { type: "text" };
 import roomMessages from "../../migrations/sqlite/0007_room_messages.sql" with { type: "text" };
+import schedules from "../../migrations/sqlite/0008_schedules.sql" with { type: "text" };
 import { orderMigrations } from "./migrate.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
@@ -16,4 +17,5 @@ export const SQLITE_MIGRATIONS = orderMigrations({
   "0005_remote_workers.sql": remoteWorkers,
   "0006_checksums.sql": checksums,
   "0007_room_messages.sql": roomMessages,
+  "0008_schedules.sql": schedules,
 });

@@ -27,6 +27,7 @@ const tokenOf = (sub: string, claims: Record<string, unknown> = {}): string =>
 
 const ADMIN_CALLS: readonly (readonly [method: string, path: string, json?: unknown])[] = [
   ["GET", "/v1/admin/nodes"],
+  ["GET", "/v1/admin/schedules"],
   ["GET", "/v1/admin/sessions"],
   ["GET", "/v1/admin/jobs"],
   ["GET", "/v1/admin/jobs/01890a5d-ac96-774b-bcce-b302099a8057"],

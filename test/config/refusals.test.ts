@@ -203,13 +203,6 @@ describe("what this version does not have is refused, not ignored:", () => {
     const name = `HOLDLINE_${variable}`;
     expect(refused({ env: { [name]: value } })).toEqual([`${name} ${YET}. Allowed: ${allowed}.`]);
   });
-
-  test.each(["[[schedules]]\nx = 1"])("%j", (file) => {
-    const name = /\w+/.exec(file)?.[0] ?? "";
-    expect(refused({ file })[0]).toStartWith(
-      `${name} (holdline.toml line 1) is not a setting. Did you mean `,
-    );
-  });
 });
 
 test("a type that is built in cannot be given to workers", () => {

@@ -95,6 +95,9 @@ test("the example is good, and says what it says it does", () => {
     readFile: (path) => (path === example ? readFileSync(example, "utf8") : null),
   });
   expect(config.types.map(({ type }) => type)).toEqual(["render", "generate", "assistant", "narrate"]);
+  expect(config.schedules).toMatchObject([
+    { name: "nightly", type: "render", userId: "schedule:nightly", catchUp: "one" },
+  ]);
 });
 
 test("the names of the built-in types are those of the built-in handlers", async () => {

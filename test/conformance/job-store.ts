@@ -16,6 +16,7 @@ import { queueing } from "./job-store/queueing.ts";
 import { reading } from "./job-store/reading.ts";
 import { remote } from "./job-store/remote.ts";
 import { retention } from "./job-store/retention.ts";
+import { scheduling } from "./job-store/scheduling.ts";
 import { submitting } from "./job-store/submitting.ts";
 import { timing } from "./job-store/timing.ts";
 import { writing } from "./job-store/writing.ts";
@@ -33,6 +34,7 @@ const TOPICS: readonly (readonly [name: string, topic: (check: Check) => void])[
   ["claim", claiming],
   ["the queue", queueing],
   ["a job that is put off", puttingOff],
+  ["a schedule", scheduling],
   ["append and checkpoint", writing],
   ["a lease", fencing],
   ["the end of a run", ending],

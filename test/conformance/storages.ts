@@ -79,6 +79,7 @@ function relay(
     openJobs: async (sessionId, limit) => (await turn()).openJobs(sessionId, limit),
     cancelable: async (query) => (await turn()).cancelable(query),
     position: async (id) => (await turn()).position(id),
+    schedules: async () => (await turn()).schedules(),
     steadyMs: async () => (await turn()).steadyMs(),
   };
 }

@@ -24,6 +24,8 @@ test("lists are answered as described", async () => {
   await user.finished(id);
   const nodes = await contract.call("GET /v1/admin/nodes", "/v1/admin/nodes", { token });
   expect(nodes.body).toMatchObject({ items: [{ connections: 0 }] });
+  const schedules = await contract.call("GET /v1/admin/schedules", "/v1/admin/schedules", { token });
+  expect(schedules.body).toEqual({ items: [] });
   const sessions = await contract.call("GET /v1/admin/sessions", `/v1/admin/sessions?userId=${user.userId}`, {
     token,
   });

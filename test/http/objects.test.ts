@@ -1,7 +1,13 @@
 /** The published schemas say what the interfaces say: the compiler compares them, and the run compares their names. */
 import { describe, expect, test } from "bun:test";
 import type { z } from "zod";
-import type { AdminJobObject, NodeObject, Page, PushedObject } from "../../src/protocol/admin.ts";
+import type {
+  AdminJobObject,
+  NodeObject,
+  ScheduleObject,
+  Page,
+  PushedObject,
+} from "../../src/protocol/admin.ts";
 import type { EventData, EventKind } from "../../src/protocol/events.ts";
 import type {
   AttachedFrame,
@@ -60,6 +66,7 @@ describe("the schema of", () => {
       same<Of<typeof objects.adminJobsPageSchema>, Page<AdminJobObject>>(true),
       same<Of<typeof objects.sessionsPageSchema>, Page<SessionObject>>(true),
       same<Of<typeof objects.nodeSchema>, NodeObject>(true),
+      same<Of<typeof objects.scheduleSchema>, ScheduleObject>(true),
       same<Of<typeof objects.pushedSchema>, PushedObject>(true),
     ];
     expect(verdicts).not.toContain(false);

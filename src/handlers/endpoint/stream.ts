@@ -3,7 +3,7 @@ import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { z } from "zod";
 import { parseJson } from "../../lib/json.ts";
 import type { AudioFormat, Json } from "../../protocol/events.ts";
-import { itemSchema, type WrittenItem } from "../../protocol/items.ts";
+import { itemSchema, type WorkerItem } from "../../protocol/workers.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { JobError } from "../handler.ts";
 import { createPieces, type Pieces } from "../pieces.ts";
@@ -64,7 +64,7 @@ function createTeller({ options, sink }: Answer): Teller {
     if (sound !== null && !(await sound.end())) throw cutOff(WHO);
   };
 
-  const tellItem = async (item: WrittenItem): Promise<void> => {
+  const tellItem = async (item: WorkerItem): Promise<void> => {
     switch (item.kind) {
       case "output.text":
         return text(item.data.delta, item.data.index);
@@ -78,7 +78,7 @@ function createTeller({ options, sink }: Answer): Teller {
         if (sound === null) throw upstreamFailure(`${WHO} sent sound before its format.`);
         return sound.push(Buffer.from(item.data.bytes, "base64"));
       case "output.data":
-        return sink.data(item.data);
+        return sink.data((item.data ?? null) as Json);
       case "job.progress":
         return sink.progress(item.data.ratio ?? null, item.data.message);
     }

@@ -1,7 +1,7 @@
 /** Examples in the two documents, all about one job; test/http/documents.test.ts holds them to the schemas. */
 import { ERROR_CODES, type ErrorCode } from "../../protocol/codes.ts";
 import type { EventObject, EventsPage, JobObject, OutputObject, TypeObject } from "../../protocol/jobs.ts";
-import type { AdminJobObject, NodeObject, PushedObject } from "../../protocol/admin.ts";
+import type { AdminJobObject, NodeObject, ScheduleObject, PushedObject } from "../../protocol/admin.ts";
 import type { ProblemObject } from "../../protocol/objects.ts";
 import type { PresenceObject, SaidObject } from "../../protocol/rooms.ts";
 import type { LeasedObject, WorkerObject } from "../../protocol/workers.ts";
@@ -137,6 +137,17 @@ export const sessionCreatedExample: SessionCreated = {
 };
 
 export const adminJobExample: AdminJobObject = { ...endedJob, userId: USER_ID, sessionId: SESSION_ID };
+
+export const scheduleExample: ScheduleObject = {
+  name: "nightly",
+  cron: "30 3 * * *",
+  timeZone: "Europe/Berlin",
+  type: "report",
+  userId: "schedule:nightly",
+  catchUp: "one",
+  next: "2026-11-24T02:30:00.000Z",
+  last: { tick: "2026-11-23T02:30:00.000Z", job: "01a2063c-cb40-7d52-8b37-2f1a5c7e9d40" },
+};
 
 export const nodeExample: NodeObject = {
   id: "node_5f2c9a",

@@ -9,6 +9,7 @@ import {
   pushedExample,
   pushExample,
   queuedJob,
+  scheduleExample,
   sessionExample,
   workerExample,
 } from "./examples.ts";
@@ -53,6 +54,20 @@ export const ADMIN_OPERATIONS: readonly Described[] = [
       200: {
         description: "All of them.",
         content: json("Workers", example("one", { items: [workerExample] })),
+      },
+    },
+    problems: [],
+  },
+  {
+    ...admin,
+    method: "GET",
+    path: "/v1/admin/schedules",
+    id: "listSchedules",
+    summary: "List the schedules",
+    answers: {
+      200: {
+        description: "All that are configured, with the next tick of each.",
+        content: json("Schedules", example("one", { items: [scheduleExample] })),
       },
     },
     problems: [],

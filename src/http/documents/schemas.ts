@@ -52,6 +52,8 @@ const NAMED = {
   RunEnded: workers.runEndedSchema,
   Worker: workers.workerSchema,
   Workers: workers.workersSchema,
+  Schedule: objects.scheduleSchema,
+  Schedules: objects.schedulesSchema,
   Revocation: revocationSchema,
   Push: pushSchema,
   Pushed: objects.pushedSchema,

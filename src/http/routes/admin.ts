@@ -37,6 +37,10 @@ export const listNodes = forOperators(async ({ admin }) => jsonResponse(200, { i
 
 export const listWorkers = forOperators(async ({ admin }) => jsonResponse(200, { items: admin.workers() }));
 
+export const listSchedules = forOperators(async ({ admin }) =>
+  jsonResponse(200, { items: await admin.operator.schedules() }),
+);
+
 export const listAllSessions = forOperators(async ({ admin }, { env: { url } }) =>
   jsonResponse(
     200,

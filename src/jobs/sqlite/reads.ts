@@ -12,6 +12,7 @@ import {
   jobPayloads,
   jobs,
   prepareSteady,
+  schedules,
   seqOfRow,
 } from "./schema.ts";
 import { DUE } from "./line.ts";
@@ -222,6 +223,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
       const turn = own.due === DUE.putOff ? Number.MAX_SAFE_INTEGER : own.turn;
       return (statements.ahead.get({ type, placed: -priority, turn, num })?.count ?? 0) + 1;
     },
+    schedules: async () => orm.select().from(schedules).orderBy(asc(schedules.name)).all(),
     steadyMs: async () => statements.steady.get()?.steadyMs ?? 0,
   };
 }

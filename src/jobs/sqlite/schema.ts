@@ -110,6 +110,13 @@ export function prepareSteady(orm: BunSQLiteDatabase) {
   return orm.select({ steadyMs: clock.steadyMs }).from(clock).where(eq(clock.id, 1)).prepare();
 }
 
+export const schedules = sqliteTable("schedules", {
+  name: text("name").primaryKey(),
+  definition: text("definition").notNull(),
+  tick: integer("tick").notNull(),
+  jobId: text("job_id").$type<JobId>(),
+});
+
 /** The row of one key, with placeholders of these names: a part of prepared statements. */
 export const IS_PREPARED_KEY = and(
   eq(idempotencyKeys.userId, sql.placeholder("userId")),

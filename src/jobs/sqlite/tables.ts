@@ -9,6 +9,7 @@ import { createQueueBook, type QueueBook } from "../queue-book.ts";
 import { createRetention } from "./retention.ts";
 import { clock, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs, prepareSteady } from "./schema.ts";
 import { sumOf } from "./sum.ts";
+import { createSchedules } from "./schedules.ts";
 import { createSearches } from "./searches.ts";
 
 const { num: _num, due: _due, turn: _turn, trimmed: _trimmed, ...recordColumns } = getTableColumns(jobs);
@@ -269,6 +270,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     },
     ...createSearches(orm),
     ...createLine(orm, bookNow),
+    ...createSchedules(orm),
     ...createRetention(orm),
     steadyMs: () => steady ?? 0,
     keepSteady(steadyMs) {
