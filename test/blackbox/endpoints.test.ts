@@ -397,7 +397,7 @@ describe("an endpoint that", () => {
     ["text-cut", { code: "upstream_error", retryable: true }],
     ["text-short", { code: "upstream_error", retryable: true }],
     ["text-endless-end", { code: "upstream_refused", retryable: false }],
-    ["ndjson-failed", { code: "no_paper", message: "The tray is empty.", retryable: false }],
+    ["ndjson-failed", { code: "no_paper", message: "The tray is empty.", retryable: true }],
     ["ndjson-bad-item", { code: "upstream_error", retryable: true }],
     ["ndjson-bad", { code: "upstream_error", retryable: true }],
     ["sse-no-mark", { code: "upstream_error", retryable: true }],

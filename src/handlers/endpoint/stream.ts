@@ -3,7 +3,7 @@ import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { z } from "zod";
 import { parseJson } from "../../lib/json.ts";
 import type { AudioFormat, Json } from "../../protocol/events.ts";
-import { itemSchema, type WorkerItem } from "../../protocol/workers.ts";
+import { failBodySchema, itemSchema, type WorkerItem } from "../../protocol/workers.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { JobError } from "../handler.ts";
 import { createPieces, type Pieces } from "../pieces.ts";
@@ -17,13 +17,7 @@ const endSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("job.succeeded"), data: z.strictObject({ result: z.json() }) }),
   z.strictObject({
     kind: z.literal("job.failed"),
-    data: z.strictObject({
-      error: z.strictObject({
-        code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/),
-        message: z.string().max(1000),
-        retryable: z.boolean().default(false),
-      }),
-    }),
+    data: z.strictObject({ error: failBodySchema }),
   }),
 ]);
 
@@ -100,8 +94,9 @@ function createTeller({ options, sink }: Answer): Teller {
         ended = { result: end.data.data.result as Json };
         return;
       }
-      const { code, message, retryable } = end.data.data.error;
-      throw new JobError(code, message, { retryable, origin: "upstream" });
+      const { code, message, retryable, retryAfterMs } = end.data.data.error;
+      const when = retryAfterMs === undefined ? {} : { retryAfterMs };
+      throw new JobError(code, message, { retryable, ...when, origin: "upstream" });
     },
     get ended() {
       return ended;
