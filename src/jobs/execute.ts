@@ -19,6 +19,7 @@ import type {
   ScheduleRow,
 } from "./store.ts";
 import * as remote from "./remote.ts";
+import { beginSchedule, strikeOnce } from "./ticks.ts";
 import * as transitions from "./transitions.ts";
 
 /** A job that may run, with what decides its place: highest priority, then lowest turn, then lowest `num` (age). */
@@ -351,22 +352,8 @@ const renew: Executor<"renew"> = (tables, command) =>
 
 const realign: Executor<"realign"> = (tables, { at }) => tables.realign(at);
 
-const schedule: Executor<"schedule"> = (tables, { name, definition, at }) => {
-  const known = tables.schedule(name);
-  if (known !== null && known.definition === definition) return known.tick;
-  tables.putSchedule({ name, definition, tick: at.wallMs, jobId: null });
-  return at.wallMs;
-};
-
-const tick: Executor<"tick"> = (tables, command, changes) => {
-  const { name, tick: struck } = command.schedule;
-  const known = tables.schedule(name);
-  if (known === null || known.tick >= struck) return { kind: "over" };
-  const outcome = submit(tables, command, changes);
-  // A refusal leaves the tick open: it may be asked for again.
-  if (outcome.kind === "accepted") tables.putSchedule({ ...known, tick: struck, jobId: outcome.job.id });
-  return outcome;
-};
+const tick: Executor<"tick"> = (tables, command, changes) =>
+  strikeOnce(tables, command.schedule, () => submit(tables, command, changes));
 
 const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   submit,
@@ -382,7 +369,7 @@ const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   sweep,
   recover,
   realign,
-  schedule,
+  schedule: beginSchedule,
   tick,
   acknowledge,
   purge,
