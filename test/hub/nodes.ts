@@ -1,0 +1,132 @@
+/** Nodes over shared stores, with sockets and time in the test's hand: what parts.ts wires, as far as rooms and other nodes matter. */
+import type { Backplane } from "../../src/backplane/backplane.ts";
+import { createLocalNetwork, type LocalNetwork } from "../../src/backplane/local.ts";
+import type { Connection } from "../../src/hub/connection.ts";
+import { createHub } from "../../src/hub/hub.ts";
+import { createNeighbours } from "../../src/hub/neighbours.ts";
+import { createRooms } from "../../src/hub/rooms/rooms.ts";
+import { createMemoryJobStore } from "../../src/jobs/memory.ts";
+import { createIds, type SessionId } from "../../src/lib/ids.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
+import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
+import { createMemorySessionStore } from "../../src/sessions/memory.ts";
+import { createRevocations } from "../../src/sessions/revocations.ts";
+import type { SessionRecord } from "../../src/sessions/session.ts";
+import { createSessions } from "../../src/sessions/sessions.ts";
+import { recordingLogger } from "../handlers/run-setup.ts";
+import { createVirtualClock, settle } from "../handlers/virtual-clock.ts";
+import { createFakeSocket, type FakeSocket } from "./fake-socket.ts";
+
+export interface Shared {
+  readonly network: LocalNetwork;
+  readonly clock: ReturnType<typeof createVirtualClock>;
+  readonly jobs: ReturnType<typeof createMemoryJobStore>;
+  readonly sessions: ReturnType<typeof createMemorySessionStore>;
+  readonly history: ReturnType<typeof createMemoryRoomHistory>;
+}
+
+export function createShared(): Shared {
+  return {
+    network: createLocalNetwork(),
+    clock: createVirtualClock(),
+    jobs: createMemoryJobStore(),
+    sessions: createMemorySessionStore(),
+    history: createMemoryRoomHistory(),
+  };
+}
+
+export interface Seat {
+  readonly session: SessionRecord;
+  readonly connection: Connection;
+  readonly socket: FakeSocket;
+}
+
+/** One node: what parts.ts wires, as far as other nodes matter. */
+export async function startNode(shared: Shared, nodeId: string) {
+  const { clock, jobs } = shared;
+  const { logger, lines } = recordingLogger();
+  const ids = createIds();
+  const backplane: Backplane = shared.network.join(logger);
+  const tokens = { issue: () => Promise.reject(new Error("no tokens here")) } as never;
+  const times = { resumeMs: 60_000, tokenLifeMs: 60_000 };
+  const sessions = createSessions({
+    store: shared.sessions,
+    tokens,
+    clock,
+    ids,
+    logger,
+    nodeId,
+    userSessions: 0,
+    roomsMax: 10,
+    ...times,
+  });
+  const revocations = createRevocations(shared.sessions);
+  const hub = createHub({
+    store: jobs,
+    clock,
+    logger,
+    pingMs: LIMITS.pingMs,
+    pingTimeoutMs: LIMITS.pingTimeoutMs,
+    queueBytes: LIMITS.queueBytes,
+    attachments: LIMITS.attachments,
+    onLeft: (id) => void sessions.left(id),
+    issueToken: () => Promise.resolve(null),
+    onGap: () => {},
+  });
+  const rules = [{ pattern: "kept", history: 5 }];
+  const more = { presenceGraceMs: 1000, roomHistory: shared.history, rules, keptMs: 60_000 };
+  const rooms = createRooms({ hub, sessions, backplane, clock, ids, logger, ...more });
+  const neighbours = createNeighbours({ backplane, nodeId, hub, rooms, sessions, revocations, logger });
+  sessions.onEnded((id) => hub.closeSession(id, "revoked"));
+  await backplane.start();
+  await rooms.start();
+
+  const sit = (session: SessionRecord): Seat => {
+    const socket = createFakeSocket();
+    const connection = hub.add(socket);
+    hub.seat(connection, session);
+    hub.opened(connection, new Set());
+    rooms.opened(connection, session.rooms);
+    return { session, connection, socket };
+  };
+  return {
+    backplane,
+    sessions,
+    revocations,
+    hub,
+    rooms,
+    neighbours,
+    lines,
+    open: async (): Promise<Seat> => sit(await sessions.open(null, { connected: true })),
+    resume: async (id: SessionId): Promise<Seat> => sit(await sessions.connected(id, null)),
+    join: (seat: Seat, room: string, after?: string) =>
+      rooms.join(seat.connection, { type: "join", room, ...(after === undefined ? {} : { after }) }),
+  };
+}
+
+export async function twoNodes() {
+  const shared = createShared();
+  return { shared, here: await startNode(shared, "here"), there: await startNode(shared, "there") };
+}
+
+export const heard = ({ socket }: Seat): unknown[] =>
+  socket.frames().flatMap((frame) => (frame.type === "message" ? [frame.data] : []));
+
+/** What a client makes of its presence frames: status by session. */
+export function seen({ socket }: Seat, room: string): Record<string, string> {
+  const members = new Map<string, string>();
+  for (const frame of socket.frames()) {
+    if (frame.type !== "presence" || frame.room !== room) continue;
+    if (frame.whole === true) members.clear();
+    for (const { sessionId, status } of [...frame.joined, ...frame.changed]) members.set(sessionId, status);
+    for (const { sessionId } of frame.left) members.delete(sessionId);
+  }
+  return Object.fromEntries(members);
+}
+
+/** Lets signals, batches of presence and reads happen. */
+export async function pass(shared: Shared, byMs: number = LIMITS.presenceBatchMostMs): Promise<void> {
+  await settle();
+  await shared.clock.advance(byMs);
+  await settle();
+}
