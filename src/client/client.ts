@@ -19,7 +19,7 @@ import { createJob, type JobLinks, type LiveJob } from "./job.ts";
 import { fromBinaryFrame, fromTextFrame } from "./job-events.ts";
 import { type ClientStorage, createMemory, type RememberedJob } from "./memory.ts";
 import { type Ask, createRequests } from "./requests.ts";
-import { createRooms, type RoomHandle } from "./rooms.ts";
+import { createRooms, type JoinOptions, type RoomHandle } from "./rooms.ts";
 import type { SocketClass } from "./socket.ts";
 import { newIdempotencyKey, submitJob } from "./submit.ts";
 
@@ -75,7 +75,7 @@ export interface Client {
    * Enters a room and stays in it: over reconnects, and with every new session until it is left. The handle is there at
    * once; a room that was entered already gives the same one.
    */
-  join(room: string): RoomHandle;
+  join(room: string, how?: JoinOptions): RoomHandle;
   /** Sends a frame (`presence`, `refresh`, …); resolves when the server says ok, rejects with its error. */
   request(frame: Ask): Promise<void>;
   /** How long a frame takes to the server and an answer back, in ms. */
@@ -173,7 +173,12 @@ export function createClient(options: ClientOptions): Client {
       else live.receive(event);
     } else if (frame.type === "attached" && frame.re === undefined) {
       live?.attachedAnew(frame);
-    } else if (frame.type === "attached" || frame.type === "ok" || frame.type === "error") {
+    } else if (
+      frame.type === "attached" ||
+      frame.type === "history" ||
+      frame.type === "ok" ||
+      frame.type === "error"
+    ) {
       requests.answered(frame);
     } else if (frame.type === "message") {
       rooms.message(frame);
@@ -278,7 +283,7 @@ export function createClient(options: ClientOptions): Client {
       live.accept({ id, type: start.type ?? "" }, false);
       return live.handle;
     },
-    join: (room) => rooms.join(room),
+    join: (room, how = {}) => rooms.join(room, how),
     request,
     roundTripMs: () =>
       new Promise((resolve, reject) => {

@@ -9,7 +9,7 @@ export { createBrowserClock } from "./clock.ts";
 export type { ClientClock } from "./clock.ts";
 export type { ConnectionState, Credential } from "./connection.ts";
 export type { FrameNote } from "./frame-note.ts";
-export type { RoomHandle, RoomListeners } from "./rooms.ts";
+export type { JoinOptions, RoomHandle, RoomListeners } from "./rooms.ts";
 export type { JobHandle } from "./handle.ts";
 export type { JobEnd, JobEvent, JobListeners, LogEvent } from "./job-events.ts";
 export type { ClientStorage, RememberedJob } from "./memory.ts";

@@ -2,7 +2,7 @@
 import type { ClientFrame, ServerFrame } from "../protocol/frames.ts";
 
 /** An answer; null when the connection went before one came. */
-export type Answer = Extract<ServerFrame, { type: "attached" | "ok" | "error" }> | null;
+export type Answer = Extract<ServerFrame, { type: "attached" | "history" | "ok" | "error" }> | null;
 
 type WithoutId<Frame> = Frame extends unknown ? Omit<Frame, "id"> : never;
 export type Ask = WithoutId<Exclude<ClientFrame, { type: "pong" }>>;

@@ -10,8 +10,18 @@ import { createEmitter } from "./emitter.ts";
 import { ClientError } from "./errors.ts";
 import type { Answer, Ask, Requests } from "./requests.ts";
 
+export interface JoinOptions {
+  /**
+   * Messages that the room keeps are wanted too: at first all of them, after a reconnect those that were missed. In a
+   * room that keeps none it makes no difference.
+   */
+  readonly history?: boolean;
+}
+
 export interface RoomListeners {
   message: MessageFrame;
+  /** Messages may be missing before the next one: the room no longer keeps the last one that came here. */
+  gap: { readonly after: string };
   /** Who came, went or changed; `members` is up to date already. */
   presence: PresenceFrame;
   /** It is a member no longer and will not be again by itself: it left, or may not be here. */
@@ -45,8 +55,8 @@ export interface RoomsOptions {
 }
 
 export interface Rooms {
-  /** The handle of the room; the same one as long as it has not ended. */
-  join(room: string): RoomHandle;
+  /** The handle of the room; the same one, with the options it began with, as long as it has not ended. */
+  join(room: string, how: JoinOptions): RoomHandle;
   /** There is a connection again: rooms that its session is not in are entered. */
   online(welcome: WelcomeFrame): void;
   offline(): void;
@@ -64,6 +74,7 @@ interface LiveRoom {
 }
 
 interface RoomOptions extends RoomsOptions {
+  readonly history: boolean;
   readonly leave: (room: string) => Promise<void>;
   readonly onEnded: () => void;
 }
@@ -76,6 +87,10 @@ function createRoom(room: string, options: RoomOptions): LiveRoom {
   joined.promise.catch(() => undefined);
   const members = new Map<string, RoomMember>();
   let count = 0;
+  /** Id of the last message; null when the history of the room is not asked for. */
+  let cursor = options.history ? "" : null;
+  /** Until the history is answered: what comes meanwhile comes again behind it. */
+  let catchingUp = options.history;
   let failures = 0;
   let ended = false;
   let timer: ClientTimer | null = null;
@@ -94,6 +109,9 @@ function createRoom(room: string, options: RoomOptions): LiveRoom {
     if (ended || answer === null) return;
     if (answer.type !== "error") {
       failures = 0;
+      catchingUp = false;
+      if (answer.type === "history" && answer.reason === "trimmed")
+        emitter.emit("gap", { after: answer.after });
       joined.resolve();
     } else if (answer.retryable) {
       failures += 1;
@@ -103,7 +121,7 @@ function createRoom(room: string, options: RoomOptions): LiveRoom {
   function enter(): void {
     timer?.cancel();
     timer = null;
-    requests.ask({ type: "join", room }, answered);
+    requests.ask({ type: "join", room, ...(cursor === null ? {} : { after: cursor }) }, answered);
   }
 
   return {
@@ -122,14 +140,19 @@ function createRoom(room: string, options: RoomOptions): LiveRoom {
       on: (name, listener) => emitter.on(name, listener),
     },
     online(rooms) {
-      if (rooms.includes(room)) joined.resolve();
+      if (rooms.includes(room) && cursor === null) joined.resolve();
       else enter();
     },
     offline() {
       timer?.cancel();
       timer = null;
+      catchingUp = cursor !== null;
     },
-    message: (frame) => emitter.emit("message", frame),
+    message(frame) {
+      if (catchingUp) return;
+      if (cursor !== null) cursor = frame.id;
+      emitter.emit("message", frame);
+    },
     presence(frame) {
       if (frame.whole === true || frame.joined.length + frame.left.length + frame.changed.length === 0)
         members.clear();
@@ -156,10 +179,10 @@ export function createRooms(options: RoomsOptions): Rooms {
   }
 
   return {
-    join(room) {
+    join(room, { history = false }) {
       const known = rooms.get(room);
       if (known !== undefined) return known.handle;
-      const live = createRoom(room, { ...options, leave, onEnded: () => void rooms.delete(room) });
+      const live = createRoom(room, { ...options, history, leave, onEnded: () => void rooms.delete(room) });
       rooms.set(room, live);
       toLeave.delete(room);
       // Asked for even if the session is in it already: the answer tells who is there.

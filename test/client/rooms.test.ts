@@ -142,6 +142,41 @@ test("being told of one's own leaving ends it; leaving offline is made up for", 
   expect(next.count("join")).toBe(0);
 });
 
+test("a room with its history: what was missed is asked for, what comes twice is let go, a gap is told", async () => {
+  await using scene = createScene();
+  const room = scene.client.join("lobby", { history: true });
+  const heard: unknown[] = [];
+  room.on("message", ({ data }) => heard.push(data));
+  room.on("gap", ({ after }) => heard.push(`gap after ${after}`));
+  const say = (to: typeof peer, n: number): void =>
+    to.send({ type: "message", room: "lobby", id: `m${n}`, from: null, data: n, at: 0 });
+  let peer = await scene.online();
+  let ask = await peer.next("join");
+  expect(ask.after).toBe("");
+  say(peer, 1);
+  peer.send({ type: "history", re: ask.id ?? "", room: "lobby", after: "", recovered: true });
+  for (const n of [1, 2]) say(peer, n);
+  await until("what is kept", () => heard.length === 2);
+  peer.kill();
+  peer = await scene.reconnect();
+  peer.welcome("s1", true, ["lobby"]);
+  say(peer, 4);
+  ask = await peer.next("join");
+  expect(ask.after).toBe("m2");
+  peer.send({ type: "history", re: ask.id ?? "", room: "lobby", after: "m2", recovered: true });
+  for (const n of [3, 4]) say(peer, n);
+  await until("what was missed", () => heard.length === 4);
+  peer.kill();
+  peer = await scene.reconnect();
+  peer.welcome("s2");
+  ask = await peer.next("join");
+  const lost = { recovered: false, reason: "trimmed" } as const;
+  peer.send({ type: "history", re: ask.id ?? "", room: "lobby", after: "m4", ...lost });
+  say(peer, 9);
+  await until("what is left", () => heard.length === 6);
+  expect(heard).toEqual([1, 2, 3, 4, "gap after m4", 9]);
+});
+
 test("in front of a real server: two clients see and hear each other, over cuts and a restart", async () => {
   await using server = await startServer({ env: { HOLDLINE_PRESENCE_GRACE_MS: "200" } });
   const [one, two] = [0, 1].map(() => createClient({ url: server.url, storage: null }));
