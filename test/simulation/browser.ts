@@ -1,6 +1,7 @@
 /** A user with a browser: hands jobs in, watches them, changes his mind, reloads, logs out, and loses his network. */
 import type { JobHandle } from "../../src/client/handle.ts";
 import type { SubmitBody } from "../../src/protocol/jobs.ts";
+import { toEventText } from "../../src/jobs/event-text.ts";
 import { textAfter } from "./deliveries.ts";
 import type { Model } from "./model.ts";
 import { SERVER_URL, type Link, type Network } from "./network.ts";
@@ -100,7 +101,9 @@ export function createBrowser(options: BrowserOptions): Browser {
 
   const ownJobs = (): string[] => {
     const own = new Set(wishes.map(({ key }) => key));
-    return [...model.jobs.values()].filter(({ wish }) => own.has(wish)).map(({ id }) => id);
+    return [...model.jobs.values()]
+      .filter(({ wish, purged }) => own.has(wish) && !purged)
+      .map(({ id }) => id);
   };
 
   /** Reads over HTTP what a job has to say, and compares. */
@@ -128,14 +131,48 @@ export function createBrowser(options: BrowserOptions): Browser {
     });
   };
 
-  const logOut = (page: Page): void => {
+  /** A call beside the client's own, with its session's token; null without a session. */
+  const call = (page: Page, method: string, path: string, accept: string): Promise<Response> | null => {
     const stored = page.kept.get(`holdline:${SERVER_URL}`);
     const token = stored === undefined ? null : (JSON.parse(stored) as { token: string | null }).token;
-    if (token === null) return;
-    const call = { method: "DELETE", headers: { Authorization: `Bearer ${token}` } };
-    network
-      .fetch(link, page.process)(`${SERVER_URL}/v1/sessions/current`, call)
-      .catch(() => undefined);
+    if (token === null) return null;
+    const headers = { Authorization: `Bearer ${token}`, Accept: accept };
+    return network.fetch(link, page.process)(SERVER_URL + path, { method, headers });
+  };
+
+  const logOut = (page: Page): void => {
+    call(page, "DELETE", "/v1/sessions/current", "*/*")?.catch(() => undefined);
+  };
+
+  const remove = (page: Page, id: string): void => {
+    call(page, "DELETE", `/v1/jobs/${id}`, "*/*")?.catch(() => undefined);
+  };
+
+  /** Follows a log over HTTP to its end, and compares. */
+  const follow = async (page: Page, id: string): Promise<void> => {
+    const job = model.job(id);
+    if (job === null) return;
+    const after = random.int(job.log.length + 1);
+    const response = await call(page, "GET", `/v1/jobs/${id}/events?after=${after}`, "application/x-ndjson");
+    if (response?.status !== 200) return;
+    const lines = (await response.text()).split("\n").filter((line) => line !== "");
+    lines.forEach((line, index) => {
+      const stored = job.log[after + index];
+      if (stored === undefined || line !== toEventText(job.id, stored))
+        violate(scene, "what is seen is stored", `${name} follows ${job.wish}: ${line}`);
+    });
+    const isWhole = job.terminal && after + lines.length === job.log.length;
+    if (isWhole) sometimes.reached("a log is followed over HTTP to its end");
+    else if (job.oldest === 1 && !job.purged && page.client.state.phase !== "closed")
+      sometimes.reached("a log that is followed over HTTP breaks off");
+  };
+
+  const refresh = (page: Page): void => {
+    const isForeign = random.chance(0.1);
+    tokens += 1;
+    const token = makeUserToken(isForeign ? "mallory" : user, tokens, wall.nowMs(), faults.userTokenMs);
+    sometimes.reached(isForeign ? "a foreign token is shown" : "a token is refreshed");
+    page.client.request({ type: "refresh", token }).catch(() => undefined);
   };
 
   const reload = (page: Page): void => {
@@ -172,7 +209,7 @@ export function createBrowser(options: BrowserOptions): Browser {
     if (random.chance(faults.logOut)) return logOut(page);
     if (random.chance(faults.twoTabs)) return void open(new Map(page.kept));
     const jobs = ownJobs();
-    switch (random.int(12)) {
+    switch (random.int(15)) {
       case 0:
         handleOf(page)
           ?.cancel()
@@ -200,6 +237,14 @@ export function createBrowser(options: BrowserOptions): Browser {
         return;
       case 7:
         return again(page);
+      case 8:
+        if (jobs.length > 0 && random.chance(0.5)) remove(page, random.pick(jobs));
+        return;
+      case 9:
+        if (jobs.length > 0) void follow(page, random.pick(jobs)).catch(() => undefined);
+        return;
+      case 10:
+        return refresh(page);
       default:
         if (wishes.length < 8) fresh(page);
     }

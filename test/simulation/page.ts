@@ -67,6 +67,7 @@ const REFUSALS = new Set([
 const EXPECTED = new Set([
   ...REFUSALS,
   "already_followed",
+  "job_purged",
   "session_gone",
   "token_expired",
   "token_revoked",
@@ -102,7 +103,9 @@ export function openPage(options: PageOptions): Page {
     const job = known(handle);
     const last = job?.log.at(-1);
     const where = `${name} ${job?.wish ?? handle.id} ${end.outcome}`;
-    if (end.outcome === "lost") violate(scene, "accepted is answered", `${where} (${end.code})`);
+    if (end.outcome === "lost" && end.code === "job_purged" && job?.purged === true)
+      scene.sometimes.reached("a client hears that its job was deleted");
+    else if (end.outcome === "lost") violate(scene, "accepted is answered", `${where} (${end.code})`);
     else if (job === null || last === undefined || OUTCOMES[last.kind] !== end.outcome)
       violate(scene, "what is seen is stored", where);
     else if (cursor !== null && job.oldest === 1 && handle.text !== textAfter(job, cursor))

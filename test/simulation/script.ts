@@ -24,7 +24,8 @@ export function stepsOf({ runs }: Script, attempt: number): readonly Step[] {
   return runs[Math.min(attempt, runs.length) - 1] ?? [];
 }
 
-function label(attempt: number, step: number, bytes: number): string {
+/** What one step writes: no two steps of a job write the same. */
+export function label(attempt: number, step: number, bytes: number): string {
   return `${attempt}.${step} `.padEnd(bytes, "é");
 }
 

@@ -4,10 +4,11 @@
  */
 import { instant } from "../../src/lib/clock.ts";
 import type { JobCommand, JobOp, JobOutcome, ClaimedJob } from "../../src/jobs/store.ts";
+import type { RunEnd } from "../../src/jobs/transitions.ts";
 import type { Machine } from "./machine.ts";
 import type { Link, Network } from "./network.ts";
-import { nowAndThen, strikes, type Scene } from "./scene.ts";
-import { stepsOf, wholeText, type Script } from "./script.ts";
+import { nowAndThen, strikes, violate, type Scene } from "./scene.ts";
+import { label, stepsOf, type Script } from "./script.ts";
 
 const LEASE_MS = 5000;
 /** How long a worker waits for an answer before it takes the call for lost. */
@@ -48,10 +49,29 @@ export function startWorker(scene: Scene, machine: Machine, network: Network, na
   const owner = `worker:${name}`;
   const pause = (ms: number): Promise<void> => new Promise((resolve) => void timeline.after(ms, resolve));
 
-  const work = async ({ job, input }: ClaimedJob): Promise<void> => {
-    const script = JSON.parse(input) as Script;
-    const { id, leaseToken: lease, attempt } = job;
-    for (const step of stepsOf(script, attempt)) {
+  /** Asked again when no answer comes: what was taken the first time is known by its number. */
+  const insist: Ask = async (command) => {
+    for (let tries = 1; tries < 4; tries += 1) {
+      const outcome = await ask(command);
+      if (outcome !== "lost") return outcome;
+      sometimes.reached("a worker repeats itself");
+    }
+    return ask(command);
+  };
+
+  const finish = async ({ job }: ClaimedJob, how: RunEnd): Promise<void> => {
+    const outcome = await insist({ op: "end", id: job.id, lease: job.leaseToken, how });
+    if (outcome === "lease_lost") sometimes.reached("a worker is too late");
+  };
+
+  const work = async (claimed: ClaimedJob): Promise<void> => {
+    const script = JSON.parse(claimed.input) as Script;
+    const { id, leaseToken: lease, attempt } = claimed.job;
+    const held = { id, lease, owner, leaseMs: LEASE_MS, jobBytes: 1_000_000 };
+    const sign = await insist({ op: "hold", ...held, progress: null, checkpoint: null });
+    if (sign === "lost" || typeof sign === "string") return;
+    let first = 0;
+    for (const [index, step] of stepsOf(script, attempt).entries()) {
       if (step.do === "sleep") await pause(step.ms);
       if (strikes(scene, random, 0.15)) {
         sometimes.reached("a worker loses its way");
@@ -61,21 +81,17 @@ export function startWorker(scene: Scene, machine: Machine, network: Network, na
       if (step.do === "crash" || step.do === "hang") return;
       if (step.do === "fail" || step.do === "throw") {
         const error = { code: "scripted", message: "Told to.", retryable: true, origin: "handler" } as const;
-        const how = { kind: "error", error, random: random.next() } as const;
-        if ((await ask({ op: "end", id, lease, how })) === "lease_lost")
-          sometimes.reached("a worker is too late");
-        return;
+        return finish(claimed, { kind: "error", error, random: random.next() });
       }
+      if (step.do !== "text" || step.index !== 0) continue;
+      const data = JSON.stringify({ delta: label(attempt, index, step.bytes), index: 0 });
+      const items = [[{ kind: "output.text", data }]] as const;
+      const taken = await insist({ op: "deliver", ...held, first, items });
+      if (typeof taken === "string") return;
+      if (taken.kind === "item_gap") violate(scene, "what is written is stored in order", `gap at ${first}`);
+      first = taken.next;
     }
-    const delta = wholeText(script, attempt);
-    if (delta !== "") {
-      const items = [{ kind: "output.text", data: JSON.stringify({ delta, index: 0 }) }] as const;
-      // What got no answer may have been written: to repeat it could double it, so the run is given up.
-      if ((await ask({ op: "append", id, lease, items, jobBytes: 1_000_000 })) !== "ok") return;
-    }
-    const how = { kind: "succeeded", result: JSON.stringify({ wish: script.wish }) } as const;
-    if ((await ask({ op: "end", id, lease, how })) === "lease_lost")
-      sometimes.reached("a worker is too late");
+    return finish(claimed, { kind: "succeeded", result: JSON.stringify({ wish: script.wish }) });
   };
 
   const claim = async (): Promise<void> => {
