@@ -264,7 +264,9 @@ function whatBecomes(
     case "quiet":
       return remote.timeOut(job, at, why, random);
     case "lease":
-      return job.unheard ? remote.giveBack(job, at) : transitions.lose(job, at, "worker_lost", maxLostLeases);
+      return remote.mayNotKnow(job)
+        ? remote.giveBack(job, at)
+        : transitions.lose(job, at, "worker_lost", maxLostLeases);
   }
 }
 

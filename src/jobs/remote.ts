@@ -6,6 +6,7 @@
 import type { Instant } from "../lib/clock.ts";
 import type { LeaseToken } from "../lib/ids.ts";
 import { isOutputKind } from "../protocol/events.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import type { Item, JobRecord, StoredEvent } from "./job.ts";
 import { timeOutError, tooMuchOutput } from "./run-errors.ts";
 import type { HoldOutcome } from "./store.ts";
@@ -99,6 +100,15 @@ export function timeOut(job: JobRecord, at: Instant, what: "run" | "quiet", rand
   const quiet = job.hasOutput ? "idle_timeout" : "first_output_timeout";
   const error = timeOutError(job, what === "run" ? "timeout" : quiet);
   return endForIt(job, at, { kind: "error", error, random });
+}
+
+/**
+ * Whether the holder of the lease may never have learned of it. Believed a few times only: a job that kills its workers
+ * before they can say a word has to end like any other.
+ */
+export function mayNotKnow(job: JobRecord): boolean {
+  const free = job.attempt - 1 - job.errors - job.lostLeases;
+  return job.unheard && free < LIMITS.freeLeases;
 }
 
 /** The answer that bore the lease seems to have been lost: the job goes back and costs nothing. */

@@ -85,6 +85,8 @@ export const LIMITS = {
   endRetryMostMs: 5 * SECOND_MS,
   /** How long a worker that took a lease may be unheard of before the lease goes back for free. */
   leaseUnheardMs: 5 * SECOND_MS,
+  /** How many runs of a job may have cost nothing before a worker that is not heard of costs a lost lease. */
+  freeLeases: 5,
   retryBaseMs: SECOND_MS,
   retryMostMs: MINUTE_MS,
   /** How far the steady time that is kept for the next process may lie behind the last command. */

@@ -117,6 +117,23 @@ export function remote(check: Check): void {
     expect(await hold(on, run)).toBe(LOST);
   });
 
+  check("that was never heard of too often is lost, so that the job ends", async (on) => {
+    const { id } = await on.started({ ...REMOTE, maxAttempts: 1 });
+    for (let free = 1; free <= LIMITS.freeLeases; free += 1) {
+      on.pass(UNHEARD_MS);
+      await on.sweep();
+      expect(await on.job(id)).toMatchObject({ status: "retrying", lostLeases: 0, attempt: free });
+      await on.again(id, REMOTE);
+    }
+    on.pass(UNHEARD_MS);
+    await on.sweep({ maxLostLeases: 2 });
+    expect(await on.job(id)).toMatchObject({ status: "retrying", lostLeases: 1 });
+    await on.again(id, REMOTE);
+    on.pass(UNHEARD_MS);
+    await on.sweep({ maxLostLeases: 2 });
+    expect(await on.last(id)).toMatchObject({ kind: "job.failed" });
+  });
+
   check("that was heard of has its whole lease again, and is lost when that runs out", async (on) => {
     for (const sign of [hold, (store: Drive, one: HeldRun) => deliver(store, one, 0, letters("a"))]) {
       const run = await on.started(REMOTE);
