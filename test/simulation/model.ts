@@ -109,7 +109,12 @@ export function createModel(scene: Scene, look: () => Look): Model {
       violate(scene, "what is stored stays", `job ${job.wish}: ${stored.head} of ${job.log.length} are left`);
       return;
     }
-    if (!stored.purged) for (const event of look().events(job.id, job.log.length)) take(job, event);
+    if (stored.purged) {
+      // Deleted in the very commit in which it ended: nobody can read how.
+      job.terminal = true;
+      return;
+    }
+    for (const event of look().events(job.id, job.log.length)) take(job, event);
     if (stored.head !== job.log.length)
       violate(
         scene,

@@ -16,7 +16,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/jobs/transitions.ts",
     text: "return job.leaseToken === lease && (",
     instead: "return (",
-    seed: 47,
+    seed: 41,
   },
   {
     name: "output is published before it is committed",
@@ -50,7 +50,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/jobs/transitions.ts",
     text: "  job.lostLeases += 1;\n",
     instead: "",
-    seed: 9,
+    seed: 18,
   },
   {
     name: "the output of an earlier run is not declared void",
@@ -64,14 +64,14 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/hub/requests.ts",
     text: "if (seq > record.head)",
     instead: "if (seq < 0)",
-    seed: 10,
+    seed: 11,
   },
   {
     name: "a log-out leaves the socket open",
     file: "src/parts.ts",
     text: '    hub.closeSession(id, "revoked");\n',
     instead: "",
-    seed: 11,
+    seed: 1,
   },
   {
     name: "a resume begins one entry too late",
@@ -86,14 +86,14 @@ export const MUTATIONS: readonly Mutation[] = [
     text: "  if (idempotency !== null) tables.putKey(idempotency, idempotency.fingerprint, job.id, command.at.wallMs);",
     instead:
       "  if (idempotency !== null) queueMicrotask(() => tables.putKey(idempotency, idempotency.fingerprint, job.id, command.at.wallMs));",
-    seed: 11,
+    seed: 4,
   },
   {
     name: "a commit of unknown outcome counts as failed",
     file: "src/sqlite/writer.ts",
     text: "    if (committing && !isUndone(error)) throw",
     instead: "    if (committing && !isUndone(error) && requests.length < 0) throw",
-    seed: 57,
+    seed: 15,
   },
   {
     name: "a socket that has drained is not fed again",

@@ -68,6 +68,8 @@ export function startWorker(scene: Scene, machine: Machine, network: Network, na
     const script = JSON.parse(claimed.input) as Script;
     const { id, leaseToken: lease, attempt } = claimed.job;
     const held = { id, lease, owner, leaseMs: LEASE_MS, jobBytes: 1_000_000 };
+    // Its very first step kills it: nobody ever hears of this run.
+    if (stepsOf(script, attempt)[0]?.do === "crash" || strikes(scene, random, 0.1)) return;
     const sign = await insist({ op: "hold", ...held, progress: null, checkpoint: null });
     if (sign === "lost" || typeof sign === "string") return;
     let first = 0;
