@@ -62,7 +62,7 @@ export function createBrowser(options: BrowserOptions): Browser {
   let tokens = 0;
   let pages: Page[] = [];
   let opened = 0;
-  const types = ["script", "script", "rolled", ...(faults.workers > 0 ? ["remote"] : [])];
+  const types = ["script", "rolled", ...(faults.workers > 0 ? ["remote"] : [])];
 
   const open = (kept: Kept): Page => {
     opened += 1;

@@ -71,7 +71,7 @@ export function drawFaults(random: Random): Faults {
     driver: random.chance(0.3) ? "memory" : "sqlite",
     browsers: random.between(1, 3),
     strangers: random.chance(0.5) ? 1 : 0,
-    workers: random.chance(0.5) ? 1 : 0,
+    workers: random.chance(0.6) ? 1 : 0,
     spanMs: random.between(20_000, 60_000),
 
     queueBytes: random.pick([256, 1024, 4096, 1_048_576]),
@@ -88,7 +88,7 @@ export function drawFaults(random: Random): Faults {
     slowCommit: perhaps(random, rate(0.1)),
     refusedCommit: perhaps(random, rate(0.1)),
     failingStatement: perhaps(random, rate(0.05)),
-    unknownCommit: perhaps(random, rate(0.02)),
+    unknownCommit: perhaps(random, rate(0.06)),
     crashAtCommit: perhaps(random, rate(0.02)),
 
     crashMs: perhaps(random, mean(3000, 30_000)),

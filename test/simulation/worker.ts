@@ -75,7 +75,7 @@ export function startWorker(scene: Scene, machine: Machine, network: Network, na
     let first = 0;
     for (const [index, step] of stepsOf(script, attempt).entries()) {
       if (step.do === "sleep") await pause(step.ms);
-      if (strikes(scene, random, 0.15)) {
+      if (strikes(scene, random, 0.25)) {
         sometimes.reached("a worker loses its way");
         await pause(random.between(1000, 20_000));
       }
