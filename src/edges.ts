@@ -89,8 +89,11 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
   });
 }
 
-function scrape({ telemetry, hub, scheduler, remote, storage }: Parts): string {
+async function scrape({ telemetry, hub, scheduler, remote, storage }: Parts): Promise<string> {
+  const [waiting, sessions] = await Promise.all([storage.jobs.waiting(), storage.sessions.count()]);
   return telemetry.render({
+    waiting,
+    sessions,
     connections: hub.size,
     runs: scheduler.running,
     abandoned: scheduler.abandoned,
@@ -154,6 +157,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
     requests: telemetry.requests,
     scrape: () => scrape(parts),
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
+    streamed: (entries, bytes) => telemetry.deliveries.streamed(entries, bytes),
     diskLevel: () => storage.disk.reading.level,
     documents: createDocuments({ ...config, version: packageJson.version }),
     asset: createAssets(loadPages),

@@ -57,6 +57,8 @@ export interface HttpServices {
   readonly keepOpen: (request: Request) => void;
   /** Ends the connection of a reader that takes nothing any more, whatever still waits for it. */
   readonly giveUp: (request: Request) => void;
+  /** Counts a page of a log that goes out over a stream. */
+  readonly streamed: (entries: number, bytes: number) => void;
   readonly limits: PublishedLimits;
   readonly admin: AdminServices;
   /** Stops taking work; reads go on. */

@@ -302,6 +302,7 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
             : [{ id: job.id, sessionId: job.sessionId, orphanMs: job.orphanMs }],
         )
         .slice(0, limit),
+    waiting: async () => [...rows.values()].filter(({ job }) => waiting(job.status)).length,
     position: async (id) => {
       const own = rows.get(id);
       if (own === undefined) return 1;

@@ -273,6 +273,8 @@ export interface JobStore {
   openJobs(sessionId: SessionId, limit: number): Promise<readonly JobSummary[]>;
   /** Unfinished jobs that a log-out or a lost socket may cancel, oldest first. */
   cancelable(query: CancelableQuery): Promise<readonly CancelableJob[]>;
+  /** Jobs that are queued or retrying, counted. */
+  waiting(): Promise<number>;
   /** 1-based estimate of the place in the queue, counted up to a bound. */
   position(id: JobId): Promise<number>;
   /**

@@ -34,6 +34,11 @@ export function createMemorySessionStore(): SessionStore {
       const row = rows.get(id);
       return row === undefined ? null : recordOf(row);
     },
+    count: async () => {
+      const alive = [...rows.values()].filter(({ endedAt }) => endedAt === null);
+      const online = alive.filter(({ connectedAt }) => connectedAt !== null).length;
+      return { online, away: alive.length - online };
+    },
     listOf: async (userId, limit) =>
       [...rows.values()]
         .filter((row) => row.userId === userId && row.endedAt === null)

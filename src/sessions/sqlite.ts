@@ -179,6 +179,12 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
     .from(sessions)
     .where(eq(sessions.id, sql.placeholder("id")))
     .prepare();
+  // By the index of those that live.
+  const counts = orm
+    .select({ all: sql<number>`count(*)`, online: sql<number>`count(${sessions.connectedAt})` })
+    .from(sessions)
+    .where(isNull(sessions.endedAt))
+    .prepare();
   // Every writing method is the same errand: carry the call to the writer and its answer back.
   const send = <Name extends keyof Writes>(call: Name): Writes[Name] =>
     ((...given: readonly unknown[]) =>
@@ -196,6 +202,10 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
     sweep: send("sweep"),
     recover: send("recover"),
     revoke: send("revoke"),
+    count: async () => {
+      const { all, online } = counts.get() ?? { all: 0, online: 0 };
+      return { online, away: all - online };
+    },
     revocations: async () => orm.select().from(revocations).all(),
     find: async (id) => byId.get({ id }) ?? null,
     page: async ({ userId, before, limit }) =>

@@ -77,6 +77,8 @@ export interface SessionStore {
   find(id: SessionId): Promise<SessionRecord | null>;
   /** Living sessions of the user, newest first, at most `limit`. */
   listOf(userId: UserId, limit: number): Promise<readonly SessionRecord[]>;
+  /** Living sessions of all users: with a socket, and without. */
+  count(): Promise<{ readonly online: number; readonly away: number }>;
   /** Living sessions, newest first. */
   page(query: SessionQuery): Promise<readonly SessionRecord[]>;
   /** Living sessions that are members of a room, those after `after` in the order of their ids. */

@@ -7,6 +7,7 @@ import remoteWorkers from "../../migrations/sqlite/0005_remote_workers.sql" with
 import checksums from "../../migrations/sqlite/0006_checksums.sql" with { type: "text" };
 import roomMessages from "../../migrations/sqlite/0007_room_messages.sql" with { type: "text" };
 import schedules from "../../migrations/sqlite/0008_schedules.sql" with { type: "text" };
+import livingSessions from "../../migrations/sqlite/0009_living_sessions.sql" with { type: "text" };
 import { orderMigrations } from "./migrate.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
@@ -18,4 +19,5 @@ export const SQLITE_MIGRATIONS = orderMigrations({
   "0006_checksums.sql": checksums,
   "0007_room_messages.sql": roomMessages,
   "0008_schedules.sql": schedules,
+  "0009_living_sessions.sql": livingSessions,
 });

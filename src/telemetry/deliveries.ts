@@ -1,4 +1,4 @@
-/** What goes out over the sockets, counted where it is handed to them. */
+/** What goes out over sockets and streams, counted where it is handed to them. */
 import { counter, type Family } from "./exposition.ts";
 
 /** As much of a WebSocket as is passed on; the runtime's own one has this shape. */
@@ -13,6 +13,8 @@ export interface SocketLike {
 export interface DeliveryCounters {
   /** The same socket, counted. */
   counted(socket: SocketLike): SocketLike;
+  /** A page of a log went out over an HTTP stream. */
+  streamed(entries: number, bytes: number): void;
   families(): readonly Family[];
 }
 
@@ -66,8 +68,14 @@ class CountedSocket implements SocketLike {
 
 export function createDeliveryCounters(): DeliveryCounters {
   const sent: Sent = { frames: 0, eventFrames: 0, bytes: 0, dropped: 0 };
+  let streamedEntries = 0;
+  let streamedBytes = 0;
   return {
     counted: (socket) => new CountedSocket(socket, sent),
+    streamed(entries, bytes) {
+      streamedEntries += entries;
+      streamedBytes += bytes;
+    },
     families: () => [
       counter("holdline_frames_sent_total", "Frames handed to sockets.", sent.frames),
       counter(
@@ -81,6 +89,12 @@ export function createDeliveryCounters(): DeliveryCounters {
         "Frames that a socket refused; its client has to come back and resume.",
         sent.dropped,
       ),
+      counter(
+        "holdline_stream_events_sent_total",
+        "Entries of logs that went out over HTTP streams (SSE, NDJSON).",
+        streamedEntries,
+      ),
+      counter("holdline_stream_sent_bytes_total", "Bytes of those streams.", streamedBytes),
     ],
   };
 }

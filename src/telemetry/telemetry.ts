@@ -16,6 +16,10 @@ export interface Readings {
   /** Handlers that ignore that they were stopped, by type. */
   readonly abandoned: ReadonlyMap<string, number>;
   readonly disk: DiskReading;
+  /** Jobs that are queued or wait for another run. */
+  readonly waiting: number;
+  /** That are not over. */
+  readonly sessions: { readonly online: number; readonly away: number };
   readonly workers: WorkerReadings;
 }
 
@@ -69,7 +73,7 @@ export function createTelemetry({
     },
     start: () => own.start(),
     stop: () => own.stop(),
-    render: ({ connections, runs, abandoned, workers, disk }) =>
+    render: ({ connections, runs, abandoned, workers, disk, waiting, sessions }) =>
       exposition([
         {
           name: "holdline_info",
@@ -78,6 +82,7 @@ export function createTelemetry({
           samples: [{ labels: { version, bun: Bun.version }, value: 1 }],
         },
         ...jobs.families(),
+        gauge("holdline_jobs_waiting", "Jobs that are queued or wait for another run.", waiting),
         gauge("holdline_runs", "Runs in flight in this process.", runs),
         {
           name: "holdline_runs_abandoned",
@@ -96,6 +101,12 @@ export function createTelemetry({
         counter("holdline_worker_items_total", "Items that remote workers sent.", workers.items),
         ...writes.families(),
         ...diskFamilies(disk),
+        {
+          name: "holdline_sessions",
+          help: "Sessions that are not over, with a socket and without.",
+          type: "gauge",
+          samples: Object.entries(sessions).map(([state, value]) => ({ labels: { state }, value })),
+        },
         gauge("holdline_connections", "Open sockets.", connections),
         ...deliveries.families(),
         counter("holdline_sessions_opened_total", "Sessions that were opened here.", opened),

@@ -93,6 +93,17 @@ function life(check: Check): void {
     expect(await store.listOf("nobody" as UserId, 10)).toEqual([]);
   });
 
+  check("living sessions are counted, with a socket and without", async (store) => {
+    const before = await store.count();
+    const one = await created(store);
+    const gone = await created(store, { userId: "user-2" as UserId });
+    await created(store, AWAY);
+    expect(await store.count()).toEqual({ online: before.online + 2, away: before.away + 1 });
+    await store.away({ id: one.id, awayBy: 1, expiresBy: 2, at: WALL_MS });
+    await store.end(gone.id, WALL_MS, WALL_MS + 1);
+    expect(await store.count()).toEqual({ online: before.online, away: before.away + 2 });
+  });
+
   check("living sessions of all users, or of one, are listed in pages, newest first", async (store) => {
     const first = await created(store);
     const theirs = await created(store, { userId: "user-2" as UserId });

@@ -78,6 +78,7 @@ function relay(
     list: async (query) => (await turn()).list(query),
     openJobs: async (sessionId, limit) => (await turn()).openJobs(sessionId, limit),
     cancelable: async (query) => (await turn()).cancelable(query),
+    waiting: async () => (await turn()).waiting(),
     position: async (id) => (await turn()).position(id),
     schedules: async () => (await turn()).schedules(),
     steadyMs: async () => (await turn()).steadyMs(),

@@ -35,6 +35,7 @@ test("counts what happened between two scrapes", async () => {
   expect(valueOf(after, "holdline_runs")).toBe(1);
   expect(valueOf(after, "holdline_jobs_waiting")).toBe(0);
   expect(valueOf(after, "holdline_connections")).toBe(1);
+  expect(valueOf(after, 'holdline_sessions{state="online"}')).toBe(1);
   expect(grown("holdline_sessions_opened_total")).toBe(1);
   const entries = (await api.log(done.id)).length + (await api.log(failed.id)).length + 2;
   expect(grown("holdline_events_committed_total")).toBe(entries);
@@ -53,6 +54,21 @@ test("counts what happened between two scrapes", async () => {
   expect(grown('holdline_http_requests_total{route="/metrics",method="GET",status="200"}')).toBe(1);
   expect(grown('holdline_http_request_duration_seconds_count{route="/v1/jobs",method="POST"}')).toBe(3);
   await api.cancel(running.id);
+});
+
+test("counts what goes out over a stream", async () => {
+  await using client = await connect(app());
+  const api = apiOf(app(), client.token);
+  const { id } = await api.submit({ type: "everything", input: {} });
+  await client.waitForEnd(id);
+  const before = await scrape();
+  const stream = await api.call("GET", `/v1/jobs/${id}/events`, {
+    headers: { accept: "application/x-ndjson" },
+  });
+  const after = await scrape();
+  const grown = (sample: string): number => valueOf(after, sample) - valueOf(before, sample);
+  expect(grown("holdline_stream_events_sent_total")).toBe((await api.log(id)).length);
+  expect(grown("holdline_stream_sent_bytes_total")).toBe(Buffer.byteLength(stream.text));
 });
 
 test("names routes by their patterns, and what is none by one word", async () => {

@@ -388,7 +388,7 @@ function createSessionsParticipant(store: SessionStore): Participant {
 }
 
 /** What only reads. */
-const READS: ReadonlySet<string> = new Set(["find", "listOf", "page", "inRooms", "revocations"]);
+const READS: ReadonlySet<string> = new Set(["find", "listOf", "page", "inRooms", "revocations", "count"]);
 
 function createWrittenSessions(store: SessionStore, writer: Writer): SessionStore {
   const calls = (Object.keys(store) as (keyof SessionStore)[])

@@ -44,6 +44,7 @@ async function useEverything(): Promise<void> {
     }
   }
   await store.position(run.id);
+  await store.waiting();
   on.pass(10);
   await on.retain();
   const id = "session" as SessionId;
@@ -84,6 +85,7 @@ async function useEverything(): Promise<void> {
   await sessions.end(id, 1, 1);
   await sessions.sweep(1, 1, 1);
   await sessions.listOf(USER, 1);
+  await sessions.count();
   await sessions.revoke({ kind: "user", subject: "u", before: 1, until: 1 });
 }
 await useEverything();
@@ -129,7 +131,9 @@ test("no statement sorts what an index could have in order", () => {
 describe("the index of", () => {
   const hot: readonly [what: string, index: string, pieces: string[]][] = [
     ["the jobs that are ready", "jobs_ready", ["due = 1", `order by "jobs"."priority" desc`]],
-    ["the place in the queue", "jobs_ready", ["count(*)"]],
+    ["the place in the queue", "jobs_ready", ["count(*)", "front"]],
+    ["jobs that wait, counted", "jobs_ready", ["select count(*)", "where due = 1"]],
+    ["living sessions, counted", "sessions_living", ["select count(*)", `from "sessions"`]],
     ["jobs whose back-off is over", "jobs_waiting", [`update "jobs" set "due"`, "due = 0"]],
     ["the next job whose back-off ends", "jobs_waiting", [`select "ready_by"`, "due = 0"]],
     ["jobs that were put off and are due", "jobs_put_off", [`"ready_by" <= ?`, "due = 2"]],

@@ -16,59 +16,23 @@ function reader(part: { families(): readonly Family[] }) {
   return (sample: string): number => valueOf(exposition(part.families()), sample);
 }
 
-function change(
-  id: string,
-  status: JobStatus,
-  first: number,
-  kinds: readonly string[],
-  position = 1,
-): CommittedChange {
-  const events = kinds.map((kind) => ({ kind, data: JSON.stringify({ position }) }));
-  return { job: { id, type: "chat", status }, first, events };
+function change(status: JobStatus, first: number, kinds: readonly string[]): CommittedChange {
+  return { job: { type: "chat", status }, first, events: kinds };
 }
 
 describe("jobs", () => {
   test("are counted in and out by type and status, with the entries of their logs", () => {
     const jobs = createJobCounters();
     const read = reader(jobs);
-    jobs.committed([change("a", "queued", 1, ["job.queued"]), change("b", "queued", 1, ["job.queued"], 2)]);
-    jobs.committed([change("a", "running", 2, ["job.started"])]);
-    jobs.committed([change("a", "running", 3, ["output.text", "output.text"])]);
-    jobs.committed([
-      change("a", "succeeded", 5, ["job.succeeded"]),
-      change("b", "canceled", 2, ["job.canceled"]),
-    ]);
+    jobs.committed([change("queued", 1, ["job.queued"]), change("queued", 1, ["job.queued"])]);
+    jobs.committed([change("running", 2, ["job.started"])]);
+    jobs.committed([change("running", 3, ["output.text", "output.text"])]);
+    jobs.committed([change("succeeded", 5, ["job.succeeded"]), change("canceled", 2, ["job.canceled"])]);
     expect(read('holdline_jobs_accepted_total{type="chat"}')).toBe(2);
     expect(read('holdline_jobs_ended_total{type="chat",status="succeeded"}')).toBe(1);
     expect(read('holdline_jobs_ended_total{type="chat",status="canceled"}')).toBe(1);
     expect(read("holdline_events_committed_total")).toBe(7);
     expect(read("holdline_commits_total")).toBe(4);
-  });
-
-  test("wait from their acceptance and from each retry until they start or end", () => {
-    const jobs = createJobCounters();
-    const waiting = (): number => reader(jobs)("holdline_jobs_waiting");
-    jobs.committed([change("a", "queued", 1, ["job.queued"]), change("b", "queued", 1, ["job.queued"], 2)]);
-    expect(waiting()).toBe(2);
-    jobs.committed([change("a", "running", 2, ["job.started"])]);
-    expect(waiting()).toBe(1);
-    jobs.committed([change("a", "running", 3, ["output.text"])]);
-    jobs.committed([change("a", "retrying", 4, ["job.retrying"])]);
-    expect(waiting()).toBe(2);
-    jobs.committed([change("b", "canceled", 2, ["job.canceled"])]);
-    jobs.committed([change("a", "running", 5, ["job.started"])]);
-    expect(waiting()).toBe(0);
-  });
-
-  test("that waited before this process are told by the next accepted one, and leave as they start", () => {
-    const jobs = createJobCounters();
-    const waiting = (): number => reader(jobs)("holdline_jobs_waiting");
-    jobs.committed([change("new", "queued", 1, ["job.queued"], 4)]);
-    expect(waiting()).toBe(4);
-    jobs.committed([change("old", "running", 2, ["job.started"])]);
-    expect(waiting()).toBe(3);
-    jobs.committed([change("old", "running", 3, ["output.text"])]);
-    expect(waiting()).toBe(3);
   });
 });
 
@@ -97,6 +61,16 @@ describe("a counted socket", () => {
     // A socket that queued does not say how much: 28 bytes of text (é has two) and 40 of the chunk.
     expect(read("holdline_sent_bytes_total")).toBe(24 + 100 + 28 + 40);
     expect(read("holdline_frames_dropped_total")).toBe(1);
+  });
+
+  test("has streams over HTTP beside it, counted by page", () => {
+    const deliveries = createDeliveryCounters();
+    deliveries.streamed(3, 400);
+    deliveries.streamed(0, 15);
+    const read = reader(deliveries);
+    expect(read("holdline_stream_events_sent_total")).toBe(3);
+    expect(read("holdline_stream_sent_bytes_total")).toBe(415);
+    expect(read("holdline_event_frames_sent_total")).toBe(0);
   });
 
   test("passes on everything else", () => {

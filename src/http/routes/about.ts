@@ -12,7 +12,7 @@ export interface AboutServices extends HttpServices {
   /** Whether there is room for what is to be stored. */
   readonly diskLevel: () => "ok" | "low" | "full";
   /** The text of a scrape. */
-  readonly scrape: () => string;
+  readonly scrape: () => Promise<string>;
   readonly documents: Documents;
   /** No user tokens are configured. */
   readonly openMode: boolean;
@@ -48,7 +48,7 @@ async function authorizeScrape(services: AboutServices, call: Call): Promise<voi
 
 export async function metrics(services: AboutServices, call: Call): Promise<Response> {
   await authorizeScrape(services, call);
-  return new Response(services.scrape(), {
+  return new Response(await services.scrape(), {
     headers: { "Content-Type": EXPOSITION_TYPE, "Cache-Control": "no-store" },
   });
 }

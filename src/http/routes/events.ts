@@ -122,7 +122,11 @@ function streamResponse(
   });
   const body = streamBody({
     pages,
-    encode: (page) => encodeFor(form, job, page),
+    encode(page) {
+      const text = encodeFor(form, job, page);
+      services.streamed(page.length, Buffer.byteLength(text));
+      return text;
+    },
     // The headers go out with the first bytes: who has seen all there is should not wait for the next entry.
     opening: form === "sse" && after >= job.head ? ": following\n\n" : "",
     // Nobody is shown what he was shut out from.

@@ -120,6 +120,17 @@ function prepareCancelable(orm: SqliteConnection["orm"]) {
   };
 }
 
+/** One partial index for each of the ways to wait: nothing but what waits is counted. */
+function prepareWaiting(orm: SqliteConnection["orm"]) {
+  return ["due = 0", "due = 1", "due = 2"].map((due) =>
+    orm
+      .select({ waiting: sql<number>`count(*)` })
+      .from(jobs)
+      .where(sql.raw(due))
+      .prepare(),
+  );
+}
+
 /** How many of the jobs that are claimed next stand before a given one; none further back is looked at. */
 function prepareAhead(orm: SqliteConnection["orm"]) {
   const front = orm
@@ -146,6 +157,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
     ...prepareCancelable(orm),
     ...prepareLog(orm),
     ahead: prepareAhead(orm),
+    waiting: prepareWaiting(orm),
     steady: prepareSteady(orm),
   };
 
@@ -215,6 +227,8 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
         owner === null ? [] : [{ id, sessionId: owner, orphanMs }],
       );
     },
+    waiting: async () =>
+      statements.waiting.reduce((sum, statement) => sum + (statement.get()?.waiting ?? 0), 0),
     position: async (id) => {
       const own = statements.row.get({ id });
       if (own === undefined) return 1;

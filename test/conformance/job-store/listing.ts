@@ -153,6 +153,22 @@ export function listing(check: Check): void {
     expect(places).toEqual([1, 2, 3, 4, 5]);
   });
 
+  check("counts the jobs that wait: queued, put off, and between two runs", async (on) => {
+    expect(await on.store.waiting()).toBe(0);
+    const first = await on.submit();
+    await on.submit({ userId: "user-2" as UserId });
+    await on.submit({ runAt: on.now().wallMs + 60_000 });
+    expect(await on.store.waiting()).toBe(3);
+    const [run] = await on.claim({ most: 1 });
+    if (run === undefined) throw new Error("nothing was claimed");
+    expect(run.id).toBe(first);
+    expect(await on.store.waiting()).toBe(2);
+    await on.fail(run);
+    expect(await on.store.waiting()).toBe(3);
+    await on.cancel(first);
+    expect(await on.store.waiting()).toBe(2);
+  });
+
   check("counts a place no further than a bound, wherever the job stands", async (on) => {
     await Promise.all(Array.from({ length: 1100 }, () => on.submit()));
     const last = await on.submit();
