@@ -78,6 +78,7 @@ async function shutDown(base: Base, parts: Parts, server: Server<SocketData> | n
   const drainMs = server === null ? 0 : config.drainMs;
   await parts.scheduler.stop(drainMs, parts.remote.drain(drainMs));
   parts.remote.terminate();
+  await parts.webhooks.stop();
   parts.orphans.stop();
   await parts.retention.stop();
   const closed = server?.stop();
@@ -154,6 +155,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   parts.retention.start();
   parts.telemetry.start();
   parts.loopWatch.start();
+  parts.webhooks.start();
   let draining = false;
   const server = listen(base, parts, () => draining);
   return {

@@ -17,6 +17,7 @@ import { instant, type Clock } from "./lib/clock.ts";
 import { loadPages } from "./pages.ts";
 import { LIMITS } from "./protocol/limits.ts";
 import type { PublishedLimits } from "./protocol/sessions.ts";
+import { webhookProblem } from "./webhooks/target.ts";
 import { createProbe } from "./telemetry/probe.ts";
 import { createRefresh } from "./ws/refresh.ts";
 import { createSockets, type SocketData, type Sockets } from "./ws/sockets.ts";
@@ -102,14 +103,29 @@ async function scrape({ telemetry, hub, scheduler, remote, storage }: Parts): Pr
   });
 }
 
+/** Accepts jobs; whoever runs them is woken before the commit, and claims in the same one. */
+function openSubmitter(base: Base, parts: Parts): Submitter {
+  const { config, clock, ids } = base;
+  const { storage, registry, onSubmit, targets } = parts;
+  return createSubmitter({
+    ...config,
+    store: storage.jobs,
+    registry,
+    clock,
+    ids,
+    webhookProblem: (url) => webhookProblem(targets, url),
+    onSubmit,
+  });
+}
+
 /** Listens; requests are answered from here on. Throws when the address is taken. */
 export function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
   const { config, clock, logger, ids } = base;
-  const { telemetry, storage, access, feed, rooms, registry, remote, onSubmit } = parts;
+  const { telemetry, storage, access, feed, rooms, registry, remote } = parts;
   const store = storage.jobs;
   const { sessions, gate } = access;
   const limits = publishedLimits(config);
-  const { userJobs, queueJobs, bodyBytes } = config;
+  const { bodyBytes } = config;
   // Asked while a request is answered, when the server is there.
   const peerOf = (request: Request): string | null => server.requestIP(request)?.address ?? null;
   const rates = createRates({ ...config, clock, addressOf: createAddresses({ ...config, peerOf }) });
@@ -129,7 +145,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
   });
   const port = server.port ?? config.port;
   const guard = createGuard({ ...config, openAnywhere: config.auth === "open", port });
-  const submitter = createSubmitter({ store, registry, clock, ids, userJobs, queueJobs, onSubmit });
+  const submitter = openSubmitter(base, parts);
   const services = {
     store,
     feed,

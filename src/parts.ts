@@ -22,6 +22,7 @@ import { createTicker, type Ticker } from "./handlers/ticker.ts";
 import { createFeed, type Feed } from "./jobs/feed.ts";
 import { createOrphans, type Orphans } from "./jobs/orphans.ts";
 import { createRetention, type Retention } from "./jobs/retention.ts";
+import type { JobStore } from "./jobs/store.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { SessionId } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
@@ -29,6 +30,9 @@ import { Refusal } from "./protocol/error.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import type { Storage } from "./storage.ts";
 import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
+import { createSender } from "./webhooks/send.ts";
+import { createTargets, type Targets } from "./webhooks/target.ts";
+import { createWebhooks, type Webhooks } from "./webhooks/webhooks.ts";
 import type { World } from "./world.ts";
 
 /** What every part is made from. */
@@ -89,6 +93,9 @@ export interface Parts {
   readonly retention: Retention;
   readonly builtin: Builtin;
   readonly loopWatch: LoopWatch;
+  /** Where webhooks may go, and who sends them. */
+  readonly targets: Targets;
+  readonly webhooks: Webhooks;
 }
 
 /** Opens the storage and puts the parts together; nothing runs yet. Rejects when something cannot be opened. */
@@ -157,6 +164,8 @@ export async function wire(base: Base): Promise<Parts> {
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
   const loopWatch = createLoopWatch({ clock, logger, takeRunTypes: () => scheduler.takeRunTypes() });
+  const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
+  const webhooks = openWebhooks(base, store, targets);
   const work = {
     onSubmit,
     ticker,
@@ -168,9 +177,22 @@ export async function wire(base: Base): Promise<Parts> {
     retention,
     builtin,
     loopWatch,
+    targets,
+    webhooks,
   };
   const delivery = { backplane, feed, hub, rooms, neighbours };
   return { nodeId, telemetry, storage, access, ...delivery, ...work };
+}
+
+/** Who sends the webhooks of users. */
+function openWebhooks(
+  { config, clock, logger, wire: network }: Base,
+  store: JobStore,
+  targets: Targets,
+): Webhooks {
+  const userAgent = `holdline/${packageJson.version}`;
+  const send = createSender({ targets, secrets: config.webhookSecrets, userAgent, wire: network });
+  return createWebhooks({ store, clock, logger, send });
 }
 
 /** Handlers in TypeScript files, where a folder of them is configured. */

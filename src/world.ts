@@ -3,6 +3,7 @@
  * that a simulation can own it and a seed can replay a run.
  */
 import type { Server, WebSocketHandler } from "bun";
+import { lookup } from "node:dns/promises";
 import { openTokens, type Tokens, type TokensOptions } from "./access.ts";
 import type { Config } from "./config.ts";
 import { createSystemClock, type Clock, type SystemClock } from "./lib/clock.ts";
@@ -10,6 +11,7 @@ import { createIds, type Ids } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
 import { loadNodeId } from "./node-id.ts";
 import { openStorage, type Storage } from "./storage.ts";
+import type { Wire } from "./webhooks/send.ts";
 import type { SocketData } from "./ws/sockets.ts";
 
 /** As much of the runtime's own options as is used. */
@@ -33,6 +35,8 @@ export interface World {
   readonly openTokens: (options: TokensOptions) => Promise<Tokens>;
   /** The same for every process of one installation. */
   readonly nodeId: (config: Config) => string;
+  /** How webhooks go out. */
+  readonly wire: Wire;
   /** Listens; throws when the address is taken. */
   readonly serve: (options: ServeOptions) => Server<SocketData>;
 }
@@ -52,6 +56,10 @@ export function createSystemWorld(clock: SystemClock = createSystemClock()): Wor
     openTokens,
     nodeId: ({ databaseUrl, dataDir }) =>
       databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids),
+    wire: {
+      resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+      fetch: (url, init) => fetch(url, init),
+    },
     serve: (options) => Bun.serve(options),
   };
 }

@@ -294,7 +294,7 @@ describe("secrets", () => {
 
   test("are marked, and so are passwords inside URLs", () => {
     const marked = describeConfig().filter(({ secret }) => secret);
-    expect(marked.map(({ key }) => key)).toEqual(["authSecret", "chatKey", "speechKey"]);
+    expect(marked.map(({ key }) => key)).toEqual(["authSecret", "chatKey", "speechKey", "webhookSecrets"]);
     expect(displayed({ secret: true }, CANARY)).toBe("***");
     expect(displayed({ secret: true }, null)).toBeNull();
     expect(displayed({ secret: false }, [`redis://u:${CANARY}@h/0`, "plain@text", 5])).toEqual([

@@ -58,7 +58,15 @@ function writesOf(config: Config, { jobs, sessions }: Storage): OperatorWrites {
     sessions,
     schedules: config.schedules,
     clock,
-    submitter: createSubmitter({ ...config, store: jobs, registry, clock, ids, onSubmit: () => {} }),
+    submitter: createSubmitter({
+      ...config,
+      store: jobs,
+      registry,
+      clock,
+      ids,
+      webhookProblem: () => null,
+      onSubmit: () => {},
+    }),
     revocations: createRevocations(sessions),
     async endSession(id) {
       const at = Math.round(clock.wallMs());

@@ -96,6 +96,19 @@ function needs(key: SettingKey, other: SettingKey): Check {
   };
 }
 
+type ListKey = "webhookHosts" | "webhookSecrets" | "webhookNetworks";
+
+/** A list that says something about another one, which is empty. */
+function needsEntries(key: ListKey, other: ListKey, lacks: string): Check {
+  return {
+    reads: [key, other],
+    find: (settings) =>
+      settings[key].length === 0 || settings[other].length > 0
+        ? null
+        : { key, problem: `${lacks} ${variableOf(other)}`, allowed: null },
+  };
+}
+
 /** A setting about user tokens in a server that has no key to verify one: its operator believes it is not open. */
 function needsAuthSource(key: SettingKey, isSet: (settings: Settings) => boolean): Check {
   return {
@@ -157,6 +170,9 @@ const CHECKS: readonly Check[] = [
         : { key: "workerTypes", problem: `names ${taken}, which is built in`, allowed: "other names" };
     },
   },
+  needsEntries("webhookHosts", "webhookSecrets", "cannot be told of without"),
+  needsEntries("webhookSecrets", "webhookHosts", "sign nothing without"),
+  needsEntries("webhookNetworks", "webhookHosts", "have no effect without"),
   needs("chatKey", "chatUrl"),
   needs("chatModel", "chatUrl"),
   needs("speechKey", "speechUrl"),

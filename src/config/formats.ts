@@ -103,3 +103,20 @@ export const cookieProblem: TextCheck = (value) =>
 
 export const typeProblem: TextCheck = (value) =>
   JOB_TYPE_NAME.test(value) ? null : "is not the name of a job type";
+
+/** A host name, one with `*.` in front for all below it, or `*` for any. */
+export const webhookHostProblem: TextCheck = (value) =>
+  value === "*" ? null : hostProblem(value.replace(/^\*\./, ""));
+
+/** Bounds of a key (Standard Webhooks 1.0, "Signature scheme"). */
+const WEBHOOK_KEY_BYTES = { least: 24, most: 64 };
+
+export const webhookSecretProblem: TextCheck = (value) => {
+  const text = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(value)?.[1];
+  if (text === undefined) return "is not whsec_ and base64";
+  const { byteLength } = Buffer.from(text, "base64");
+  const { least, most } = WEBHOOK_KEY_BYTES;
+  return byteLength >= least && byteLength <= most
+    ? null
+    : `holds ${byteLength} bytes, not ${least} to ${most}`;
+};

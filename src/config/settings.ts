@@ -13,6 +13,8 @@ import {
   publicUrlProblem,
   redisUrlProblem,
   typeProblem,
+  webhookHostProblem,
+  webhookSecretProblem,
 } from "./formats.ts";
 import {
   choice,
@@ -291,6 +293,26 @@ const operation = {
   }),
 };
 
+const webhooks = {
+  webhookHosts: list({
+    allowed: "host names such as hooks.example.com, *.example.com, or * for any",
+    check: webhookHostProblem,
+    description: "Hosts that the webhooks of users may go to; without any there are no webhooks.",
+  }),
+  webhookNetworks: list({
+    allowed: "IP addresses or CIDR blocks",
+    check: proxyProblem,
+    description:
+      "Networks that are not public and that webhooks may reach all the same, also by plain http://.",
+  }),
+  webhookSecrets: list({
+    secret: true,
+    allowed: "whsec_ and 24 to 64 bytes in base64",
+    check: webhookSecretProblem,
+    description: "Keys that sign webhooks (Standard Webhooks); every one signs, so that they can be changed.",
+  }),
+};
+
 const types = {
   tokens: optionalChoice(["on", "off", "chaos"], {
     defaultText: "`on` in open mode, else `off`",
@@ -338,6 +360,7 @@ export const SETTING_GROUPS = [
   { title: "Limits", settings: limits },
   { title: "Operation", settings: operation },
   { title: "Job types", settings: types },
+  { title: "Webhooks", settings: webhooks },
 ] as const;
 
 export const settingsSchema = z.object({
@@ -348,6 +371,7 @@ export const settingsSchema = z.object({
   ...limits,
   ...operation,
   ...types,
+  ...webhooks,
 });
 
 /** What was set or preset, before anything is derived from it. */

@@ -23,6 +23,8 @@ export function resolveOptions(options: SubmitOptions, type: JobType): Omit<JobS
     retryAfterOutput: options.retryAfterOutput ?? true,
     cancelOnDisconnect: options.onDisconnect === "cancel",
     orphanMs: options.orphanMs ?? LIMITS.orphanDefaultMs,
+    webhookUrl: options.webhook ?? null,
+    webhookAfterMs: options.webhookAfterMs ?? 0,
   };
 }
 

@@ -22,6 +22,7 @@ import {
 import { type AboutServices, documentRoute, live, listTypes, metrics, ready } from "./routes/about.ts";
 import { readAudio, readEvents, readJobOutput } from "./routes/events.ts";
 import { cancelJob, deleteJob, listJobs, readJob, retryJob, submitJob } from "./routes/jobs.ts";
+import { readWebhook } from "./routes/webhooks.ts";
 import { endSession, listSessions, openSession, readSession, renewToken } from "./routes/sessions.ts";
 import { readPresence, sayInRoom } from "./routes/rooms.ts";
 import { beat, completeRun, failRun, leaseJobs, releaseRun, takeOutput } from "./routes/worker.ts";
@@ -52,6 +53,7 @@ export const ROUTES: readonly (readonly [Method, string, Route])[] = [
   ["GET", "/v1/jobs/:id/events", readEvents],
   ["GET", "/v1/jobs/:id/output", readJobOutput],
   ["GET", "/v1/jobs/:id/audio", readAudio],
+  ["GET", "/v1/jobs/:id/webhook", readWebhook],
   ["POST", "/v1/jobs/:id/cancel", cancelJob],
   ["POST", "/v1/jobs/:id/retry", retryJob],
   ["GET", "/v1/connect", CONNECT_ROUTE],

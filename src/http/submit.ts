@@ -24,6 +24,8 @@ export interface SubmitOptionsOfServer {
   /** 0 = no limit. */
   readonly userJobs: number;
   readonly queueJobs: number;
+  /** What keeps a webhook from going to this URL, as the end of a sentence; null when nothing does. */
+  readonly webhookProblem: (url: string) => string | null;
   /** A job is about to be stored: whoever runs jobs may want to claim in the same commit. */
   readonly onSubmit: (type: string) => void;
 }
@@ -56,6 +58,19 @@ function checkTime({ runAt, delayMs }: SubmitOptions, clock: Clock): void {
   if (delayMs !== undefined) throw invalidField("/delayMs", "goes without runAt");
   if (Date.parse(runAt) - clock.wallMs() > LIMITS.delayMs)
     throw invalidField("/runAt", `must be at most ${LIMITS.delayMs} ms (delayMs) ahead`);
+}
+
+/** Throws `invalid_request` for a webhook that will not be sent. */
+function checkWebhook(
+  { webhook, webhookAfterMs }: SubmitOptions,
+  problemOf: SubmitOptionsOfServer["webhookProblem"],
+): void {
+  if (webhook === undefined) {
+    if (webhookAfterMs !== undefined) throw invalidField("/webhookAfterMs", "goes with a webhook only");
+    return;
+  }
+  const problem = problemOf(webhook);
+  if (problem !== null) throw invalidField("/webhook", problem);
 }
 
 export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
@@ -133,6 +148,7 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
         });
       }
       checkTime(given, clock);
+      checkWebhook(given, options.webhookProblem);
       const parsed = parseBody(handler.input, input, "/input");
       if (principal.sessionId === null && (given.onDisconnect === "cancel" || given.lane !== undefined)) {
         const name = given.lane === undefined ? "onDisconnect" : "lane";
@@ -176,6 +192,8 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
         retryAfterOutput: job.retryAfterOutput,
         cancelOnDisconnect: principal.sessionId !== null && job.cancelOnDisconnect,
         orphanMs: job.orphanMs,
+        webhookUrl: job.webhookUrl,
+        webhookAfterMs: job.webhookAfterMs,
       };
       return storeJob(spec, input, key, "");
     },

@@ -1,98 +1,19 @@
 /**
  * What each command does, once for every driver: loads records, lets transitions.ts decide, saves and logs.
  *
- * A driver gives the tables (`JobTables`: plain reads and writes inside one open transaction) and calls `execute` for
- * each command of a batch. Synchronous on purpose: nothing else may come between the statements of a transaction.
+ * A driver gives the tables (tables.ts) inside one open transaction and calls `execute` for each command of a batch.
  */
 import type { Instant } from "../lib/clock.ts";
-import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
+import type { JobId, LeaseToken } from "../lib/ids.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
-import type {
-  ClaimedJob,
-  IdempotencyKey,
-  JobCommand,
-  JobCommands,
-  JobOp,
-  JobOutcome,
-  ScheduleRow,
-} from "./store.ts";
+import type { ClaimedJob, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
 import * as remote from "./remote.ts";
 import { beginSchedule, strikeOnce } from "./ticks.ts";
 import * as transitions from "./transitions.ts";
-
-/** A job that may run, with what decides its place: highest priority, then lowest turn, then lowest `num` (age). */
-export interface ReadyJob {
-  readonly id: JobId;
-  readonly priority: number;
-  readonly turn: number;
-  readonly num: number;
-}
-
-export type Overdue = "start" | "cancel" | "run" | "quiet" | "lease";
-
-/** The tables inside one transaction. Records given out are copies; only `save` makes a change last. */
-export interface JobTables {
-  load(id: JobId): JobRecord | null;
-  /** `due`: it may run at once. One that may not gets its turn in the queue when `ready` finds that it is due. */
-  insert(job: JobRecord, input: string, due: boolean): void;
-  /**
-   * `output`: only what appending changes (head, bytes, progress); `held`: that, and what a sign of life of a remote
-   * worker changes (items, lease time); `state`: everything that can change.
-   */
-  save(job: JobRecord, what: "output" | "held" | "state"): void;
-  log(job: JobRecord, events: readonly StoredEvent[]): void;
-  input(job: JobRecord): string;
-  checkpoint(job: JobRecord): string | null;
-  setCheckpoint(job: JobRecord, value: string): void;
-  /** Jobs of the user that have not ended; jobs of all that are queued or retrying. */
-  unfinished(userId: UserId): number;
-  queued(): number;
-  /** The job of the lane that has not ended and was not told to. */
-  inLane(sessionId: SessionId, lane: string): JobId | null;
-  /** Jobs of the type that may run at this moment, best first. */
-  ready(type: string, steadyMs: number, limit: number): readonly ReadyJob[];
-  /**
-   * Jobs whose time is over: `start` not started in time, `cancel` not stopped in time, `run` and `quiet` remote runs
-   * past their limits, `lease` ran out (not of `owner`).
-   */
-  overdue(steadyMs: number, owner: string, limit: number): readonly { id: JobId; why: Overdue }[];
-  nextReady(steadyMs: number): number | null;
-  /** Jobs that wait for a time of day, wait for it by these readings of the clock; how many there are. */
-  realign(at: Instant): number;
-  /** Running jobs held by processes of this installation other than `owner`. */
-  heldByOthers(owner: string, limit: number): readonly JobId[];
-  renew(owner: string, leaseBy: number): number;
-  /** Leases of remote workers last until then, and the time limits of their runs no less; how many there are. */
-  grant(leaseBy: number): number;
-  /** Forgets every deadline of a job that nothing can be done about; its row may be unreadable. */
-  defuse(id: JobId): void;
-  findKey(key: IdempotencyKey): { id: JobId; fingerprint: string } | null;
-  putKey(key: IdempotencyKey, fingerprint: string, id: JobId, at: number): void;
-  /** Deletes input and checkpoint; no read shows the log from here on, its entries go with `trimSome`. */
-  dropPayload(job: JobRecord): void;
-  /** Deletes at most `limit` entries from the front of what retention no longer keeps; returns how many. */
-  trimSome(eventsBefore: number, limit: number): number;
-  /** Deletes jobs that ended before, `limit` rows at most; a job and its last entry go together and count as one. */
-  forgetSome(jobsBefore: number, limit: number): number;
-  dropKeys(before: number, limit: number): number;
-  schedule(name: string): ScheduleRow | null;
-  putSchedule(row: ScheduleRow): void;
-  /** The steady reading that was kept last, 0 at first. */
-  steadyMs(): number;
-  keepSteady(steadyMs: number): void;
-}
-
-/** What `defuse` writes. */
-export const NO_DEADLINES = {
-  startBy: null,
-  cancelBy: null,
-  leaseBy: null,
-  leaseOwner: null,
-  runBy: null,
-  quietBy: null,
-} as const;
+import type { JobTables, Overdue, ReadyJob } from "./tables.ts";
+import { armWebhook, dropWebhook, settleWebhook, takeWebhook } from "./webhook.ts";
 
 /** What a transaction did: the answer to the caller, and what is to be announced after the commit. */
 export interface Executed<Op extends JobOp> {
@@ -108,15 +29,25 @@ type Executor<Op extends JobOp> = (
 
 function commit(
   tables: JobTables,
+  at: Instant,
   changes: Change[],
   job: JobRecord,
   events: readonly StoredEvent[],
-  what: "output" | "held" | "state" = "state",
+  what: Parameters<JobTables["save"]>[1] = "state",
 ): void {
   if (events.length === 0) return;
   tables.save(job, what);
   tables.log(job, events);
   changes.push({ job: summarize(job), first: job.head - events.length + 1, events });
+  // In the transaction that ends its job: a webhook is neither forgotten nor sent of something that did not happen.
+  if (job.webhookUrl !== null && isTerminalStatus(job.status))
+    tables.putWebhook(job, armWebhook(job.webhookAfterMs, at));
+}
+
+/** Nobody needs to be told any more: acknowledged, or deleted. */
+function releaseWebhook(tables: JobTables, job: JobRecord): void {
+  const webhook = job.webhookUrl === null ? null : tables.webhook(job);
+  if (webhook !== null && dropWebhook(webhook)) tables.putWebhook(job, webhook);
 }
 
 const submit: Executor<"submit"> = (tables, command, changes) => {
@@ -135,7 +66,13 @@ const submit: Executor<"submit"> = (tables, command, changes) => {
     const id = tables.inLane(spec.sessionId, spec.lane);
     const before = id === null ? null : tables.load(id);
     if (before !== null)
-      commit(tables, changes, before, transitions.cancel(before, command.at, "lane", LIMITS.cancelGraceMs));
+      commit(
+        tables,
+        command.at,
+        changes,
+        before,
+        transitions.cancel(before, command.at, "lane", LIMITS.cancelGraceMs),
+      );
   }
   const { job, events } = transitions.accept(spec, command.at, queued + 1);
   tables.insert(job, command.input, job.readyBy <= command.at.steadyMs);
@@ -165,13 +102,13 @@ const claim: Executor<"claim"> = (tables, command, changes) => {
       const job = tables.load(id);
       if (job === null) continue;
       if (job.startBy !== null && job.startBy <= at.steadyMs) {
-        commit(tables, changes, job, transitions.expire(job, at));
+        commit(tables, at, changes, job, transitions.expire(job, at));
         late = true;
         continue;
       }
       const token = `${command.secret}-${claimed.length}` as LeaseToken;
       const lease = { token, owner, leaseMs, ...(worker === undefined ? {} : { worker }) };
-      commit(tables, changes, job, transitions.start(job, at, lease));
+      commit(tables, at, changes, job, transitions.start(job, at, lease));
       room.set(job.type, (room.get(job.type) ?? 0) - 1);
       claimed.push({
         job: { ...job, leaseToken: token },
@@ -188,7 +125,7 @@ const append: Executor<"append"> = (tables, command, changes) => {
   if (job === null) return "lease_lost";
   const events = transitions.append(job, command.at, command.lease, command.items, command);
   if (typeof events === "string") return events;
-  commit(tables, changes, job, events, "output");
+  commit(tables, command.at, changes, job, events, "output");
   return "ok";
 };
 
@@ -198,13 +135,13 @@ const deliver: Executor<"deliver"> = (tables, command, changes) => {
   const delivered = remote.deliver(job, command.at, command);
   if (delivered === "lease_lost") return delivered;
   if (delivered === "output_too_large") {
-    commit(tables, changes, job, remote.refuseOutput(job, command.at, command.jobBytes));
+    commit(tables, command.at, changes, job, remote.refuseOutput(job, command.at, command.jobBytes));
     return delivered;
   }
   const { events, ...outcome } = delivered;
   if (outcome.kind === "ok") {
     if (events.length === 0) tables.save(job, "held");
-    else commit(tables, changes, job, events, "held");
+    else commit(tables, command.at, changes, job, events, "held");
   }
   return outcome;
 };
@@ -215,12 +152,12 @@ const hold: Executor<"hold"> = (tables, command, changes) => {
   const events = remote.hold(job, command.at, command);
   if (events === "lease_lost") return events;
   if (events === "output_too_large") {
-    commit(tables, changes, job, remote.refuseOutput(job, command.at, command.jobBytes));
+    commit(tables, command.at, changes, job, remote.refuseOutput(job, command.at, command.jobBytes));
     return events;
   }
   if (command.checkpoint !== null) tables.setCheckpoint(job, command.checkpoint);
   if (events.length === 0) tables.save(job, "held");
-  else commit(tables, changes, job, events, "held");
+  else commit(tables, command.at, changes, job, events, "held");
   return remote.standing(job);
 };
 
@@ -238,14 +175,20 @@ const end: Executor<"end"> = (tables, command, changes) => {
   if (job === null) return "lease_lost";
   const events = transitions.end(job, command.at, command.lease, command.how, command.owner);
   if (events === "lease_lost") return events;
-  commit(tables, changes, job, events);
+  commit(tables, command.at, changes, job, events);
   return job.status;
 };
 
 const cancel: Executor<"cancel"> = (tables, command, changes) => {
   const job = tables.load(command.id);
   if (job === null) return null;
-  commit(tables, changes, job, transitions.cancel(job, command.at, command.reason, command.graceMs));
+  commit(
+    tables,
+    command.at,
+    changes,
+    job,
+    transitions.cancel(job, command.at, command.reason, command.graceMs),
+  );
   return job.status;
 };
 
@@ -286,6 +229,7 @@ function loadReadable(tables: JobTables, id: JobId): JobRecord | null {
  */
 function overtake(
   tables: JobTables,
+  at: Instant,
   changes: Change[],
   id: JobId,
   decisions: readonly ((job: JobRecord) => StoredEvent[])[],
@@ -294,7 +238,7 @@ function overtake(
   for (const decide of job === null ? [] : decisions) {
     const events = decide(job as JobRecord);
     if (events.length === 0) continue;
-    commit(tables, changes, job as JobRecord, events);
+    commit(tables, at, changes, job as JobRecord, events);
     return true;
   }
   tables.defuse(id);
@@ -309,7 +253,7 @@ const sweep: Executor<"sweep"> = (tables, command, changes) => {
   const stuck: JobId[] = [];
   for (const [id, all] of reasons) {
     const decisions = all.map((why) => (job: JobRecord) => whatBecomes(job, why, command));
-    if (!overtake(tables, changes, id, decisions)) stuck.push(id);
+    if (!overtake(tables, command.at, changes, id, decisions)) stuck.push(id);
   }
   return { busy: overdue.length >= command.most, stuck };
 };
@@ -318,7 +262,7 @@ const recover: Executor<"recover"> = (tables, command, changes) => {
   const held = tables.heldByOthers(command.owner, command.most);
   const { at, maxLostLeases } = command;
   const lose = (job: JobRecord) => transitions.lose(job, at, "restart", maxLostLeases);
-  const stuck = held.filter((id) => !overtake(tables, changes, id, [lose]));
+  const stuck = held.filter((id) => !overtake(tables, at, changes, id, [lose]));
   return { recovered: held.length - stuck.length, busy: held.length >= command.most, stuck };
 };
 
@@ -328,6 +272,7 @@ const acknowledge: Executor<"acknowledge"> = (tables, command) => {
   job.deliveredAt ??= command.at.wallMs;
   job.acknowledged ||= job.sessionId === command.sessionId;
   tables.save(job, "state");
+  releaseWebhook(tables, job);
   return true;
 };
 
@@ -338,8 +283,29 @@ const purge: Executor<"purge"> = (tables, command) => {
   if (job.purgedAt !== null) return "purged";
   job.purgedAt = command.at.wallMs;
   tables.save(job, "state");
+  releaseWebhook(tables, job);
   tables.dropPayload(job);
   return "purged";
+};
+
+const claimWebhooks: Executor<"claimWebhooks"> = (tables, { at, most, leaseMs }) =>
+  tables.dueWebhooks(at.steadyMs, most).flatMap((id) => {
+    const job = tables.load(id);
+    const webhook = job === null ? null : tables.webhook(job);
+    if (job === null || webhook === null) return [];
+    takeWebhook(webhook, at, leaseMs);
+    tables.putWebhook(job, webhook);
+    return [{ id, attempt: webhook.attempts }];
+  });
+
+const settle: Executor<"settleWebhook"> = (tables, { at, id, attempt, outcome }) => {
+  const job = tables.load(id);
+  const webhook = job === null ? null : tables.webhook(job);
+  if (job === null || webhook === null || !settleWebhook(webhook, at, attempt.attempt, outcome))
+    return "stale";
+  tables.putWebhook(job, webhook);
+  tables.logWebhook(job, attempt);
+  return webhook.state;
 };
 
 const retain: Executor<"retain"> = (tables, command) => {
@@ -375,6 +341,8 @@ const executors: { readonly [Op in JobOp]: Executor<Op> } = {
   tick,
   acknowledge,
   purge,
+  claimWebhooks,
+  settleWebhook: settle,
   retain,
 };
 

@@ -30,6 +30,10 @@ export interface JobSpec {
   readonly tracestate: string | null;
   readonly correlationId: string | null;
   readonly retryOf: JobId | null;
+  /** Told when the job has ended; null when nobody is. */
+  readonly webhookUrl: string | null;
+  /** How long the acknowledgement of the end may be waited for first. */
+  readonly webhookAfterMs: number;
 }
 
 /** A job as a store keeps it, without its bulky parts (input, result, checkpoint). Changed only by transitions.ts. */

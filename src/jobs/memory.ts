@@ -5,10 +5,11 @@
 import { createGroup } from "../lib/group.ts";
 import type { JobId } from "../lib/ids.ts";
 import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
-import { byPlace, execute, NO_DEADLINES, type JobTables, type Overdue } from "./execute.ts";
+import { byPlace, execute } from "./execute.ts";
 import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import { createQueueBook } from "./queue-book.ts";
 import { resultOf } from "./result.ts";
+import { NO_DEADLINES, type JobTables, type Overdue } from "./tables.ts";
 import { dueBy } from "./transitions.ts";
 import type {
   IdempotencyKey,
@@ -18,6 +19,7 @@ import type {
   JobWithResult,
   ScheduleRow,
 } from "./store.ts";
+import type { WebhookAttempt, WebhookRecord } from "./webhook.ts";
 
 interface Row {
   job: JobRecord;
@@ -27,6 +29,8 @@ interface Row {
   turn: number | null;
   readonly num: number;
   events: StoredEvent[];
+  webhook: WebhookRecord | null;
+  attempts: readonly WebhookAttempt[];
 }
 
 interface KeyRow {
@@ -43,6 +47,8 @@ export interface MemoryJobs {
   /** How far steady time had come. */
   steadyMs: number;
 }
+
+const NO_WEBHOOK = { webhook: null, attempts: [] };
 
 export function createMemoryJobs(): MemoryJobs {
   return { rows: new Map(), keys: new Map(), schedules: new Map(), steadyMs: 0 };
@@ -94,7 +100,15 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
     insert(job, input, due) {
       const turn = due ? book.nextTurn(job.userId, job.priority) : null;
       count += 1;
-      rows.set(job.id, { job: { ...job }, input, checkpoint: null, turn, num: count, events: [] });
+      rows.set(job.id, {
+        job: { ...job },
+        input,
+        checkpoint: null,
+        turn,
+        num: count,
+        events: [],
+        ...NO_WEBHOOK,
+      });
       book.moved({ userId: job.userId, priority: job.priority, turn }, null, job.status);
     },
     save(job) {
@@ -218,6 +232,25 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
       for (const [name] of old) keys.delete(name);
       return old.length;
     },
+    webhook(job) {
+      const { webhook } = row(job);
+      return webhook === null ? null : { ...webhook };
+    },
+    putWebhook(job, webhook) {
+      row(job).webhook = { ...webhook };
+    },
+    logWebhook(job, attempt) {
+      const target = row(job);
+      if (target.attempts.some((known) => known.attempt === attempt.attempt)) return;
+      target.attempts = [...target.attempts, attempt];
+    },
+    dueWebhooks: (steadyMs, limit) =>
+      all()
+        .map(({ job, webhook }) => ({ id: job.id, atMs: webhook?.dueBy ?? Number.POSITIVE_INFINITY }))
+        .filter(({ atMs }) => atMs <= steadyMs)
+        .toSorted((a, b) => a.atMs - b.atMs)
+        .slice(0, limit)
+        .map(({ id }) => id),
     steadyMs: () => stored.steadyMs,
     keepSteady(steadyMs) {
       stored.steadyMs = steadyMs;
@@ -318,6 +351,15 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
       return Math.min(ahead.length, POSITION_MOST) + 1;
     },
     schedules: async () => [...stored.schedules.values()],
+    webhook: async (id) => {
+      const row = rows.get(id);
+      if (row === undefined || row.webhook === null || row.job.purgedAt !== null) return null;
+      return { webhook: { ...row.webhook }, attempts: row.attempts };
+    },
+    nextWebhook: async () => {
+      const times = [...rows.values()].flatMap(({ webhook }) => webhook?.dueBy ?? []);
+      return times.length === 0 ? null : Math.min(...times);
+    },
     steadyMs: async () => stored.steadyMs,
   };
 }

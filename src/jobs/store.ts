@@ -18,7 +18,9 @@ import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
 import type { CancelReason } from "../protocol/events.ts";
 import type { JobStatus } from "../protocol/jobs.ts";
 import type { Change, Item, JobRecord, JobSpec, JobSummary, StoredEvent } from "./job.ts";
+import type { WebhookState } from "../protocol/webhooks.ts";
 import type { RunEnd } from "./transitions.ts";
+import type { WebhookAttempt, WebhookOutcome, WebhookRecord } from "./webhook.ts";
 
 /** Where an Idempotency-Key is looked up; one user's keys mean nothing to another. */
 export interface IdempotencyKey {
@@ -197,6 +199,16 @@ export interface JobCommands {
   };
   /** Log, input and result of a terminal job are gone from here on; its row stays as `purged` until retention. */
   purge: { in: { readonly id: JobId }; out: "purged" | "not_terminal" | "unknown" };
+  /** Takes webhooks that are due, most overdue first; who does not settle one within `leaseMs` has lost that attempt. */
+  claimWebhooks: {
+    in: { readonly most: number; readonly leaseMs: number };
+    out: readonly { readonly id: JobId; readonly attempt: number }[];
+  };
+  /** How an attempt ended; `stale`: another one has begun, or none is wanted any more. */
+  settleWebhook: {
+    in: { readonly id: JobId; readonly attempt: WebhookAttempt; readonly outcome: WebhookOutcome };
+    out: WebhookState | "stale";
+  };
   /** One bounded step of retention; `before…` are wall times. Returns the rows it deleted: 0 = nothing left to do. */
   retain: {
     in: {
@@ -275,6 +287,12 @@ export interface JobStore {
   cancelable(query: CancelableQuery): Promise<readonly CancelableJob[]>;
   /** Jobs that are queued or retrying, counted. */
   waiting(): Promise<number>;
+  /** The webhook of a job that ended and its attempts, oldest first; null when it has none (yet). */
+  webhook(
+    id: JobId,
+  ): Promise<{ readonly webhook: WebhookRecord; readonly attempts: readonly WebhookAttempt[] } | null>;
+  /** Steady time at which the next webhook is due; null when none waits. */
+  nextWebhook(): Promise<number | null>;
   /** 1-based estimate of the place in the queue, counted up to a bound. */
   position(id: JobId): Promise<number>;
   /**

@@ -1,6 +1,6 @@
 /** Which ticks of a schedule are over, decided in the transaction that stores their jobs. */
 import type { Instant } from "../lib/clock.ts";
-import type { JobTables } from "./execute.ts";
+import type { JobTables } from "./tables.ts";
 import type { SubmitOutcome } from "./store.ts";
 
 type ScheduleTables = Pick<JobTables, "schedule" | "putSchedule">;

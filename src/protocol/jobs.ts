@@ -82,6 +82,19 @@ export const submitOptionsSchema = z.strictObject({
     .max(LIMITS.laneChars)
     .optional()
     .describe("One unfinished job per session and lane."),
+  webhook: z
+    .string()
+    .max(LIMITS.webhookUrlChars)
+    .optional()
+    .describe(
+      "URL that is told when the job has ended, signed as Standard Webhooks; its host has to be allowed.",
+    ),
+  webhookAfterMs: z
+    .int()
+    .min(0)
+    .max(LIMITS.webhookAfterMs)
+    .optional()
+    .describe("Told only if the end was not acknowledged within that time."),
 });
 
 export const submitSchema = submitOptionsSchema.extend({

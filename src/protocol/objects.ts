@@ -155,6 +155,21 @@ export const eventsPageSchema = z.object({
   next: count.nullable().describe("`after` of the next call; null once the terminal event was given."),
 });
 
+export const webhookSchema = z.strictObject({
+  url: z.string(),
+  state: z.enum(["pending", "delivered", "failed", "unneeded"]),
+  attempts: z.int().min(0).describe("Attempts so far."),
+  deliveries: z.array(
+    z.strictObject({
+      attempt: z.int().min(1),
+      at: z.iso.datetime(),
+      tookMs: z.int().min(0),
+      status: z.int().optional().describe("The receiver's answer."),
+      error: z.string().optional().describe("Why there was none."),
+    }),
+  ),
+});
+
 export const outputSchema = z.object({
   text: z.string().describe("The text of index 0."),
   texts: z

@@ -8,6 +8,7 @@ import checksums from "../../migrations/sqlite/0006_checksums.sql" with { type: 
 import roomMessages from "../../migrations/sqlite/0007_room_messages.sql" with { type: "text" };
 import schedules from "../../migrations/sqlite/0008_schedules.sql" with { type: "text" };
 import livingSessions from "../../migrations/sqlite/0009_living_sessions.sql" with { type: "text" };
+import webhooks from "../../migrations/sqlite/0010_webhooks.sql" with { type: "text" };
 import { orderMigrations } from "./migrate.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
@@ -20,4 +21,5 @@ export const SQLITE_MIGRATIONS = orderMigrations({
   "0007_room_messages.sql": roomMessages,
   "0008_schedules.sql": schedules,
   "0009_living_sessions.sql": livingSessions,
+  "0010_webhooks.sql": webhooks,
 });

@@ -55,6 +55,8 @@ export function specOf(options: Partial<JobSpec> = {}): JobSpec {
     tracestate: null,
     correlationId: null,
     retryOf: null,
+    webhookUrl: null,
+    webhookAfterMs: 0,
     ...options,
   };
 }

@@ -19,6 +19,7 @@ import { retention } from "./job-store/retention.ts";
 import { scheduling } from "./job-store/scheduling.ts";
 import { submitting } from "./job-store/submitting.ts";
 import { timing } from "./job-store/timing.ts";
+import { webhooks } from "./job-store/webhooks.ts";
 import { writing } from "./job-store/writing.ts";
 import { expectSoundStore } from "./sound.ts";
 
@@ -46,6 +47,7 @@ const TOPICS: readonly (readonly [name: string, topic: (check: Check) => void])[
   ["reading many jobs", listing],
   ["an announcement", announcing],
   ["purge and retain", retention],
+  ["a webhook", webhooks],
 ];
 
 /** Declares the suite. `open` gives a store without jobs, once for each test. */

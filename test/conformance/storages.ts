@@ -81,6 +81,8 @@ function relay(
     waiting: async () => (await turn()).waiting(),
     position: async (id) => (await turn()).position(id),
     schedules: async () => (await turn()).schedules(),
+    webhook: async (id) => (await turn()).webhook(id),
+    nextWebhook: async () => (await turn()).nextWebhook(),
     steadyMs: async () => (await turn()).steadyMs(),
   };
 }

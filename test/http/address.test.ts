@@ -1,7 +1,8 @@
 /** Whose address a request comes from: what a stranger writes into a header changes nothing (FAULTS S36). */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { createAddresses, parseAddress } from "../../src/http/address.ts";
+import { createAddresses } from "../../src/http/address.ts";
+import { parseAddress } from "../../src/lib/address.ts";
 
 function addressOf(peer: string | null, forwarded: string | null, trustedProxies: readonly string[]): string {
   const headers = new Headers(forwarded === null ? {} : { "x-forwarded-for": forwarded });

@@ -110,11 +110,12 @@ describe("kinds and statuses", () => {
 
 describe("limits", () => {
   test("are positive and whole, waits after lost leases aside", () => {
-    const { lostLeaseDelaysMs, ...single } = LIMITS;
+    const { lostLeaseDelaysMs, webhookScheduleMs, ...single } = LIMITS;
     for (const [name, value] of Object.entries(single)) {
       expect({ name, whole: Number.isInteger(value) && value > 0 }).toEqual({ name, whole: true });
     }
     expect([...lostLeaseDelaysMs]).toEqual([0, 0, 1000, 2000, 4000, 5000]);
+    expect([...webhookScheduleMs]).toEqual(webhookScheduleMs.toSorted((a, b) => a - b));
   });
 
   test("fit into each other and into the wire", () => {

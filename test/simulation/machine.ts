@@ -104,6 +104,8 @@ function createTraceLogger({ trace }: Scene, process: Process): Logger {
   return logger;
 }
 
+const unreached = (): Promise<never> => Promise.reject(new Error("nothing goes out of a simulation"));
+
 export function createMachine(scene: Scene, disk: () => Disk, network: Network): Machine {
   const { timeline, wall, faults, trace, sometimes } = scene;
   const random = scene.random.fork();
@@ -154,6 +156,8 @@ export function createMachine(scene: Scene, disk: () => Disk, network: Network):
         },
         openTokens: async () => createSimulatedTokens(clock, ids, config.sessionTokenMs),
         nodeId: () => "node_1",
+        // No scene has a webhook.
+        wire: { resolve: unreached, fetch: unreached },
         serve: (options) => network.listen(process, options),
       },
     });

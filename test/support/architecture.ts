@@ -14,6 +14,7 @@ const ROOMS = [
   "backplane",
   "hub",
   "handlers",
+  "webhooks",
   "http",
   "ws",
 ] as const;

@@ -1,5 +1,6 @@
 /** Examples in the two documents, all about one job; test/http/documents.test.ts holds them to the schemas. */
 import { ERROR_CODES, type ErrorCode } from "../../protocol/codes.ts";
+import type { WebhookObject } from "../../protocol/webhooks.ts";
 import type { EventObject, EventsPage, JobObject, OutputObject, TypeObject } from "../../protocol/jobs.ts";
 import type { AdminJobObject, NodeObject, ScheduleObject, PushedObject } from "../../protocol/admin.ts";
 import type { ProblemObject } from "../../protocol/objects.ts";
@@ -89,6 +90,16 @@ export const sseExample = logExample
   .map((event) => `id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`)
   .join("");
 export const ndjsonExample = logExample.map((event) => `${JSON.stringify(event)}\n`).join("");
+
+export const webhookExample: WebhookObject = {
+  url: "https://hooks.example.com/done",
+  state: "delivered",
+  attempts: 2,
+  deliveries: [
+    { attempt: 1, at: "2026-11-23T05:12:31.007Z", tookMs: 15_004, error: "timeout" },
+    { attempt: 2, at: "2026-11-23T05:12:51.260Z", tookMs: 38, status: 204 },
+  ],
+};
 
 export const outputExample: OutputObject = { text: "Hello!", seq: 4, attempt: 1, data: [] };
 

@@ -1,7 +1,7 @@
 /** What a job wrote, in words: its log in three forms, its output so far, its audio as a file. */
 import { LIMITS } from "../../protocol/limits.ts";
 import { example, intQuery, json, type Described } from "./describe.ts";
-import { eventsExample, ndjsonExample, outputExample, sseExample } from "./examples.ts";
+import { eventsExample, ndjsonExample, outputExample, sseExample, webhookExample } from "./examples.ts";
 
 export const OUTPUT_OPERATIONS: readonly Described[] = [
   {
@@ -91,5 +91,19 @@ export const OUTPUT_OPERATIONS: readonly Described[] = [
       },
     },
     problems: ["not_found", "no_audio", "job_purged", "range_not_satisfiable"],
+  },
+  {
+    method: "GET",
+    path: "/v1/jobs/:id/webhook",
+    id: "readWebhook",
+    tag: "Output",
+    summary: "Read how the webhook of a job went",
+    description:
+      "Whether the receiver was told that the job has ended, and every attempt with its answer. An extension of the contract.",
+    credential: "needed",
+    answers: {
+      200: { description: "The webhook.", content: json("Webhook", example("delivered", webhookExample)) },
+    },
+    problems: ["not_found", "job_purged"],
   },
 ];

@@ -25,6 +25,7 @@ const NAMED = {
   Event: objects.eventSchema,
   EventsPage: objects.eventsPageSchema,
   Output: objects.outputSchema,
+  Webhook: objects.webhookSchema,
   JobType: objects.jobTypeSchema,
   JobTypes: objects.jobTypesSchema,
   Session: objects.sessionSchema,

@@ -1,7 +1,7 @@
 /** Who is next, on SQLite: jobs that may run, jobs that wait for their time, and how the latter become the former. */
 import { and, asc, desc, eq, gt, isNotNull, lte, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { JobTables } from "../execute.ts";
+import type { JobTables } from "../tables.ts";
 import type { QueueBook } from "../queue-book.ts";
 import { jobs } from "./schema.ts";
 

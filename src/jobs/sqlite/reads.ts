@@ -19,6 +19,7 @@ import { DUE } from "./line.ts";
 import { createList } from "./list.ts";
 import { checkSum } from "./sum.ts";
 import { RECORD_COLUMNS } from "./tables.ts";
+import { createWebhookReads } from "./webhooks.ts";
 
 const p = sql.placeholder;
 
@@ -195,6 +196,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
   };
 
   return {
+    ...createWebhookReads(orm),
     find: async (id) => {
       const row = statements.row.get({ id });
       if (row === undefined) return null;

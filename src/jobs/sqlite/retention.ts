@@ -1,8 +1,9 @@
 /** Retention on SQLite, in bounded steps: what a step deletes is counted in rows, so that no transaction gets long. */
 import { and, asc, eq, gte, isNotNull, isNull, lt, lte, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { JobTables } from "../execute.ts";
+import type { JobTables } from "../tables.ts";
 import { IS_PREPARED_KEY, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
+import { prepareForgetting } from "./webhooks.ts";
 
 type Orm = SqliteConnection["orm"];
 const p = sql.placeholder;
@@ -73,6 +74,7 @@ function prepareDeletes(orm: Orm) {
 export function createRetention(orm: Orm): Pick<JobTables, "trimSome" | "forgetSome" | "dropKeys"> {
   const searches = prepareSearches(orm);
   const deletes = prepareDeletes(orm);
+  const forgetWebhook = prepareForgetting(orm);
 
   const deleteEvents = (num: number, oldest: number, upTo: number): void => {
     deletes.events.run({ from: eventRow(num, oldest), upTo: eventRow(num, upTo) });
@@ -112,6 +114,7 @@ export function createRetention(orm: Orm): Pick<JobTables, "trimSome" | "forgetS
         deleteEvents(job.num, job.oldest, job.head);
         deletes.payload.run({ num: job.num });
         deletes.job.run({ num: job.num });
+        forgetWebhook(job.num);
         deleted += Math.max(last - job.oldest + 1, 0) + 1;
       }
       return deleted;

@@ -1,7 +1,7 @@
 /** How far each schedule has come, on SQLite. */
 import { eq, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { JobTables } from "../execute.ts";
+import type { JobTables } from "../tables.ts";
 import { schedules } from "./schema.ts";
 
 type Orm = SqliteConnection["orm"];

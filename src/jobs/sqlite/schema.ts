@@ -64,6 +64,8 @@ export const jobs = sqliteTable("jobs", {
   runBy: real("run_by"),
   quietBy: real("quiet_by"),
   endedBy: text("ended_by"),
+  webhookUrl: text("webhook_url"),
+  webhookAfterMs: integer("webhook_after_ms").notNull().default(0),
 });
 
 export const jobPayloads = sqliteTable("job_payloads", {

@@ -1,7 +1,7 @@
 /** What the writer looks for inside its transaction: overdue jobs, lanes, keys; each by an index of its own. */
 import { and, eq, isNotNull, isNull, like, lte, ne, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { JobTables, Overdue } from "../execute.ts";
+import type { JobTables, Overdue } from "../tables.ts";
 import type { JobRecord } from "../job.ts";
 import { IS_PREPARED_KEY, idempotencyKeys, jobs } from "./schema.ts";
 

@@ -2,7 +2,7 @@
 import { and, asc, eq, getTableColumns, inArray, isNotNull, like, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobStatus } from "../../protocol/jobs.ts";
-import { NO_DEADLINES, type JobTables } from "../execute.ts";
+import { NO_DEADLINES, type JobTables } from "../tables.ts";
 import type { JobRecord } from "../job.ts";
 import { createLine, DUE } from "./line.ts";
 import { createQueueBook, type QueueBook } from "../queue-book.ts";
@@ -11,6 +11,7 @@ import { clock, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs, prepare
 import { sumOf } from "./sum.ts";
 import { createSchedules } from "./schedules.ts";
 import { createSearches } from "./searches.ts";
+import { createWebhookTables } from "./webhooks.ts";
 
 const { num: _num, due: _due, turn: _turn, trimmed: _trimmed, ...recordColumns } = getTableColumns(jobs);
 
@@ -272,6 +273,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     ...createLine(orm, bookNow),
     ...createSchedules(orm),
     ...createRetention(orm),
+    ...createWebhookTables(orm, (job) => knownOf(job).num),
     steadyMs: () => steady ?? 0,
     keepSteady(steadyMs) {
       writes.keepSteady.run({ steadyMs });
