@@ -60,6 +60,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: "List the schedules, their next and their latest jobs",
     load: async () => (await import("./schedules.ts")).schedules,
   },
+  "worker-conformance": {
+    summary: "Hold a server or a worker to the worker protocol",
+    load: async () => (await import("./worker-conformance.ts")).workerConformance,
+  },
   health: {
     summary: "Ask a running server whether it is ready",
     load: async () => (await import("./health.ts")).health,
