@@ -109,11 +109,7 @@ export function createModel(scene: Scene, look: () => Look): Model {
       violate(scene, "what is stored stays", `job ${job.wish}: ${stored.head} of ${job.log.length} are left`);
       return;
     }
-    if (stored.purged) {
-      // Deleted in the very commit in which it ended: nobody can read how.
-      job.terminal = true;
-      return;
-    }
+    // Read also of a job that was deleted in the very commit in which it ended: its end is announced all the same.
     for (const event of look().events(job.id, job.log.length)) take(job, event);
     if (stored.head !== job.log.length)
       violate(

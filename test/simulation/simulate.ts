@@ -76,8 +76,6 @@ function watchHttp(scene: Scene, model: Model, deliveries: Deliveries): HttpWatc
 function judgeLogs(scene: Scene, model: Model, scripts: ReadonlyMap<string, Script>): void {
   model.audit();
   for (const job of model.jobs.values()) {
-    // It may have been deleted in the commit in which it ended.
-    if (job.purged) continue;
     // The wall clock may have been set: `at` is shown, not compared.
     const log = job.log.map((event) => ({ ...(JSON.parse(toEventText(job.id, event)) as EventBody), at: 0 }));
     if (job.terminal)
