@@ -73,12 +73,17 @@ export function createScriptedServer(
     metadata: {},
   });
 
-  const lease = async (wish: Record<string, unknown>): Promise<Response> => {
+  const lease = async (wish: Record<string, unknown>, left: AbortSignal): Promise<Response> => {
     polls.push({ atMs: nowMs(), wish });
     const waitMs = typeof wish["waitMs"] === "number" ? wish["waitMs"] : 0;
     const wants = Array.isArray(wish["types"]) && wish["types"].includes(type);
     const untilMs = nowMs() + waitMs;
-    while ((queue.length === 0 || !wants) && control === "run" && nowMs() < untilMs) await pause(TICK_MS);
+    const own = server;
+    while ((queue.length === 0 || !wants) && control === "run" && nowMs() < untilMs) {
+      await pause(TICK_MS);
+      // Whoever hung up, or was cut off by a kill, must not take a job along.
+      if (left.aborted || server !== own) return problem(503, "draining");
+    }
     if (control !== "run") return reply(200, { jobs: [], control });
     const given = wants ? queue.splice(0, Number(wish["max"] ?? 1)) : [];
     if (given.length === 0) return new Response(null, { status: 204 });
@@ -142,7 +147,8 @@ export function createScriptedServer(
   const answer = async (request: Request): Promise<Response> => {
     const path = new URL(request.url).pathname;
     if (request.headers.get("authorization") !== `Bearer ${token}`) return problem(401, "unauthenticated");
-    if (path === "/v1/worker/lease") return lease((await request.json()) as Record<string, unknown>);
+    if (path === "/v1/worker/lease")
+      return lease((await request.json()) as Record<string, unknown>, request.signal);
     if (path === "/v1/worker/heartbeat") return beat((await request.json()) as Record<string, unknown>);
     const [, id = "", call = ""] = /^\/v1\/worker\/jobs\/([^/]+)\/(\w+)$/.exec(path) ?? [];
     const job = handed.get(id);
