@@ -2,7 +2,7 @@
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import type { AttachedFrame } from "../protocol/frames.ts";
 import { Refusal } from "../protocol/error.ts";
-import { lostCursor } from "../jobs/job.ts";
+import { isSilenced, lostCursor } from "../jobs/job.ts";
 import { readOutput } from "../jobs/output.ts";
 import type { JobStore } from "../jobs/store.ts";
 import { isUuid, type JobId } from "../lib/ids.ts";
@@ -59,7 +59,8 @@ export async function attach(
     };
     connection.send(frame);
     const cursor = output?.seq ?? after;
-    connection.attach(id, cursor, job.head);
+    // A change that came meanwhile may know of a cancel that the record did not.
+    connection.attach(id, cursor, job.head).silenced ||= isSilenced(job);
     // The terminal event was seen already: nothing will follow, the place is free again.
     if (terminal && cursor >= job.head) connection.detach(attachment);
     connection.wake();

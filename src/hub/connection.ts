@@ -33,6 +33,8 @@ export interface Attachment {
   queued: number;
   /** Newest committed seq that is known here. */
   head: number;
+  /** Its sound is not wanted any more: what was not sent yet goes out without. */
+  silenced: boolean;
 }
 
 export interface ConnectionOptions {
@@ -183,7 +185,7 @@ export class Connection {
       known.head = Math.max(known.head, head);
       return known;
     }
-    const attachment: Attachment = { job, connection: this, cursor, queued: cursor, head };
+    const attachment: Attachment = { job, connection: this, cursor, queued: cursor, head, silenced: false };
     this.attachments.set(job, attachment);
     return attachment;
   }
@@ -290,7 +292,7 @@ export class Connection {
         this.#options.onGap(attachment);
         continue;
       }
-      const frames = encodePage(attachment.job, page);
+      const frames = encodePage(attachment.job, page, attachment);
       const current = attachment;
       this.socket.cork(() => {
         for (const frame of frames) if (!this.#deliver(current, frame)) break;

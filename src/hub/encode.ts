@@ -21,9 +21,17 @@ function frameText(job: JobId, event: StoredEvent, first: number, data: string):
   return `{"type":"event","job":"${job}","seq":${event.seq},${folded}"attempt":${event.attempt},"at":${event.at},"kind":"${event.kind}","data":${data}${terminal}}`;
 }
 
+/** How a log is told; `silenced`: without its sound, an entry of audio has an empty payload. */
+export interface Telling {
+  readonly silenced: boolean;
+}
+
+const NO_SOUND = new Uint8Array(0);
+
 /** One entry as one frame. */
-export function encodeEvent(job: JobId, event: StoredEvent): LogFrame {
-  const { seq, attempt, kind, data } = event;
+export function encodeEvent(job: JobId, event: StoredEvent, { silenced }: Telling): LogFrame {
+  const { seq, attempt, kind } = event;
+  const data = silenced && kind === "output.audio" ? NO_SOUND : event.data;
   const encoded =
     typeof data === "string"
       ? frameText(job, event, seq, data)
@@ -43,7 +51,7 @@ interface Fold {
  * A page of the log for somebody who is catching up: neighbouring texts of one attempt and one index become one frame
  * of at most `LIMITS.foldedBytes`; everything else is a frame of its own.
  */
-export function encodePage(job: JobId, events: readonly StoredEvent[]): LogFrame[] {
+export function encodePage(job: JobId, events: readonly StoredEvent[], telling: Telling): LogFrame[] {
   const frames: LogFrame[] = [];
   let folds: Fold[] = []; // the open one, or none
   const close = (): void => {
@@ -56,7 +64,7 @@ export function encodePage(job: JobId, events: readonly StoredEvent[]): LogFrame
   for (const event of events) {
     if (event.kind !== "output.text" || typeof event.data !== "string") {
       close();
-      frames.push(encodeEvent(job, event));
+      frames.push(encodeEvent(job, event, telling));
       continue;
     }
     const { delta, index } = JSON.parse(event.data) as { delta: string; index: number };

@@ -5,7 +5,7 @@
  * connection that missed a change reads the log.
  */
 import type { Audience } from "../backplane/backplane.ts";
-import type { Change } from "../jobs/job.ts";
+import { isSilenced, type Change } from "../jobs/job.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 import type { JobId, SessionId, UserId } from "../lib/ids.ts";
@@ -178,11 +178,12 @@ export function createHub(options: HubOptions): Hub {
     if (set === undefined) return;
     let frames: readonly LogFrame[] | null = null;
     const encoded = (): readonly LogFrame[] =>
-      (frames ??= change.events.map((event) => encodeEvent(change.job.id, event)));
+      (frames ??= change.events.map((event) => encodeEvent(change.job.id, event, change)));
     for (const attachment of set) {
       const { connection } = attachment;
       if (connection.userId !== change.job.userId) continue;
       attachment.head = Math.max(attachment.head, change.job.head);
+      attachment.silenced = change.silenced;
       if (connection.offer(attachment, change.first, encoded)) touched.add(connection);
       else connection.wake();
     }
@@ -298,6 +299,7 @@ export function createHub(options: HubOptions): Hub {
         for (const attachment of watchers.get(id) ?? []) {
           if (job === null || attachment.connection.userId !== job.userId) continue;
           attachment.head = Math.max(attachment.head, job.head);
+          attachment.silenced = isSilenced(job);
           attachment.connection.wake();
         }
       }

@@ -7,7 +7,7 @@ import type { Instant } from "../lib/clock.ts";
 import type { JobId, LeaseToken } from "../lib/ids.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
+import { isSilenced, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import type { ClaimedJob, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
 import * as remote from "./remote.ts";
 import { beginSchedule, strikeOnce } from "./ticks.ts";
@@ -27,6 +27,11 @@ type Executor<Op extends JobOp> = (
   changes: Change[],
 ) => JobOutcome<Op>;
 
+function changeOf(job: JobRecord, events: readonly StoredEvent[]): Change {
+  const first = job.head - events.length + 1;
+  return { job: summarize(job), first, events, silenced: isSilenced(job) };
+}
+
 function commit(
   tables: JobTables,
   at: Instant,
@@ -38,7 +43,7 @@ function commit(
   if (events.length === 0) return;
   tables.save(job, what);
   tables.log(job, events);
-  changes.push({ job: summarize(job), first: job.head - events.length + 1, events });
+  changes.push(changeOf(job, events));
   // In the transaction that ends its job: a webhook is neither forgotten nor sent of something that did not happen.
   if (job.webhookUrl !== null && isTerminalStatus(job.status))
     tables.putWebhook(job, armWebhook(job.webhookAfterMs, at));
@@ -78,7 +83,7 @@ const submit: Executor<"submit"> = (tables, command, changes) => {
   tables.insert(job, command.input, job.readyBy <= command.at.steadyMs);
   tables.log(job, events);
   if (idempotency !== null) tables.putKey(idempotency, idempotency.fingerprint, job.id, command.at.wallMs);
-  changes.push({ job: summarize(job), first: 1, events });
+  changes.push(changeOf(job, events));
   return { kind: "accepted", job, position: queued + 1 };
 };
 

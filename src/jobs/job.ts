@@ -125,6 +125,8 @@ export interface Change {
   readonly job: JobSummary;
   readonly first: number;
   readonly events: readonly StoredEvent[];
+  /** See `isSilenced`. */
+  readonly silenced: boolean;
 }
 
 /** How a run ended badly; `message` is for the user. */
@@ -145,6 +147,14 @@ export function summarize(job: JobRecord): JobSummary {
     attempt: job.attempt,
     head: job.head,
   };
+}
+
+/**
+ * Whether another job of its lane took its place: nobody listens to this one any more, so sockets are sent its entries
+ * without the sound, and the sound of the new one does not wait behind it.
+ */
+export function isSilenced(job: Pick<JobRecord, "cancelReason">): boolean {
+  return job.cancelReason === "lane";
 }
 
 /** Why the log cannot be read from after `after`; null when it can. */

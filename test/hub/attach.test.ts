@@ -170,7 +170,7 @@ test("a job that was attached to before its commit was announced does not begin 
   const events = await setup.store.events(run.id, { after: 0, limit: 10, bytes: 10_000 });
   if (job === null) throw new Error("the job is gone");
   // Reads may be ahead of announcements: this one is late.
-  setup.hub.committed([{ job, first: 1, events }]);
+  setup.hub.committed([{ job, first: 1, events, silenced: false }]);
   await settle();
   expect(socket.seqs(run.id)).toBe("1 2");
 });

@@ -29,20 +29,22 @@ function logOf(entries: readonly Entry[]): StoredEvent[] {
   }));
 }
 
+const ALOUD = { silenced: false };
+
 function parse(frame: LogFrame): EventFrame {
   if (typeof frame.encoded !== "string") throw new Error("a binary frame");
   return JSON.parse(frame.encoded) as EventFrame;
 }
 
 function shape(events: readonly StoredEvent[]): string {
-  return encodePage(JOB, events)
+  return encodePage(JOB, events, ALOUD)
     .map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`))
     .join(" ");
 }
 
 describe("a page", () => {
   test("folds neighbouring texts into a frame that says which entries it covers", () => {
-    const frames = encodePage(JOB, logOf([{ text: 'Hel"' }, { text: "lo\n" }, { text: "🙂" }]));
+    const frames = encodePage(JOB, logOf([{ text: 'Hel"' }, { text: "lo\n" }, { text: "🙂" }]), ALOUD);
     expect(frames).toHaveLength(1);
     expect(frames.map(parse)).toEqual([
       {
@@ -61,8 +63,8 @@ describe("a page", () => {
   test("leaves a text without neighbours as a live one", () => {
     const [event] = logOf([{ text: "alone" }]);
     if (event === undefined) throw new Error("no event");
-    expect(encodePage(JOB, [event])).toEqual([encodeEvent(JOB, event)]);
-    expect("first" in parse(encodeEvent(JOB, event))).toBe(false);
+    expect(encodePage(JOB, [event], ALOUD)).toEqual([encodeEvent(JOB, event, ALOUD)]);
+    expect("first" in parse(encodeEvent(JOB, event, ALOUD))).toBe(false);
   });
 
   test("folds only within one index, one run, and nothing else between", () => {
@@ -79,7 +81,7 @@ describe("a page", () => {
     ["letters that are escaped", "\u0001"],
   ])("makes no frame over the bound, of %s", (_name, letter) => {
     const text = letter.repeat(500);
-    const frames = encodePage(JOB, logOf(Array.from({ length: 200 }, () => ({ text }))));
+    const frames = encodePage(JOB, logOf(Array.from({ length: 200 }, () => ({ text }))), ALOUD);
     expect(frames.length).toBeGreaterThan(1);
     for (const { encoded } of frames) {
       expect(Buffer.byteLength(encoded)).toBeLessThanOrEqual(LIMITS.foldedBytes);
@@ -116,7 +118,7 @@ test("whatever a log holds, its page says the same and covers every entry once",
       const log = logOf(entries);
       let next = 1;
       const said: unknown[] = [];
-      for (const frame of encodePage(JOB, log)) {
+      for (const frame of encodePage(JOB, log, ALOUD)) {
         expect(frame.first).toBe(next);
         next = frame.last + 1;
         const last = log[frame.last - 1];

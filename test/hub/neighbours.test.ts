@@ -1,6 +1,7 @@
 /** Two nodes on one set of stores: what one does reaches the sockets of the other, by hints that are looked up. */
 import { describe, expect, test } from "bun:test";
 import type { SessionId } from "../../src/lib/ids.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
 import { drive, SESSION } from "../conformance/drive.ts";
 import { settle } from "../handlers/virtual-clock.ts";
 import { heard, pass, seen, twoNodes } from "./nodes.ts";
@@ -129,6 +130,31 @@ describe("jobs and pushes over two nodes", () => {
     await pass(shared);
     expect(seat.socket.seqs(run.id)).toBe("1 2 3-4");
     expect(seat.connection.attachments.size).toBe(1);
+  });
+
+  test("a job that gave way on the other node falls silent on this one", async () => {
+    const { shared, here, there } = await twoNodes();
+    shared.jobs.onCommitted((changes) => there.neighbours.committed(changes));
+    const on = drive(shared.jobs, shared.clock);
+    const seat = await here.open();
+    const lane = { sessionId: SESSION, userId: seat.session.userId, lane: "voice" };
+    const run = await on.started(lane);
+    here.hub.follow(seat.connection, run.id);
+    seat.connection.attach(run.id, 0, 2);
+    const say = () =>
+      on.execute("append", {
+        id: run.id,
+        lease: run.lease,
+        items: [{ kind: "output.audio", data: new Uint8Array(4) }],
+        jobBytes: LIMITS.jobBytes,
+      });
+    await say();
+    await pass(shared);
+    await on.submit(lane);
+    await say();
+    await pass(shared);
+    const sound = seat.socket.events().filter(({ kind }) => kind === "output.audio");
+    expect(sound.map(({ data }) => (data as Uint8Array).byteLength)).toEqual([4, 0]);
   });
 
   test("a push reaches whom it is for on both", async () => {

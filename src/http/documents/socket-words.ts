@@ -196,7 +196,8 @@ export const BINARY_LAYOUT: readonly BinaryField[] = [
     name: "payload",
     offset: BINARY_HEADER_BYTES,
     bytes: null,
-    description: "The chunk; audio holds whole samples",
+    description:
+      "The chunk; audio holds whole samples. Audio without any is an entry of a job that another one of its lane took the place of: its sound is not sent any more",
   },
 ];
 

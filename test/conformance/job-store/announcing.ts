@@ -10,10 +10,21 @@ export function announcing(check: Check): void {
     await on.text(run, "x", "y");
     const job = { id: run.id, userId: USER, sessionId: SESSION, type: "a" };
     const log = await on.log(run.id);
+    const silenced = false;
     expect(on.announced).toEqual([
-      { job: { ...job, status: "queued", attempt: 0, head: 1 }, first: 1, events: log.slice(0, 1) },
-      { job: { ...job, status: "running", attempt: 1, head: 2 }, first: 2, events: log.slice(1, 2) },
-      { job: { ...job, status: "running", attempt: 1, head: 4 }, first: 3, events: log.slice(2, 4) },
+      { job: { ...job, status: "queued", attempt: 0, head: 1 }, first: 1, events: log.slice(0, 1), silenced },
+      {
+        job: { ...job, status: "running", attempt: 1, head: 2 },
+        first: 2,
+        events: log.slice(1, 2),
+        silenced,
+      },
+      {
+        job: { ...job, status: "running", attempt: 1, head: 4 },
+        first: 3,
+        events: log.slice(2, 4),
+        silenced,
+      },
     ]);
   });
 

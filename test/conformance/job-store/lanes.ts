@@ -31,6 +31,25 @@ export function lanes(check: Check): void {
     });
   });
 
+  check("says with each change that nobody listens any more, also with what is still written", async (on) => {
+    const run = await on.started(LANE);
+    await on.text(run, "before");
+    await on.submit(LANE);
+    await on.text(run, "after");
+    const of = on.announced.filter(({ job }) => job.id === run.id);
+    expect(of.map(({ silenced, events }) => [events.at(-1)?.kind, silenced])).toEqual([
+      ["job.queued", false],
+      ["job.started", false],
+      ["output.text", false],
+      ["job.canceling", true],
+      ["output.text", true],
+    ]);
+    // Whoever cancels a job by hand may still want to hear it.
+    const other = await on.started();
+    await on.cancel(other.id);
+    expect(on.announced.at(-1)).toMatchObject({ job: { status: "canceling" }, silenced: false });
+  });
+
   check("looks past a job that is being canceled already at the one that came after it", async (on) => {
     const first = await on.started(LANE);
     const second = await on.started(LANE);
