@@ -31,7 +31,7 @@ import type { Sessions } from "./sessions/sessions.ts";
 import type { Storage } from "./storage.ts";
 import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 import { createSender } from "./webhooks/send.ts";
-import { createTargets, type Targets } from "./webhooks/target.ts";
+import { checkTypes, createTargets, type Targets } from "./webhooks/target.ts";
 import { createWebhooks, type Webhooks } from "./webhooks/webhooks.ts";
 import type { World } from "./world.ts";
 
@@ -125,10 +125,9 @@ export async function wire(base: Base): Promise<Parts> {
     logger,
   });
   const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, rooms, logger });
-  const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
-  const configured = createConfiguredHandlers(config.types, config);
-  const workerTypes = createWorkerTypes(config.types);
-  const registry = createRegistry([...builtin.handlers, ...configured, ...workerTypes, ...base.handlers]);
+  const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
+  const webhooks = openWebhooks(base, store, targets);
+  const { builtin, registry } = openTypes(base, targets);
   const bootId = ids.any();
   const scheduler = createScheduler({
     ...config,
@@ -140,7 +139,7 @@ export async function wire(base: Base): Promise<Parts> {
     bootId,
     random: base.random,
   });
-  const handlerFiles = openHandlerFiles(base, registry, scheduler);
+  const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
   const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
@@ -164,8 +163,6 @@ export async function wire(base: Base): Promise<Parts> {
       .catch((error: unknown) => logger.warn({ error }, "jobs of a log-out were not canceled"));
   });
   const loopWatch = createLoopWatch({ clock, logger, takeRunTypes: () => scheduler.takeRunTypes() });
-  const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
-  const webhooks = openWebhooks(base, store, targets);
   const work = {
     onSubmit,
     ticker,
@@ -184,6 +181,17 @@ export async function wire(base: Base): Promise<Parts> {
   return { nodeId, telemetry, storage, access, ...delivery, ...work };
 }
 
+/** The types there are without files: built in, configured, served by workers, given by whoever embeds the server. */
+function openTypes(base: Base, targets: Targets): Pick<Parts, "builtin" | "registry"> {
+  const { config, clock, logger } = base;
+  const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
+  const configured = createConfiguredHandlers(config.types, config);
+  const workerTypes = createWorkerTypes(config.types);
+  const registry = createRegistry([...builtin.handlers, ...configured, ...workerTypes, ...base.handlers]);
+  checkTypes(registry.list(), targets);
+  return { builtin, registry };
+}
+
 /** Who sends the webhooks of users. */
 function openWebhooks(
   { config, clock, logger, wire: network }: Base,
@@ -196,8 +204,10 @@ function openWebhooks(
 }
 
 /** Handlers in TypeScript files, where a folder of them is configured. */
-function openHandlerFiles(base: Base, registry: Registry, scheduler: Scheduler): HandlerFiles | null {
-  const { config, clock, logger } = base;
+function openHandlerFiles(
+  { config, clock, logger }: Base,
+  { registry, scheduler, targets }: Pick<Parts, "registry" | "scheduler" | "targets">,
+): HandlerFiles | null {
   if (config.handlersDir === null) return null;
   return createHandlerFiles({
     folder: config.handlersDir,
@@ -205,6 +215,7 @@ function openHandlerFiles(base: Base, registry: Registry, scheduler: Scheduler):
     clock,
     logger,
     onLoaded(handlers) {
+      checkTypes(handlers, targets);
       registry.replaceFiles(handlers);
       // Jobs of a type that was not served until now may be waiting.
       scheduler.wake();

@@ -3,9 +3,9 @@ import { z } from "zod";
 import { readJsonSchema } from "../lib/json-schema.ts";
 import type { Json } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { typeProblem } from "./formats.ts";
+import { httpUrlProblem, typeProblem } from "./formats.ts";
 import { readHttp, type HttpTypeSettings } from "./http-table.ts";
-import { list, optionalInteger, part } from "./kinds.ts";
+import { list, optionalInteger, optionalText, part } from "./kinds.ts";
 import { nearestOf } from "./names.ts";
 import { isTable, readTable, refuseAt, type Table, type TableContext } from "./tables.ts";
 
@@ -24,6 +24,8 @@ export interface TypeSettings {
   readonly idleMs: number | null;
   readonly concurrency: number | null;
   readonly rollupMs: number | null;
+  readonly webhook: string | null;
+  readonly webhookAfterMs: number | null;
   /** The endpoint that does the work; null: remote workers do. */
   readonly http: HttpTypeSettings | null;
 }
@@ -77,6 +79,20 @@ export const TYPE_FIELDS = {
     },
     "ms",
   ),
+  webhook: optionalText({
+    allowed: "a URL whose host is among the webhook hosts",
+    check: httpUrlProblem,
+    description: "Told of the end of every job that names no webhook of its own.",
+  }),
+  webhookAfterMs: optionalInteger(
+    {
+      least: 0,
+      most: LIMITS.webhookAfterMs,
+      defaultText: "0",
+      description: "Told only if the end was not acknowledged within that time.",
+    },
+    "ms",
+  ),
   http: part({
     allowed: "a table",
     defaultText: "remote workers serve it",
@@ -89,7 +105,8 @@ const ANYTHING = { document: {} as Json, schema: z.unknown() };
 /** A type that is only named: anything goes in, anything may come out. */
 export function namedType(type: string): TypeSettings {
   const limits = { maxAttempts: null, timeoutMs: null, firstOutputMs: null, idleMs: null, concurrency: null };
-  return { type, input: ANYTHING, output: OUTPUTS, ...limits, rollupMs: null, http: null };
+  const webhook = { webhook: null, webhookAfterMs: null };
+  return { type, input: ANYTHING, output: OUTPUTS, ...limits, rollupMs: null, ...webhook, http: null };
 }
 
 /** The JSON Schema under `input`, which is one or names a file that holds one. */

@@ -16,6 +16,8 @@ export interface ConfiguredType {
   readonly idleMs: number | null;
   readonly concurrency: number | null;
   readonly rollupMs: number | null;
+  readonly webhook: string | null;
+  readonly webhookAfterMs: number | null;
   /** null: remote workers do its work. */
   readonly http: Endpoint | null;
 }
@@ -27,6 +29,8 @@ const LIMIT_NAMES = [
   "idleMs",
   "concurrency",
   "rollupMs",
+  "webhook",
+  "webhookAfterMs",
 ] as const;
 
 /** What submitting a job of this type needs to know, whoever serves it. */

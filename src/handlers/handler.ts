@@ -84,6 +84,9 @@ export interface JobType<Input = unknown> {
   readonly timeoutMs?: number;
   readonly firstOutputMs?: number;
   readonly idleMs?: number;
+  /** Told of the end of every job that names no webhook of its own; its host has to be allowed. */
+  readonly webhook?: string;
+  readonly webhookAfterMs?: number;
   /** Runs of this type at the same time in one process; the node's whole concurrency when absent. */
   readonly concurrency?: number;
   /** Remote workers do it: no process of ours runs it. */

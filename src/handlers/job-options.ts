@@ -23,8 +23,10 @@ export function resolveOptions(options: SubmitOptions, type: JobType): Omit<JobS
     retryAfterOutput: options.retryAfterOutput ?? true,
     cancelOnDisconnect: options.onDisconnect === "cancel",
     orphanMs: options.orphanMs ?? LIMITS.orphanDefaultMs,
-    webhookUrl: options.webhook ?? null,
-    webhookAfterMs: options.webhookAfterMs ?? 0,
+    webhookUrl: options.webhook ?? type.webhook ?? null,
+    // A job's own webhook does not wait for as long as its type's would.
+    webhookAfterMs:
+      options.webhookAfterMs ?? (options.webhook === undefined ? (type.webhookAfterMs ?? 0) : 0),
   };
 }
 

@@ -50,6 +50,17 @@ export function webhookProblem(targets: Targets, url: string): string | null {
   return refused === null ? null : REASONS[refused];
 }
 
+/** Throws a sentence for the operator when a type has a webhook that will not be sent. */
+export function checkTypes(
+  types: readonly { readonly type: string; readonly webhook?: string }[],
+  targets: Targets,
+): void {
+  for (const { type, webhook } of types) {
+    const problem = webhook === undefined ? null : webhookProblem(targets, webhook);
+    if (problem !== null) throw new Error(`the webhook of the type ${type} ${problem}`);
+  }
+}
+
 export function createTargets({ hosts, networks }: TargetRules): Targets {
   const allowed = blockListOf(networks);
   const special = blockListOf(`${SPECIAL_IPV4} ${SPECIAL_IPV6}`.split(" "));

@@ -1,6 +1,7 @@
 /** Webhooks against a real server: told once a job has ended, though the receiver, or the server, was away. */
 import { describe, expect, test } from "bun:test";
 import { Webhook } from "standardwebhooks";
+import { createFolder, handlerFile } from "../handler-files/folder.ts";
 import { connect } from "../support/client.ts";
 import { apiOf, tokensBody, type Api } from "../support/http.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -94,6 +95,29 @@ describe("a webhook", () => {
     await inState(api, untold.id, "delivered");
     await letTimePass(500);
     expect(receiver.received.map(({ headers }) => headers["webhook-id"])).toEqual([untold.id]);
+  });
+
+  test("of its type is for jobs without one of their own", async () => {
+    await using receiver = startReceiver();
+    await using folder = await createFolder({
+      "told.ts": handlerFile("told", "return 1;", `webhook: "${receiver.url}",`),
+    });
+    const env = { ...HOOKS, HOLDLINE_HANDLERS_DIR: folder.path };
+    await using server = await startServer({ env });
+    await using client = await connect(server);
+    const api = apiOf(server, client.token);
+    const own = await api.submit({ type: "told", input: {}, webhook: `${receiver.url}/own` });
+    const typical = await api.submit({ type: "told", input: {} });
+    await inState(api, own.id, "delivered");
+    expect((await webhookOf(api, own.id)).url).toBe(`${receiver.url}/own`);
+    expect((await inState(api, typical.id, "delivered")).url).toBe(receiver.url);
+    // A host that is not allowed is no start.
+    const refused = startServer({ env: { ...env, HOLDLINE_WEBHOOK_HOSTS: "hooks.example.com" } });
+    const { message } = await refused.then(
+      () => new Error("it started"),
+      (error: Error) => error,
+    );
+    expect(message).toContain("the webhook of the type told names a host");
   });
 
   test("of a stranger's job, or of none, is not found", async () => {

@@ -19,6 +19,8 @@ const FIELDS: Readonly<Record<string, z.ZodType>> = {
   timeoutMs: z.int().min(1).optional(),
   firstOutputMs: z.int().min(1).optional(),
   idleMs: z.int().min(1).optional(),
+  webhook: z.string().optional(),
+  webhookAfterMs: z.int().min(0).optional(),
   concurrency: z.int().min(1).optional(),
   rollupMs: z.int().min(0).optional(),
   isolate: z.boolean().optional(),
