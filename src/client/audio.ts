@@ -13,6 +13,8 @@ export interface PcmPlayer {
   setMuted(muted: boolean): void;
   /** Sample frames of the source scheduled since the player was made. */
   readonly framesScheduled: number;
+  /** Seconds that were heard of what was scheduled and not dropped: what tells where in a text its listener is. */
+  readonly heardSeconds: number;
   /** Seconds of sound still to come. */
   readonly aheadSeconds: number;
   /** How often the sound ran dry before more came. */
@@ -32,7 +34,10 @@ export function createPcmPlayer(context: AudioContext, destination?: AudioNode):
   /** When the next chunk begins, on the context's clock. */
   let nextAt = 0;
   let framesScheduled = 0;
+  let scheduledSeconds = 0;
   let underruns = 0;
+
+  const aheadSeconds = (): number => Math.max(0, nextAt - context.currentTime);
 
   function useFormat(next: AudioFormat): void {
     const same =
@@ -47,7 +52,10 @@ export function createPcmPlayer(context: AudioContext, destination?: AudioNode):
       return framesScheduled;
     },
     get aheadSeconds() {
-      return Math.max(0, nextAt - context.currentTime);
+      return aheadSeconds();
+    },
+    get heardSeconds() {
+      return Math.max(0, scheduledSeconds - aheadSeconds());
     },
     get underruns() {
       return underruns;
@@ -70,6 +78,7 @@ export function createPcmPlayer(context: AudioContext, destination?: AudioNode):
       source.start(nextAt);
       // Counted in whole samples of the context, so that neighbours meet exactly.
       nextAt += length / context.sampleRate;
+      scheduledSeconds += length / context.sampleRate;
       framesScheduled += Math.floor(bytes.byteLength / (2 * next.channels));
       playing.add(source);
       source.onended = () => {
@@ -79,6 +88,7 @@ export function createPcmPlayer(context: AudioContext, destination?: AudioNode):
       return true;
     },
     drop() {
+      scheduledSeconds = Math.max(0, scheduledSeconds - aheadSeconds());
       for (const source of playing) {
         source.onended = null;
         source.stop();

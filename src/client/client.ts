@@ -95,6 +95,9 @@ export interface Client {
 /** Names no job: a detach of it changes nothing and is answered at once, which is how a round trip is measured. */
 export const NO_JOB = "00000000-0000-0000-0000-000000000000";
 
+/** Lanes whose newest job is known here; beyond, the one that was used least lately is forgotten. */
+const MOST_LANES = 64;
+
 export function createClient(options: ClientOptions): Client {
   const clock = options.clock ?? createBrowserClock();
   const random = options.random ?? Math.random;
@@ -105,6 +108,8 @@ export function createClient(options: ClientOptions): Client {
   const emitter = createEmitter<ClientListeners>();
   const early = createEarlyEvents();
   const jobs = new Map<string, LiveJob>();
+  /** The newest job of each lane that was submitted here. */
+  const lanes = new Map<string, LiveJob>();
   const waiting = new Set<(error: ClientError | null) => void>();
   /** Counts the welcomes: tells whether a job was handed in under the connection that is open now. */
   let epoch = 0;
@@ -230,6 +235,18 @@ export function createClient(options: ClientOptions): Client {
     return memory.token;
   }
 
+  /**
+   * The server cancels the one before when it accepts this one; its user should not hear it for as long as that takes,
+   * nor what still plays of one that has ended.
+   */
+  function takeLane(lane: string, live: LiveJob): void {
+    lanes.get(lane)?.silence();
+    lanes.delete(lane);
+    lanes.set(lane, live);
+    const [oldest] = lanes.keys();
+    if (lanes.size > MOST_LANES && oldest !== undefined) lanes.delete(oldest);
+  }
+
   async function handIn(live: LiveJob, body: SubmitBody, extras: SubmitExtras): Promise<void> {
     const startedIn = connection.state.phase === "online" ? epoch : null;
     try {
@@ -272,6 +289,7 @@ export function createClient(options: ClientOptions): Client {
     },
     submit(body, extras = {}) {
       const live = createJob(links, 0);
+      if (body.lane !== undefined) takeLane(body.lane, live);
       void handIn(live, body, extras);
       return live.handle;
     },

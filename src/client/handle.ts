@@ -24,7 +24,7 @@ export interface JobHandle extends AsyncIterable<JobEvent> {
   readonly result: Promise<Json>;
   /** Calls `listener` from now on, until the returned function is called. */
   on<Name extends keyof JobListeners>(name: Name, listener: (value: JobListeners[Name]) => void): () => void;
-  /** Asks the server to stop the job; resolves when it has taken note. The end still comes as an event. */
+  /** Asks the server to stop the job, whose sound ends at once; resolves when it has taken note. The end comes as an event. */
   cancel(): Promise<void>;
   /** Stops following it; the job itself goes on. */
   close(): void;

@@ -4,6 +4,8 @@ export type { Client, ClientListeners, ClientOptions, SubmitExtras } from "./cli
 export { newIdempotencyKey } from "./submit.ts";
 export { ClientError } from "./errors.ts";
 export { createPcmPlayer } from "./audio.ts";
+export { sentenceAt } from "./heard.ts";
+export type { SpokenSentence } from "./heard.ts";
 export type { PcmPlayer } from "./audio.ts";
 export { createBrowserClock } from "./clock.ts";
 export type { ClientClock } from "./clock.ts";

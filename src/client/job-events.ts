@@ -68,6 +68,11 @@ export interface JobListeners {
     readonly seq: number;
     readonly replayed: boolean;
   };
+  /**
+   * Nobody wants to hear it any more: it is being canceled, or another job of its lane was submitted here. Stop playing at
+   * once. Comes at most once, also after the end, when sound may still be playing; no `audio` follows.
+   */
+  silenced: Record<string, never>;
   data: Json | Uint8Array;
   progress: { readonly ratio?: number; readonly message?: string };
   /** All text, audio and data so far is void: the next run starts anew. */

@@ -44,6 +44,8 @@ export interface LiveJob {
   /** Asks for everything after the cursor: after a welcome. */
   attach(): void;
   disconnected(): void;
+  /** Another job takes its place: its sound ends here, before the server has said so. */
+  silence(): void;
 }
 
 /** A job that begins after seq `after`, not known to the server yet. */
@@ -66,6 +68,7 @@ export function createJob(links: JobLinks, after: number): LiveJob {
   let progress: JobHandle["progress"] = null;
   let ended: JobEnd | null = null;
   let done = false;
+  let silenced = false;
 
   const follower = createFollower({
     clock: links.clock,
@@ -81,8 +84,14 @@ export function createJob(links: JobLinks, after: number): LiveJob {
     onRefused: (code, detail) => finish({ outcome: "lost", code, detail }),
   });
 
+  function silence(): void {
+    if (silenced) return;
+    silenced = true;
+    emitter.emit("silenced", {});
+  }
   function setStatus(next: JobStatus): void {
     if (next === status) return;
+    if (next === "canceling") silence();
     status = next;
     emitter.emit("status", next);
   }
@@ -151,6 +160,8 @@ export function createJob(links: JobLinks, after: number): LiveJob {
     if (event.kind === "output.text") emitter.emit("text", { ...event.data, seq, replayed });
     else if (event.kind === "output.audio.format") emitter.emit("audioFormat", event.data);
     else if (event.kind === "output.audio") {
+      // What has no samples stands for sound that is not sent any more.
+      if (silenced || event.data.byteLength === 0) return;
       emitter.emit("audio", { bytes: event.data, format: output.format, seq, replayed });
     } else if (event.kind === "output.data") emitter.emit("data", event.data);
     else if (event.kind === "output.reset") emitter.emit("reset", event.data);
@@ -170,6 +181,7 @@ export function createJob(links: JobLinks, after: number): LiveJob {
   function finish(end: JobEnd): void {
     if (done) return;
     ended = end;
+    if (end.outcome === "canceled") silence();
     settle();
     if (end.outcome !== "lost") setStatus(end.outcome);
     emitter.emit("end", end);
@@ -218,6 +230,7 @@ export function createJob(links: JobLinks, after: number): LiveJob {
     result: result.promise,
     on: (name, listener) => emitter.on(name, listener),
     async cancel() {
+      silence();
       await links.cancelJob(await accepted.promise);
     },
     close() {
@@ -245,5 +258,6 @@ export function createJob(links: JobLinks, after: number): LiveJob {
     attachedAnew: (frame) => follower.attachedAnew(frame),
     attach: () => follower.attach(),
     disconnected: () => follower.disconnected(),
+    silence,
   };
 }

@@ -9,6 +9,7 @@ import type { ChatEngine } from "./chat/engine.ts";
 import { createWriteWindow } from "./write-window.ts";
 import { defineHandler, type Handler } from "./handler.ts";
 import type { SpeechEngine } from "./speech/engine.ts";
+import { createPlaceFinder } from "./speech/places.ts";
 import { createSentenceStream } from "./speech/sentences.ts";
 import { createSpeaker } from "./speech/speaker.ts";
 import { checkVoice, LOCAL_CONCURRENCY, voiceSchemaOf } from "./speech/speech.ts";
@@ -31,7 +32,8 @@ export interface VoiceParts {
 }
 
 /**
- * The handler of type `voice`. A sentence that cannot be spoken is told as `output.data`
+ * The handler of type `voice`. Before the sound of each sentence `output.data` `{speech: {from, to, startMs}}` says which
+ * part of the text it is, and where in the sound it begins. A sentence that cannot be spoken is told as `output.data`
  * `{speech: {skipped, reason}}`, speech that fails once as `{speech: {failed}}`; the text goes on either way.
  */
 export function createVoiceHandler({ chat, speech, clock }: VoiceParts): Handler<VoiceInput> {
@@ -54,6 +56,8 @@ export function createVoiceHandler({ chat, speech, clock }: VoiceParts): Handler
       const onWriteError = (error: unknown): void => over.abort(error);
       const speaker = createSpeaker({ engine: speech, job, voice, signal, clock, onWriteError });
       const sentences = createSentenceStream();
+      const places = createPlaceFinder();
+      const say = (sentence: string): void => speaker.say(sentence, places.next(sentence));
       const writes = createWriteWindow(WRITES_IN_FLIGHT);
       let text = "";
       try {
@@ -61,14 +65,14 @@ export function createVoiceHandler({ chat, speech, clock }: VoiceParts): Handler
           { ...options, messages: whole, signal, traceparent: job.traceparent },
           (delta) => {
             text += delta;
-            for (const sentence of sentences.push(delta)) speaker.say(sentence);
+            places.push(delta);
+            sentences.push(delta).forEach(say);
             return writes.add(job.text(delta));
           },
         );
-        for (const sentence of sentences.end()) speaker.say(sentence);
+        sentences.end().forEach(say);
         await writes.drain();
-        const { durationMs } = await speaker.finish();
-        return { text, model, durationMs };
+        return { text, model, ...(await speaker.finish()) };
       } catch (error) {
         over.abort(error);
         await speaker.finish().catch(() => undefined);

@@ -96,9 +96,7 @@ export function createVoice(button: HTMLButtonElement): Voice {
         received = 0;
         mine?.drop();
       });
-      job.on("end", ({ outcome }) => {
-        if (outcome === "canceled") mine?.drop();
-      });
+      job.on("silenced", () => mine?.drop());
       return {
         get received() {
           return received;

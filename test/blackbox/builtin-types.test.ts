@@ -107,6 +107,7 @@ describe("voice", () => {
       text: textOf(log),
       model: expect.any(String),
       durationMs: expect.any(Number),
+      spokenTo: textOf(log).length,
     });
     const audioBytes = client.events(id).reduce((sum, { bytes }) => sum + (bytes?.byteLength ?? 0), 0);
     expect(audioBytes).toBeGreaterThan(8000);

@@ -11,7 +11,7 @@ import {
   spelled,
   unspelled,
 } from "./speech-doubles.ts";
-import { chatting, hanging, rejectionOf, run, turnOfTheLoop, writing } from "./voice-run.ts";
+import { chatting, complaints, hanging, rejectionOf, run, turnOfTheLoop, writing } from "./voice-run.ts";
 
 describe("sound that fails", () => {
   test("is told once, the text goes on, and nothing more is spoken", async () => {
@@ -28,9 +28,10 @@ describe("sound that fails", () => {
       text,
       model: "test-model",
       durationMs: 7,
+      spokenTo: 4,
     });
     expect(recorder.text()).toBe(text);
-    expect(recorder.data()).toEqual([{ speech: { failed: "The speech upstream answered 500." } }]);
+    expect(complaints(recorder)).toEqual([{ speech: { failed: "The speech upstream answered 500." } }]);
     expect(unspelled(recorder.audio())).toBe("One.");
     expect(asked).toBe(2);
     expect(recorder.logged).toHaveLength(1);
@@ -40,7 +41,7 @@ describe("sound that fails", () => {
     const recorder = createRecorder();
     const speech = createTestEngine(() => Promise.reject(new TypeError("secret of the house")));
     await run({ chat: writing("One."), speech, recorder });
-    expect(recorder.data()).toEqual([{ speech: { failed: "The speech engine failed." } }]);
+    expect(complaints(recorder)).toEqual([{ speech: { failed: "The speech engine failed." } }]);
     expect(Bun.inspect(recorder.logged)).toContain("secret of the house");
   });
 
@@ -53,7 +54,7 @@ describe("sound that fails", () => {
     const speech = createSpellingEngine({ examine });
     await run({ chat: writing("One. No way. None. Two."), speech, recorder });
     expect(speech.said).toEqual(["One.", "Two."]);
-    expect(recorder.data()).toEqual([{ speech: { skipped: "No way.", reason: "for a reason" } }]);
+    expect(complaints(recorder)).toEqual([{ speech: { skipped: "No way.", reason: "for a reason" } }]);
     expect(recorder.text()).toBe("One. No way. None. Two.");
   });
 
@@ -74,7 +75,7 @@ describe("sound that fails", () => {
     expect(signal.aborted).toBeFalse();
     clock.advance(1);
     expect(await running).toHaveProperty("text", "One. Two. Three.");
-    expect(recorder.data()).toEqual([{ speech: { failed: "The speech upstream fell silent." } }]);
+    expect(complaints(recorder)).toEqual([{ speech: { failed: "The speech upstream fell silent." } }]);
     expect(clock.timers).toBe(0);
   });
 
@@ -103,7 +104,7 @@ describe("sound that fails", () => {
     clock.advance(10 * SILENCE_MS);
     disk.resolve();
     expect(await running).toHaveProperty("durationMs", 100);
-    expect(recorder.data()).toEqual([]);
+    expect(complaints(recorder)).toEqual([]);
     expect(clock.timers).toBe(0);
   });
 
@@ -119,7 +120,7 @@ describe("sound that fails", () => {
       }
     });
     await run({ chat, speech, recorder });
-    expect(recorder.data()).toEqual([]);
+    expect(complaints(recorder)).toEqual([]);
     expect(speech.said).toHaveLength(sentences);
   });
 
@@ -141,7 +142,7 @@ describe("sound that fails", () => {
     const result = await run({ chat, speech, recorder });
     expect(result).toHaveProperty("text", sentence.repeat(sentences));
     expect(asked).toBe(1);
-    expect(recorder.data()).toEqual([{ speech: { failed: "Speaking fell too far behind the text." } }]);
+    expect(complaints(recorder)).toEqual([{ speech: { failed: "Speaking fell too far behind the text." } }]);
   });
 });
 
@@ -188,7 +189,7 @@ describe("runs that end badly", () => {
     });
     expect(await rejectionOf(run({ chat, speech, recorder }))).toBe(broken);
     expect(speaking).toBe(0);
-    expect(recorder.data()).toEqual([]);
+    expect(complaints(recorder)).toEqual([]);
   });
 
   test("sound that cannot be written is the job's failure, and stops the writing of the text", async () => {
@@ -203,7 +204,7 @@ describe("runs that end badly", () => {
       await hanging(signal);
     });
     expect(await rejectionOf(run({ chat, speech: createSpellingEngine(), recorder }))).toBe(full);
-    expect(recorder.data()).toEqual([]);
+    expect(complaints(recorder)).toEqual([]);
   });
 
   test("text that cannot be written at the very end fails the run", async () => {

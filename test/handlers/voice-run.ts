@@ -42,6 +42,11 @@ export function run({ chat, speech, recorder, clock, input }: Parts): Promise<Js
   return handler.run((recorder ?? createRecorder()).job, input ?? INPUT);
 }
 
+/** What was told beside the sentences that are spoken. */
+export function complaints(recorder: Recorder): readonly unknown[] {
+  return recorder.data().filter((value) => !("startMs" in (value as { speech: object }).speech));
+}
+
 export function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => null,

@@ -16,7 +16,7 @@ import {
   TEST_FORMAT,
   unspelled,
 } from "./speech-doubles.ts";
-import { chatting, INPUT, rejectionOf, run, writing } from "./voice-run.ts";
+import { chatting, complaints, INPUT, rejectionOf, run, writing } from "./voice-run.ts";
 
 describe("text and sound", () => {
   test("all text is written, every sentence is spoken, in order", async () => {
@@ -27,12 +27,38 @@ describe("text and sound", () => {
       text,
       model: "test-model",
       durationMs: text.length - 3,
+      spokenTo: text.length,
     });
     expect(recorder.text()).toBe(text);
     expect(speech.said).toEqual(["One is one.", "Two is more!", "Is three?", "Four"]);
     expect(unspelled(recorder.audio())).toBe("One is one.Two is more!Is three?Four");
     expect(recorder.formats()).toEqual([TEST_FORMAT]);
-    expect(recorder.data()).toEqual([]);
+    expect(complaints(recorder)).toEqual([]);
+  });
+
+  test("before the sound of each sentence its place is told, in the text and in the sound", async () => {
+    const recorder = createRecorder();
+    // Blanks of any kind between and inside sentences are in the text, and not in what is spoken.
+    const text = "  One is\none. \n\n Zwei 🙂 ist\u00a0mehr!\tAnd a silent one. Three";
+    const speech = createSpellingEngine({
+      examine: (sentence) => ({ speakable: !sentence.includes("silent"), refused: [] }),
+    });
+    const result = await run({ chat: writing(text), speech, recorder });
+    const told = recorder.entries.flatMap((entry, at) => {
+      if (entry.kind !== "data") return [];
+      const { from, to, startMs } = (entry.value as { speech: { from: number; to: number; startMs: number } })
+        .speech;
+      // The sound that follows is this sentence's, and what came before it is as long as is said.
+      const before = recorder.entries
+        .slice(0, at)
+        .flatMap((one) => (one.kind === "audio" ? [one.bytes] : []));
+      const bytes = before.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+      expect(startMs).toBe(Math.round((bytes / 2 / TEST_FORMAT.sampleRate) * 1000));
+      expect(recorder.entries.slice(at + 1).find(({ kind }) => kind !== "text")?.kind).toBe("audio");
+      return [text.slice(from, to)];
+    });
+    expect(told).toEqual(["One is\none.", "Zwei 🙂 ist\u00a0mehr!", "Three"]);
+    expect(result).toHaveProperty("spokenTo", text.length);
   });
 
   test("a sentence is spoken while the next one is being written", async () => {
@@ -125,7 +151,7 @@ describe("text and sound", () => {
     expect(loudness(recorder.audio())).toBeGreaterThan(0.02);
     expect(result).toHaveProperty("durationMs", recorder.audio().length / 32);
     expect(recorder.formats()).toEqual([{ codec: "pcm_s16le", sampleRate: 16_000, channels: 1 }]);
-    expect(recorder.data()).toEqual([
+    expect(complaints(recorder)).toEqual([
       { speech: { skipped: "Привет, мир.", reason: expect.stringContaining("English only") } },
     ]);
   });

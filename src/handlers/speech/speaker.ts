@@ -7,7 +7,9 @@ import type { AudioFormat } from "../../protocol/events.ts";
 import { upstreamFailure } from "../upstream.ts";
 import { createWriteWindow } from "../write-window.ts";
 import { JobError, type RunningJob } from "../handler.ts";
+import { sampleBytesOf } from "../sound-chunks.ts";
 import type { SpeechEngine, SpeechSink } from "./engine.ts";
+import type { Place } from "./places.ts";
 
 /** Text that may wait to be spoken, in UTF-16 units: more than an hour of speech. Past it the speaker gives up. */
 export const WAITING_CHARS = 64 * 1024;
@@ -27,22 +29,33 @@ export interface SpeakerOptions {
 }
 
 export interface Speaker {
-  /** Takes the next sentence and returns at once. */
-  say(sentence: string): void;
+  /** Takes the next sentence, which stands at `place` in the text, and returns at once. */
+  say(sentence: string, place: Place): void;
   /**
    * No more sentences come. Resolves when all of them are spoken and committed, or speech has failed: the length of
-   * what was spoken. Rejects when it could not be written or the signal was aborted.
+   * what was spoken, and up to which UTF-16 unit of the text. Rejects when it could not be written or the signal was
+   * aborted.
    */
-  finish(): Promise<{ readonly durationMs: number }>;
+  finish(): Promise<{ readonly durationMs: number; readonly spokenTo: number }>;
+}
+
+interface Waiting {
+  readonly sentence: string;
+  readonly place: Place;
 }
 
 /** A speaker for one run; it waits for its first sentence at once. */
 export function createSpeaker(options: SpeakerOptions): Speaker {
   const { engine, job } = options;
   const writes = createWriteWindow(WRITES_IN_FLIGHT);
-  const queue: string[] = [];
+  const queue: Waiting[] = [];
   let waitingChars = 0;
   let durationMs = 0;
+  let spokenTo = 0;
+  /** Length of the sound so far, as a player of it counts. */
+  let soundMs = 0;
+  /** The sentence whose sound comes next; null once its place was told. */
+  let begun: Place | null = null;
   let behind = false;
   let failed = false;
   let ended = false;
@@ -62,7 +75,15 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
       format = next;
       await write(job.audioFormat(next));
     },
-    audio: (bytes) => write(job.audio(bytes)),
+    async audio(bytes) {
+      if (begun !== null) {
+        const { from, to } = begun;
+        begun = null;
+        await write(job.data({ speech: { from, to, startMs: Math.round(soundMs) } }));
+      }
+      if (format !== null) soundMs += (bytes.byteLength / sampleBytesOf(format) / format.sampleRate) * 1000;
+      await write(job.audio(bytes));
+    },
   };
 
   const giveUp = async (reason: string, cause: unknown = new Error(reason)): Promise<void> => {
@@ -72,11 +93,12 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
     await write(job.data({ speech: { failed: reason } }));
   };
 
-  const speak = async (sentence: string): Promise<void> => {
+  const speak = async ({ sentence, place }: Waiting): Promise<void> => {
     const findings = engine.examine?.(sentence);
     for (const { sentence: skipped, reason } of findings?.refused ?? [])
       await write(job.data({ speech: { skipped, reason } }));
     if (findings?.speakable === false) return;
+    begun = place;
     const watch = engine.upstream ? watchSilence(options, sink) : { ...options, sink, end: () => undefined };
     try {
       const outcome = await engine.speak(
@@ -90,6 +112,7 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
         watch.sink,
       );
       durationMs += outcome.durationMs ?? 0;
+      spokenTo = place.to;
     } catch (error) {
       options.signal.throwIfAborted();
       await giveUp(error instanceof JobError ? error.message : "The speech engine failed.", error);
@@ -105,13 +128,13 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
 
   const work = async (): Promise<void> => {
     for (;;) {
-      const sentence = queue.shift();
-      if (failed || (sentence === undefined && ended)) return;
+      const next = queue.shift();
+      if (failed || (next === undefined && ended)) return;
       if (behind) await giveUp("Speaking fell too far behind the text.");
-      else if (sentence === undefined) await moreToSay();
+      else if (next === undefined) await moreToSay();
       else {
-        waitingChars -= sentence.length;
-        await speak(sentence);
+        waitingChars -= next.sentence.length;
+        await speak(next);
       }
     }
   };
@@ -120,11 +143,11 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
   done.catch(() => undefined); // told by onWriteError or the signal, and by finish
 
   return {
-    say(sentence) {
+    say(sentence, place) {
       if (failed || behind) return;
       waitingChars += sentence.length;
       behind = waitingChars > WAITING_CHARS;
-      queue.push(sentence);
+      queue.push({ sentence, place });
       wake();
     },
     async finish() {
@@ -132,7 +155,7 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
       wake();
       await done;
       await writes.drain();
-      return { durationMs };
+      return { durationMs, spokenTo };
     },
   };
 }
