@@ -45,13 +45,14 @@ function createChat({ chatUrl, chatKey, chatModel, clock, logger }: BuiltinOptio
 }
 
 function createSpeech(options: BuiltinOptions): SpeechEngine {
-  const { speechUrl, speechKey, speechModel, speechVoice, clock } = options;
+  const { speechUrl, speechKey, speechModel, speechVoice, clock, logger } = options;
   if (speechUrl === null) return createFliteSpeech({ clock });
   return createOpenAiSpeech({
     url: speechUrl,
     key: speechKey ?? undefined,
     model: speechModel ?? undefined,
     voice: speechVoice ?? undefined,
+    log: logger,
   });
 }
 

@@ -1,5 +1,5 @@
 /** What an upstream's failure means for the job: which one may be tried again, and when; and reading what it sends. */
-import { JobError } from "./handler.ts";
+import { JobError, type RunLog } from "./handler.ts";
 
 /** The part of `fetch` that is used; `timeout: false` turns off Bun's own five minutes (the job has its own). */
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
@@ -57,6 +57,29 @@ export async function beginningOf(response: Response, chars: number): Promise<st
     // What was read so far is all there is to log; the refusal itself is known already.
   }
   return text;
+}
+
+/** How much of an upstream's refusal is read for the log. */
+const LOGGED_CHARS = 500;
+
+export interface Refused {
+  readonly who: string;
+  /** Sent to the upstream, which may say it back. */
+  readonly key?: string | undefined;
+  /** Told, shortened and without the key, what the upstream said. */
+  readonly log?: Pick<RunLog, "warn"> | undefined;
+}
+
+/** Rejects with the error for an answer whose status says that the request failed, once its words are logged. */
+export async function refuse(response: Response, { who, key = "", log }: Refused): Promise<never> {
+  if (log === undefined) await response.body?.cancel().catch(() => undefined);
+  else {
+    const begun = await beginningOf(response, LOGGED_CHARS + key.length);
+    // Before it is shortened, or a part of the key could remain at the end.
+    const said = (key === "" ? begun : begun.replaceAll(key, "[key]")).slice(0, LOGGED_CHARS);
+    log.warn({ status: response.status, said }, `${who} refused`);
+  }
+  throw upstreamRefusal(who, response);
 }
 
 /** A stream that ended too early; `cause` is what the connection reported, if it did. */

@@ -326,7 +326,7 @@ describe("a refusal", () => {
       fetch: () => Promise.resolve(new Response(streamOf(said).body, { status: 401 })),
     });
     expect(logged).toEqual([
-      [{ status: 401, said: `${"a".repeat(490)}[key]${"b".repeat(5)}` }, "the chat upstream refused"],
+      [{ status: 401, said: `${"a".repeat(490)}[key]${"b".repeat(5)}` }, "The chat upstream refused"],
     ]);
   });
 });

@@ -7,10 +7,9 @@ import type { Json } from "../../protocol/events.ts";
 import type { RunLog } from "../handler.ts";
 import { readCompletion } from "./completion.ts";
 import type { ChatEngine, ChatRequest } from "./engine.ts";
-import { beginningOf, type Fetch, upstreamFailure, upstreamRefusal } from "../upstream.ts";
+import { type Fetch, refuse, upstreamFailure } from "../upstream.ts";
 
-/** How much of an upstream's refusal is read for the log. */
-const LOGGED_CHARS = 500;
+const WHO = "The chat upstream";
 
 export interface OpenAiChatOptions {
   /** Base URL, such as `https://api.example.com/v1`. */
@@ -60,20 +59,8 @@ export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
       return await send(url, { ...init, redirect: "manual" });
     } catch (error) {
       request.signal.throwIfAborted();
-      throw upstreamFailure("The chat upstream cannot be reached.", { cause: error });
+      throw upstreamFailure(`${WHO} cannot be reached.`, { cause: error });
     }
-  }
-
-  async function refuse(response: Response): Promise<never> {
-    if (options.log === undefined) await response.body?.cancel();
-    else {
-      const key = options.key ?? "";
-      const begun = await beginningOf(response, LOGGED_CHARS + key.length);
-      // Before it is shortened, or a part of the key could remain at the end.
-      const said = (key === "" ? begun : begun.replaceAll(key, "[key]")).slice(0, LOGGED_CHARS);
-      options.log.warn({ status: response.status, said }, "the chat upstream refused");
-    }
-    throw upstreamRefusal("The chat upstream", response);
   }
 
   return {
@@ -81,7 +68,7 @@ export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
     async generate(request, write) {
       const model = request.model ?? options.model ?? "default";
       const response = await ask(request, model);
-      if (!response.ok) await refuse(response);
+      if (!response.ok) await refuse(response, { ...options, who: WHO });
       const { model: reported, usage } = await readCompletion(response, request.signal, write);
       return { model: reported ?? model, ...(usage === undefined ? {} : { usage }) };
     },

@@ -4,8 +4,9 @@
  * Only its status code ever reaches a user: what an upstream says in words may hold keys, prompts or addresses.
  */
 import type { AudioFormat } from "../../protocol/events.ts";
+import type { RunLog } from "../handler.ts";
 import { createSoundChunks, sampleBytesOf } from "../sound-chunks.ts";
-import { bodyChunks, cutOff, type Fetch, upstreamFailure, upstreamRefusal } from "../upstream.ts";
+import { bodyChunks, cutOff, type Fetch, refuse, upstreamFailure } from "../upstream.ts";
 import {
   SPEECH_FORMATS,
   type SpeechEngine,
@@ -44,6 +45,8 @@ export interface OpenAiSpeechOptions {
   /** Voice of requests that name none. */
   readonly voice?: string | undefined;
   readonly fetch?: Fetch | undefined;
+  /** Told, shortened and without the key, what the upstream said when it refused. */
+  readonly log?: Pick<RunLog, "warn"> | undefined;
 }
 
 /**
@@ -116,11 +119,10 @@ function requester(options: OpenAiSpeechOptions): Ask {
       request.signal.throwIfAborted();
       throw upstreamFailure(`${WHO} cannot be reached.`, { cause: error });
     });
-    if (response.ok && !/^text\/|json/iu.test(response.headers.get("Content-Type") ?? "")) return response;
+    if (!response.ok) return refuse(response, { ...options, who: WHO });
+    if (!/^text\/|json/iu.test(response.headers.get("Content-Type") ?? "")) return response;
     await response.body?.cancel().catch(() => undefined);
-    throw response.ok
-      ? upstreamFailure(`${WHO} sent something that is no sound.`)
-      : upstreamRefusal(WHO, response);
+    throw upstreamFailure(`${WHO} sent something that is no sound.`);
   };
 }
 
