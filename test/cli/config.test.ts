@@ -1,7 +1,7 @@
 /** `holdline config`: what it says about good and bad configurations, and that it never shows a secret. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { describeConfig, settingsTable } from "../../src/config.ts";
+import { describeConfig, settingsTable, tablesDocumentation } from "../../src/config.ts";
 import { holdline, temporaryFolder } from "./holdline.ts";
 
 const CANARY = "canary-51c0";
@@ -96,10 +96,10 @@ describe("config print", () => {
 });
 
 describe("config docs", () => {
-  test("prints the table of the README", async () => {
+  test("prints the tables of the README", async () => {
     const { code, out } = await holdline(["config", "docs"]);
     expect(code).toBe(0);
-    expect(out).toBe(`${settingsTable()}\n`);
+    expect(out).toBe(`${settingsTable()}\n\n${tablesDocumentation()}\n`);
   });
 
   test("works where the configuration is broken, and in JSON", async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { CLOSE_CODES, ERROR_CODES, JOB_ERROR_CODES } from "../../src/protocol/codes.ts";
 import { EVENT_KINDS } from "../../src/protocol/events.ts";
 import { clientFrameSchema } from "../../src/protocol/frames.ts";
@@ -31,6 +32,17 @@ function sectionOf(heading: string): string {
 }
 
 describe("the lists are whole and hold nothing else", () => {
+  test("commands", () => {
+    const listed =
+      /`holdline help` lists the commands \(([^)]+)\)/.exec(sectionOf("7. Running it"))?.[1] ?? "";
+    const names = [...listed.matchAll(/`([\w-]+)`/g)].map(([, name = ""]) => name);
+    expect(names.toSorted()).toEqual(
+      Object.keys(COMMANDS)
+        .filter((name) => name !== "help")
+        .toSorted(),
+    );
+  });
+
   test("problem codes, with status and retryable", () => {
     const rows = rowsOf(sectionOf("Problems")).filter(([status = ""]) => /^\d{3}$/.test(status));
     const listed = rows.map(([status, code, , retryable]) => [code, Number(status), retryable]);
