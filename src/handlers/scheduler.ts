@@ -4,7 +4,7 @@
  */
 import type { Change, JobRecord } from "../jobs/job.ts";
 import { traceIdOf } from "../jobs/job-object.ts";
-import type { JobStore } from "../jobs/store.ts";
+import type { ClaimedJob, JobStore } from "../jobs/store.ts";
 import { instant, type Clock, type Timer } from "../lib/clock.ts";
 import type { Ids, JobId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -118,6 +118,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       ...(correlationId === null ? {} : { correlationId }),
     });
 
+  /** Its type was taken away while the claim was under way; kept, its lease would be renewed for ever. */
+  const giveBack = ({ job: { id, leaseToken: lease } }: ClaimedJob): void => {
+    store
+      .execute({ op: "end", at: instant(clock), id, lease, how: { kind: "released" } })
+      .catch((error: unknown) => logger.warn({ error, job: id }, "a job could not be given back"));
+  };
+
   const claim = async (): Promise<void> => {
     const types = freeSlots();
     if (types.length === 0) return;
@@ -134,7 +141,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     });
     for (const one of claimed.jobs) {
       const handler = registry.find(one.job.type);
-      if (handler === null) continue;
+      if (handler === null) {
+        giveBack(one);
+        continue;
+      }
       const run = startRun(handler, one, { ...options, logger: loggerOf(one.job), gone: gone.signal });
       started(run);
       if (early.has(run.id)) run.stop(new RunStopped("canceled"));

@@ -1,6 +1,7 @@
 /** Who runs what and when: slots, wake-ups, cancels, leases, time, and the way out. */
 import { describe, expect, test } from "bun:test";
 import { JobError } from "../../src/handlers/handler.ts";
+import { createRegistry } from "../../src/handlers/registry.ts";
 import type { JobStore } from "../../src/jobs/store.ts";
 import type { JobId } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
@@ -34,6 +35,28 @@ describe("a scheduler", () => {
     works.wake();
     await settle();
     expect(await statuses(place, [after as JobId])).toEqual(["succeeded"]);
+    expect(works.running).toBe(0);
+  });
+
+  test("gives back what it took of a type that was taken away meanwhile, without charge", async () => {
+    const place = createPlace();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const registry = createRegistry([]);
+    registry.replaceFiles([handlerOf(() => Promise.resolve())]);
+    const execute: JobStore["execute"] = (command) => {
+      // The claim is on its way when the handler files are loaded again.
+      if (command.op === "claim") registry.replaceFiles([]);
+      return place.store.execute(command);
+    };
+    const works = createWorks(place, [], { registry, store: { ...place.store, execute } });
+    await works.start();
+    await settle();
+    expect(await place.on.job(id)).toMatchObject({
+      status: "retrying",
+      attempt: 1,
+      errors: 0,
+      lostLeases: 0,
+    });
     expect(works.running).toBe(0);
   });
 
