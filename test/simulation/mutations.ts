@@ -76,8 +76,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a resume begins one entry too late",
     file: "src/hub/attach.ts",
-    text: "connection.attach(id, cursor, job.head);",
-    instead: "connection.attach(id, cursor + 1, job.head);",
+    text: "connection.attach(id, cursor, job.head)",
+    instead: "connection.attach(id, cursor + 1, job.head)",
     seed: 1,
   },
   {

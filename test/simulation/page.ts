@@ -3,7 +3,7 @@ import { createClient, type Client } from "../../src/client/client.ts";
 import type { JobHandle } from "../../src/client/handle.ts";
 import type { JobEnd } from "../../src/client/job-events.ts";
 import type { ClientStorage } from "../../src/client/memory.ts";
-import { contentOf, textAfter } from "./deliveries.ts";
+import { isAsStored, textAfter } from "./deliveries.ts";
 import type { KnownJob, Model } from "./model.ts";
 import { SERVER_URL, type Link, type Network } from "./network.ts";
 import type { Random } from "./random.ts";
@@ -133,8 +133,7 @@ export function openPage(options: PageOptions): Page {
             "each entry is handed on once",
             `${where} ${event.first}…${event.seq} after ${cursor}`,
           );
-        const stored = contentOf(job, event.first, event.seq);
-        if (stored === null || stored.kind !== event.kind || !Bun.deepEquals(stored.data, event.data))
+        if (!isAsStored(job, event))
           violate(scene, "what is seen is stored", `${where} ${event.first}…${event.seq}`);
         if (cursor > 0 && event.replayed) {
           scene.sometimes.reached("a client catches up");
