@@ -2,6 +2,7 @@
  * `npm run bench`: what a job, an event and an idle connection cost the server, each beside what the bare runtime takes
  * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios.
  */
+import { measureFirst, type FirstFigures } from "./first.ts";
 import { measureFanOut, MEMBERS } from "./fan-out.ts";
 import { startMeasured, type Measured } from "./process.ts";
 
@@ -173,4 +174,14 @@ say(
   `room messages × members per second ${Math.round(room.deliveriesPerSecond)}   bare ${Math.round(bareRoom.deliveriesPerSecond)}`,
 );
 say(`events delivered per second        ${Math.round(delivery.eventsPerSecond)}`);
+
+const firstRows = (name: string, figures: FirstFigures): void => {
+  const { directTokenMs, directSoundMs } = figures;
+  row(`first token, chat (${name})`, figures.chatTokenMs, directTokenMs, "ms");
+  row(`first token, voice (${name})`, figures.voiceTokenMs, directTokenMs, "ms");
+  row(`first sound, voice (${name})`, figures.voiceSoundMs, directSoundMs, "ms");
+};
+say("an upstream of 20 ms a token, beside the same one asked directly; p50");
+firstRows("power", await measureFirst("power"));
+firstRows("process", await measureFirst("process"));
 process.exit(0);
