@@ -69,7 +69,7 @@ async function openSession(url: string): Promise<Session> {
   socket.binaryType = "arraybuffer";
   const welcome = Promise.withResolvers<string>();
   let heard: (data: string | ArrayBuffer) => void = (data) => {
-    welcome.resolve((JSON.parse(String(data)) as { token: string }).token);
+    if (typeof data === "string") welcome.resolve((JSON.parse(data) as { token: string }).token);
   };
   socket.addEventListener("message", ({ data }: MessageEvent<string | ArrayBuffer>) => {
     if (typeof data === "string" && data.startsWith('{"type":"ping"'))
