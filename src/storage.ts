@@ -100,9 +100,7 @@ export function assembleStorage(
   close: () => void,
   disk: Disk = createNoDisk(),
 ): Storage {
-  writer.onBatch(({ full }) => {
-    if (full) disk.ranOut();
-  });
+  writer.onBatch(({ full }) => (full ? disk.ranOut() : disk.wrote()));
   return {
     jobs: withinRoom(createSqliteJobStore(writer, createSqliteJobReads(reader)), disk),
     sessions: createSqliteSessionStore(writer, reader),

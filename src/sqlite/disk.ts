@@ -30,6 +30,8 @@ export interface DiskReading {
 export interface Disk {
   /** As of a moment ago. */
   readonly reading: DiskReading;
+  /** Something was written: looks again soon, however much is written between two looks of the clock. */
+  wrote(): void;
   /** A write was refused for want of room: looks at once, whatever the last look said. */
   ranOut(): void;
   /** Resolves when something may be written that can wait; at once unless the level is `full`. */
@@ -56,6 +58,8 @@ interface Marks {
 }
 
 const LOOK_MS = 1000;
+/** While something is written; a quick disk takes a gigabyte a second. */
+const BUSY_LOOK_MS = 50;
 /** A ballast that had to go is not made again at once: whoever filled the disk may not be done. */
 const REMAKE_MS = 10_000;
 /** How often an alarm that goes on is told again. */
@@ -140,6 +144,7 @@ export function createDisk(options: DiskOptions): Disk {
   let looking: Promise<void> | null = null;
   let stopped = false;
   let emptied = false;
+  let lookedMs = Number.NEGATIVE_INFINITY;
   let remakeAtMs = Number.NEGATIVE_INFINITY;
   let reading: DiskReading = {
     level: "ok",
@@ -193,6 +198,7 @@ export function createDisk(options: DiskOptions): Disk {
   };
 
   const lookNow = (): void => {
+    lookedMs = clock.elapsedMs();
     looking ??= look()
       .catch((error: unknown) => logger.warn({ error, path }, "the disk could not be looked at"))
       .finally(() => {
@@ -205,6 +211,9 @@ export function createDisk(options: DiskOptions): Disk {
   return {
     get reading() {
       return reading;
+    },
+    wrote() {
+      if (!stopped && clock.elapsedMs() - lookedMs >= BUSY_LOOK_MS) lookNow();
     },
     ranOut() {
       emptied = true;
@@ -240,6 +249,7 @@ export function createNoDisk(): Disk {
       walBytes: 0,
       ballastBytes: 0,
     },
+    wrote: () => {},
     ranOut: () => {},
     untilRoom: () => Promise.resolve(),
     start: () => {},

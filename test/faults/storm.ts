@@ -32,8 +32,8 @@ async function openMember(url: string): Promise<Member> {
   const job = client.submit(lastingBody());
   job.on("attached", ({ after, recovered }) => attached.push({ atMs: performance.now(), after, recovered }));
   await job.accepted;
-  // Seen to run: from here on there is something to resume.
-  await until("the job to run", () => job.cursor >= 2, 60_000);
+  // Queued, started, first words: from here on there is something to resume, and nothing more comes.
+  await until("the job to speak", () => job.cursor >= 3, 60_000);
   return { client, job, attached, waits, causes };
 }
 

@@ -102,7 +102,8 @@ test("faults/R10: a disk that the server filled itself is emptied by retention, 
   await server.restart();
   await until("the ballast to be let go", () => !ballastOn(disk));
   await levelIs(server, 0);
-  expect(disk.freeBytes()).toBeLessThan(16 * MIB);
+  // Less than ballast and mark together: what makes the difference lies inside the database.
+  expect(disk.freeBytes()).toBeLessThan(24 * MIB);
   expect(server.exit()).toBeNull();
   const job = await api.submit(tokensBody());
   await api.finished(job.id);
