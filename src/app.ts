@@ -71,7 +71,12 @@ interface Running {
 }
 
 /** Ends in reverse order of the start: no new work, runs finish or are released, sockets are told, the store closes last. */
-async function shutDown(base: Base, parts: Parts, server: Server<SocketData> | null): Promise<void> {
+async function shutDown(
+  base: Base,
+  parts: Parts,
+  server: Server<SocketData> | null,
+  closing: AbortController,
+): Promise<void> {
   const { config, clock } = base;
   // A server that never listened owes nobody the end of a run.
   await parts.ticker.stop();
@@ -82,6 +87,8 @@ async function shutDown(base: Base, parts: Parts, server: Server<SocketData> | n
   parts.orphans.stop();
   await parts.retention.stop();
   const closed = server?.stop();
+  // Streams of logs and calls that wait for the end of a job have seen what the drain brought, and would hold `closed`.
+  closing.abort();
   await parts.hub.stop();
   // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
   await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
@@ -102,7 +109,7 @@ async function run(base: Base): Promise<Running> {
     return await begin(base, parts);
   } catch (error) {
     // Such as a taken port: the folder is free again for whoever tries next.
-    await shutDown(base, parts, null);
+    await shutDown(base, parts, null, new AbortController());
     throw error;
   }
 }
@@ -157,14 +164,15 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   parts.loopWatch.start();
   parts.webhooks.start();
   let draining = false;
-  const server = listen(base, parts, () => draining);
+  const closing = new AbortController();
+  const server = listen(base, parts, { draining: () => draining, closing: closing.signal });
   return {
     server,
     storage: parts.storage,
     stop() {
       draining = true;
       over.abort();
-      return shutDown(base, parts, server);
+      return shutDown(base, parts, server, closing);
     },
   };
 }

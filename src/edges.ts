@@ -118,8 +118,29 @@ function openSubmitter(base: Base, parts: Parts): Submitter {
   });
 }
 
+/** As `base.serve`; that the address is taken is said with what to do about it. */
+function serveOrSay({ config, serve }: Base, options: Parameters<Base["serve"]>[0]): Server<SocketData> {
+  try {
+    return serve(options);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
+    throw new Error(
+      `port ${config.port} on ${config.host} is in use: stop what listens there (another holdline?), or take another port with --port`,
+      { cause: error },
+    );
+  }
+}
+
+/** How far the end of the server has come. */
+export interface Ending {
+  /** No new work is taken. */
+  readonly draining: () => boolean;
+  /** Connections are about to be closed. */
+  readonly closing: AbortSignal;
+}
+
 /** Listens; requests are answered from here on. Throws when the address is taken. */
-export function listen(base: Base, parts: Parts, draining: () => boolean): Server<SocketData> {
+export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketData> {
   const { config, clock, logger, ids } = base;
   const { telemetry, storage, access, feed, rooms, registry, remote } = parts;
   const store = storage.jobs;
@@ -129,10 +150,10 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
   // Asked while a request is answered, when the server is there.
   const peerOf = (request: Request): string | null => server.requestIP(request)?.address ?? null;
   const rates = createRates({ ...config, clock, addressOf: createAddresses({ ...config, peerOf }) });
-  const sockets = openSockets(base, parts, rates, draining);
+  const sockets = openSockets(base, parts, rates, ending.draining);
   // Nothing arrives before this function returned: then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
-  const server = base.serve({
+  const server = serveOrSay(base, {
     hostname: config.host,
     port: config.port,
     // Said explicitly: without it a second server would start on the same port and take half of the connections.
@@ -163,7 +184,7 @@ export function listen(base: Base, parts: Parts, draining: () => boolean): Serve
     jobBytes: config.jobBytes,
     remote,
     random: base.random,
-    draining,
+    ...ending,
     admin: createAdmin(base, parts, submitter),
   };
   answer = createHttp({

@@ -63,6 +63,31 @@ export interface HttpServices {
   readonly admin: AdminServices;
   /** Stops taking work; reads go on. */
   readonly draining: () => boolean;
+  /** Aborted when the server is about to close its connections: what waits for news is answered with what there is. */
+  readonly closing: AbortSignal;
+}
+
+/**
+ * Aborted when the caller hung up, or the server closes. `release` when the answer is over: `closing` outlives it, and
+ * would keep every listener.
+ */
+export function untilGone(
+  { closing }: Pick<HttpServices, "closing">,
+  request: Request,
+): { readonly signal: AbortSignal; readonly release: () => void } {
+  const gone = new AbortController();
+  const onAbort = (): void => gone.abort();
+  for (const signal of [request.signal, closing]) {
+    if (signal.aborted) gone.abort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  }
+  return {
+    signal: gone.signal,
+    release() {
+      for (const signal of [request.signal, closing]) signal.removeEventListener("abort", onAbort);
+      gone.abort();
+    },
+  };
 }
 
 /** What the edge found out before any route ran. */

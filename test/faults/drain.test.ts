@@ -71,6 +71,27 @@ test("faults/R40 SIGTERM: runs finish or are handed back at no cost, everybody i
   expect((await api.job(canceled.id)).status).toBe("canceled");
 }, 60_000);
 
+test("faults/R40 SIGTERM: streams over HTTP end whole, waits are answered, and neither holds up the exit", async () => {
+  await using server = await startServer({ env: { HOLDLINE_DRAIN_MS: "1000" } });
+  const api = await newSession(server);
+  const { id } = await api.submit(lastingBody());
+  await api.inStatus(id, "running");
+  const headers = { authorization: `Bearer ${api.token}` };
+  const follow = (accept: string): Promise<Response> =>
+    fetch(`${server.url}/v1/jobs/${id}/events`, { headers: { ...headers, accept } });
+  const streams = await Promise.all([follow("text/event-stream"), follow("application/x-ndjson")]);
+  const waiting = fetch(`${server.url}/v1/jobs/${id}?waitMs=60000`, { headers });
+  const begun = performance.now();
+  await server.kill("SIGTERM");
+  for (const stream of streams) expect(await stream.text()).toContain('"reason":"released"');
+  const answer = await waiting;
+  expect(answer.status).toBe(200);
+  expect(await answer.json()).toMatchObject({ id, status: "retrying", terminal: false });
+  expect(await server.exited()).toEqual({ code: 0, signal: null });
+  // The grace of connections that do not close is 2 s: it was not needed.
+  expect(performance.now() - begun).toBeLessThan(1000 + 1500);
+}, 60_000);
+
 test("faults/R41 a second SIGTERM ends it at once, and nothing that was accepted is lost", async () => {
   await using server = await startServer({ env: { HOLDLINE_DRAIN_MS: "60000" } });
   const api = await newSession(server);

@@ -8,7 +8,7 @@ import { Refusal } from "../../protocol/error.ts";
 import { isTerminalKind } from "../../protocol/events.ts";
 import { isTerminalStatus } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import { jsonResponse, type Call, type HttpServices, visitorOf } from "../call.ts";
+import { jsonResponse, type Call, type HttpServices, untilGone, visitorOf } from "../call.ts";
 import { intParameter } from "../query.ts";
 import { streamBody } from "../stream-body.ts";
 import { ownJob } from "./jobs.ts";
@@ -108,8 +108,7 @@ function streamResponse(
     return new Response(null, { status: 204 });
   services.keepOpen(call.req.raw);
   const request = call.req.raw;
-  const gone = new AbortController();
-  const { signal } = gone;
+  const { signal, release } = untilGone(services, request);
   const pages = followLog({
     store,
     feed,
@@ -134,9 +133,8 @@ function streamResponse(
     clock,
     stalledMs: LIMITS.stalledMs,
     onStalled: () => services.giveUp(request),
-    onEnd: () => gone.abort(),
+    onEnd: release,
   });
-  request.signal.addEventListener("abort", () => gone.abort(), { once: true });
   return new Response(body, {
     headers: { "Content-Type": STREAM_TYPES[form], "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
   });

@@ -9,7 +9,14 @@ import { isTerminalStatus, JOB_STATUSES, type JobObject } from "../../protocol/j
 import { LIMITS } from "../../protocol/limits.ts";
 import type { Principal } from "../../sessions/gate.ts";
 import { readJson } from "../body.ts";
-import { authenticate, jsonResponse, refuseWhileDraining, type Call, type HttpServices } from "../call.ts";
+import {
+  authenticate,
+  jsonResponse,
+  refuseWhileDraining,
+  untilGone,
+  type Call,
+  type HttpServices,
+} from "../call.ts";
 import { readIdempotencyKey, readPreferWait } from "../idempotency.ts";
 import { choiceParameter, cursorParameter, encodeCursor, intParameter } from "../query.ts";
 import type { Accepted } from "../submit.ts";
@@ -43,16 +50,26 @@ async function readObject(services: HttpServices, id: JobId): Promise<JobObject>
   return toJobObject(found.job, found.result, position);
 }
 
+/** Waits for the end of a job, for as long as somebody waits for the answer. */
+async function waitWhileAsked(services: HttpServices, call: Call, id: JobId, waitMs: number): Promise<void> {
+  const { store, feed, clock } = services;
+  const { signal, release } = untilGone(services, call.req.raw);
+  try {
+    await waitForEnd({ store, feed, clock, id, waitMs, signal });
+  } finally {
+    release();
+  }
+}
+
 /** `202` with the job, or after `Prefer: wait` `200` with the job that ended in time. */
 async function acceptedResponse(services: HttpServices, call: Call, accepted: Accepted): Promise<Response> {
-  const { store, feed, clock } = services;
   const { id, job, replayed } = accepted;
   const headers: Record<string, string> = { Location: `/v1/jobs/${id}`, "Retry-After": "1" };
   if (replayed) headers["Idempotent-Replayed"] = "true";
   const waitMs = readPreferWait(call.req.raw.headers);
   if (waitMs !== null) {
     headers["Preference-Applied"] = `wait=${waitMs / 1000}`;
-    await waitForEnd({ store, feed, clock, id, waitMs, signal: call.req.raw.signal });
+    await waitWhileAsked(services, call, id, waitMs);
   }
   // A job that this very call stored is known: nothing is read back. Its place is what its first entry said.
   const object =
@@ -79,10 +96,9 @@ export async function submitJob(services: HttpServices, call: Call): Promise<Res
 
 export async function readJob(services: HttpServices, call: Call): Promise<Response> {
   const { job } = await ownJob(services, call);
-  const { store, feed, clock } = services;
   const waitMs = intParameter(call.env.url, "waitMs", { least: 0, most: LIMITS.waitMs, preset: 0 });
   if (waitMs > 0 && !isTerminalStatus(job.status)) {
-    await waitForEnd({ store, feed, clock, id: job.id, waitMs, signal: call.req.raw.signal });
+    await waitWhileAsked(services, call, job.id, waitMs);
   }
   const object = await readObject(services, job.id);
   const text = JSON.stringify(object);
