@@ -54,6 +54,21 @@ test("a machine without faults is told so, and nothing is left on it", async () 
   expect(readdirSync(folder.path)).toEqual([]);
 });
 
+test("a server of another folder, and a program that answers like one, are not this folder's server", async () => {
+  await using server = await startServer();
+  await using folder = await temporaryFolder();
+  const beside = await holdline(["doctor", "--port", String(server.port)], { cwd: folder.path });
+  expect(beside.code).toBe(1);
+  expect(beside.out).toContain(
+    `fail  port          127.0.0.1:${server.port} is taken by a server of another data folder`,
+  );
+  using stranger = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hello") });
+  const other = await holdline(["doctor", "--port", String(stranger.port)], { cwd: folder.path });
+  expect(other.code).toBe(1);
+  expect(other.out).toContain("is taken by another program");
+  expect(readdirSync(folder.path)).toEqual([]);
+});
+
 test("a server that runs is seen, and not disturbed", async () => {
   await using server = await startServer();
   const { code, out } = await operate(server, ["doctor"]);

@@ -41,7 +41,8 @@ test("a port that is taken ends it with 1 and a sentence", async () => {
   await using server = await startServer();
   const { code, out, err } = await holdline(["serve", "--port", String(server.port)]);
   expect(code).toBe(1);
-  expect(err).toStartWith("holdline: cannot start: ");
+  expect(err).toStartWith(`holdline: cannot start: port ${server.port} on 127.0.0.1 is in use: `);
+  expect(err).toContain("--port");
   expect(out).not.toContain('"listening"');
 });
 

@@ -1,7 +1,9 @@
 /** Checks of the machine around the server: how many files it may open, whether its port is free, what it can reach. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import type { Config } from "../../config.ts";
+import { FolderInUseError, lockFolder } from "../../sqlite/lock.ts";
 import { addressOf } from "../health.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
@@ -50,6 +52,19 @@ function tryToListen(host: string, port: number): Promise<string | null> {
   });
 }
 
+/** Whether a server has the folder. Only asked while one runs somewhere, and the lock is let go at once. */
+function isFolderUsed(dataDir: string): boolean {
+  const path = join(dataDir, "holdline.lock");
+  if (!existsSync(path)) return false;
+  try {
+    lockFolder(path)();
+    return false;
+  } catch (error) {
+    if (error instanceof FolderInUseError) return true;
+    throw error;
+  }
+}
+
 /** A server of ours that is ready there, a free port, or somebody else. */
 export async function checkPort(config: Config): Promise<Finding> {
   const name = "port";
@@ -62,20 +77,23 @@ export async function checkPort(config: Config): Promise<Finding> {
     return fail(name, `${place} is not allowed`, "Take one above 1023, or put a proxy in front");
   if (trouble !== "EADDRINUSE")
     return fail(name, `${place}: ${trouble}`, "Listen on an address of this machine: --host");
-  const status = await fetch(`${addressOf(config)}/readyz`, {
+  const answer = await fetch(`${addressOf(config)}/readyz`, {
     // In open mode a server answers to loopback names only.
     headers: { host: `127.0.0.1:${port}` },
     redirect: "manual",
     signal: AbortSignal.timeout(ANSWER_MS),
     proxy: false,
   }).then(
-    (answer) => answer.status,
+    ({ status, headers }) => ({ status, isOurs: headers.has("x-trace-id") }),
     () => null,
   );
-  if (status === 200) return ok(name, `a server is ready on ${place}`);
-  if (status === 503)
+  const another = "Stop it, or say another port: --port";
+  if (answer?.isOurs && !isFolderUsed(config.dataDir))
+    return fail(name, `${place} is taken by a server of another data folder`, another);
+  if (answer?.isOurs && answer.status === 200) return ok(name, `a server is ready on ${place}`);
+  if (answer?.isOurs && answer.status === 503)
     return warn(name, `a server on ${place} is not ready`, "holdline health tells why, and so does its log");
-  return fail(name, `${place} is taken by another program`, "Stop it, or say another port: --port");
+  return fail(name, `${place} is taken by another program`, another);
 }
 
 /** What the server asks over HTTP, if it is configured to. */
