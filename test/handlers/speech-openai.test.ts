@@ -92,6 +92,70 @@ async function failureOf(speaking: Promise<unknown>): Promise<JobError> {
   return error as JobError;
 }
 
+describe("a WAV in the place of PCM", () => {
+  /** A header of 16-bit PCM (RIFF), `dataBytes` as announced, with a chunk before the samples and one after them. */
+  const wav = (samples: Uint8Array, sampleRate: number, dataBytes = samples.length): Uint8Array => {
+    const head = Buffer.alloc(54);
+    head.write("RIFF", 0, "latin1");
+    head.writeUInt32LE(46 + samples.length, 4);
+    head.write("WAVELIST", 8, "latin1");
+    head.writeUInt32LE(2, 16);
+    head.write("fmt ", 22, "latin1");
+    for (const [at, value] of [
+      [26, 16],
+      [34, sampleRate],
+      [38, sampleRate * 2],
+      [50, dataBytes],
+    ] as const)
+      head.writeUInt32LE(value, at);
+    for (const [at, value] of [
+      [30, 1],
+      [32, 1],
+      [42, 2],
+      [44, 16],
+    ] as const)
+      head.writeUInt16LE(value, at);
+    head.write("data", 46, "latin1");
+    return Buffer.concat([head, samples, Buffer.from("LISTwords")]);
+  };
+
+  test("its header says the rate and is not played, nor is what follows the samples, however it is cut", async () => {
+    const samples = bytes(4410);
+    const file = wav(samples, 22_050);
+    for (const size of [1, 7, 53, 100_000]) {
+      const pieces = Array.from({ length: Math.ceil(file.length / size) }, (_, index) =>
+        file.subarray(index * size, (index + 1) * size),
+      );
+      const sink = createSink();
+      const outcome = await speak(serve(() => streamed(pieces)).url, { sink });
+      expect(sink.formats).toEqual([{ codec: "pcm_s16le", sampleRate: 22_050, channels: 1 }]);
+      expect(Buffer.compare(sink.whole(), samples)).toBe(0);
+      expect(outcome).toMatchObject({ bytes: 4410, durationMs: 100 });
+    }
+  });
+
+  test("one that is shorter than it says, or whose rate changes between two requests, is no answer", async () => {
+    const short = serve(() => streamed([wav(bytes(1000), 24_000, 5000)]));
+    expect(await failureOf(speak(short.url))).toMatchObject({ code: "upstream_error", retryable: true });
+    let rate = 16_000;
+    const fickle = serve(() => streamed([wav(bytes(1000), (rate += 1000))]));
+    const text = "This is a sentence. ".repeat(400);
+    expect(await failureOf(speak(fickle.url, { text }))).toMatchObject({ code: "upstream_error" });
+    expect(fickle.asked).toHaveLength(2);
+  });
+
+  test("what only begins like one is PCM, and of MP3 nothing is looked at", async () => {
+    const odd = Buffer.concat([Buffer.from("RIFFsamples!"), bytes(5000)]);
+    const sink = createSink();
+    await speak(serve(() => streamed([odd.subarray(0, 3), odd.subarray(3)])).url, { sink });
+    expect(Buffer.compare(sink.whole(), odd)).toBe(0);
+    const file = wav(bytes(2000), 24_000);
+    const compressed = createSink();
+    await speak(serve(() => streamed([file])).url, { format: "mp3", sink: compressed });
+    expect(Buffer.compare(compressed.whole(), file)).toBe(0);
+  });
+});
+
 describe("what is asked", () => {
   test("one request with the text, the key and the trace", async () => {
     const upstream = serve(() => streamed([bytes(10)]));

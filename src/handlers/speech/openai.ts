@@ -3,9 +3,11 @@
  *
  * Only its status code ever reaches a user: what an upstream says in words may hold keys, prompts or addresses.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { AudioFormat } from "../../protocol/events.ts";
 import type { RunLog } from "../handler.ts";
 import { createSoundChunks, sampleBytesOf } from "../sound-chunks.ts";
+import { beginsWav, createWavReader, type WavReader } from "../wav.ts";
 import { bodyChunks, cutOff, type Fetch, refuse, upstreamFailure } from "../upstream.ts";
 import {
   SPEECH_FORMATS,
@@ -64,14 +66,24 @@ export function createOpenAiSpeech(options: OpenAiSpeechOptions): SpeechEngine {
     formats: SPEECH_FORMATS,
     async speak(request, sink): Promise<SpeechOutcome> {
       const voice = request.voice ?? options.voice ?? DEFAULT_VOICE;
-      const format = AUDIO_FORMATS[request.format];
-      const sampleBytes = sampleBytesOf(format);
+      const asked = AUDIO_FORMATS[request.format];
+      let told: AudioFormat | null = null;
+      const once: SpeechSink = {
+        audio: (chunk) => sink.audio(chunk),
+        async format(format) {
+          if (told !== null && !isDeepStrictEqual(told, format))
+            throw upstreamFailure(`${WHO} changed its format between two parts of a text.`);
+          if (told === null) await sink.format(format);
+          told = format;
+        },
+      };
       let bytes = 0;
-      for (const [index, input] of inputsOf(request.text).entries()) {
+      for (const input of inputsOf(request.text)) {
         const response = await ask(request, input, voice);
-        if (index === 0) await sink.format(format);
-        bytes += await handOn(response, format, request.signal, sink);
+        bytes += await handOn(response, asked, request.signal, once);
       }
+      const format = told ?? asked;
+      const sampleBytes = sampleBytesOf(format);
       if (sampleBytes === 1) return { bytes, voice };
       const durationMs = Math.round((bytes / sampleBytes / format.sampleRate) * 1000);
       return { durationMs, bytes, voice };
@@ -126,20 +138,48 @@ function requester(options: OpenAiSpeechOptions): Ask {
   };
 }
 
-/** Hands the body on and returns its length in bytes; rejects when there is less of it than there must be. */
+/**
+ * Hands the body on and returns the length of its sound in bytes; rejects when there is less of it than there must be.
+ * Servers that know no PCM send WAV when they are asked for it: its header is no sound, and says the real rate.
+ */
 async function handOn(
   response: Response,
-  format: AudioFormat,
+  asked: AudioFormat,
   signal: AbortSignal,
   sink: SpeechSink,
 ): Promise<number> {
-  let received = 0;
-  const chunks = createSoundChunks(format, (chunk) => sink.audio(chunk));
-  for await (const chunk of bodyChunks(response, { who: WHO, signal })) {
-    received += chunk.length;
-    await chunks.push(chunk);
+  const body = bodyChunks(response, { who: WHO, signal });
+  let begin: Uint8Array = new Uint8Array(0);
+  let isWav: boolean | null = asked.codec === "pcm_s16le" ? null : false;
+  try {
+    while (isWav === null) {
+      const { done, value } = await body.next();
+      if (done === true) break;
+      begin = Buffer.concat([begin, value]);
+      isWav = beginsWav(begin);
+    }
+    const sound = isWav === true ? createWavReader(WHO, sink) : await rawSound(asked, sink);
+    if (begin.length > 0) await sound.push(begin);
+    for await (const chunk of body) await sound.push(chunk);
+    // A body shorter than announced has been rejected by now; half a sample or none at all is for us to notice.
+    const end = await sound.end();
+    if (end === null) throw cutOff(WHO);
+    return end.bytes;
+  } finally {
+    await body.return(undefined);
   }
-  // A body shorter than announced has been rejected by now; half a sample or none at all is for us to notice.
-  if (!(await chunks.end())) throw cutOff(WHO);
-  return received;
+}
+
+/** Sound as it was asked for, without a header that this server reads. */
+async function rawSound(format: AudioFormat, sink: SpeechSink): Promise<Pick<WavReader, "push" | "end">> {
+  let bytes = 0;
+  await sink.format(format);
+  const chunks = createSoundChunks(format, (chunk) => sink.audio(chunk));
+  return {
+    async push(chunk) {
+      bytes += chunk.length;
+      await chunks.push(chunk);
+    },
+    end: async () => ((await chunks.end()) ? { format, bytes } : null),
+  };
 }
