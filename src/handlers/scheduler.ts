@@ -74,6 +74,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let claiming = false;
   let claims: Promise<void> = Promise.resolve();
   let again = false;
+  /** More may wait than the last claim could take: then every place that gets free is worth another one. */
+  let backlog = true;
   let stopping = false;
   let readyTimer: Timer | null = null;
   const timers: Timer[] = [];
@@ -104,7 +106,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       // The job can be back in a later run already.
       if (runs.get(run.id) === run) runs.delete(run.id);
       perType.set(run.type, (perType.get(run.type) ?? 1) - 1);
-      wake();
+      // What comes later wakes by itself; a claim of nothing would only be in the way of the next commit.
+      if (backlog) wake();
     });
   };
 
@@ -127,6 +130,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const claim = async (): Promise<void> => {
     const types = freeSlots();
+    backlog = types.length < registry.list().filter(({ remote }) => remote !== true).length;
     if (types.length === 0) return;
     const most = Math.min(CLAIM_MOST, options.concurrency - slots.size);
     early.clear();
@@ -150,6 +154,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (early.has(run.id)) run.stop(new RunStopped("canceled"));
     }
     if (claimed.jobs.length === most) again = true;
+    const taken = Map.groupBy(claimed.jobs, ({ job }) => job.type);
+    backlog ||= again || types.some(({ type, most: ofType }) => taken.get(type)?.length === ofType);
     readyTimer?.cancel();
     const { nextReadyMs } = claimed;
     readyTimer = nextReadyMs === null ? null : clock.after(nextReadyMs - clock.steadyMs(), wake);

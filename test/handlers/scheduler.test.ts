@@ -38,6 +38,29 @@ describe("a scheduler", () => {
     expect(works.running).toBe(0);
   });
 
+  test("claims again when a place gets free only if more may wait than it could take", async () => {
+    const place = createPlace();
+    let claims = 0;
+    const execute: JobStore["execute"] = (command) => {
+      if (command.op === "claim") claims += 1;
+      return place.store.execute(command);
+    };
+    const store = { ...place.store, execute };
+    const works = createWorks(place, [handlerOf(() => Promise.resolve())], { store, concurrency: 2 });
+    await works.start();
+    await settle();
+    const before = claims;
+    const [alone] = (await submitted(place, 1)) as [JobId];
+    works.wake();
+    await settle();
+    expect(await statuses(place, [alone])).toEqual(["succeeded"]);
+    expect(claims - before).toBe(1);
+    const many = await submitted(place, 5);
+    works.wake();
+    for (let n = 0; n < 5; n += 1) await settle();
+    expect(await statuses(place, many)).toEqual(many.map(() => "succeeded"));
+  });
+
   test("gives back what it took of a type that was taken away meanwhile, without charge", async () => {
     const place = createPlace();
     const [id] = (await submitted(place, 1)) as [JobId];
