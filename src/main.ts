@@ -1,4 +1,5 @@
 /** The program: a command line in, an exit code out. The only file with signal handlers and process.exit. */
+import { writeSync } from "node:fs";
 import type { ExitCode, Host, LastWords } from "./cli/command.ts";
 import { runCommand } from "./cli/run.ts";
 import { createSystemClock, sleep } from "./lib/clock.ts";
@@ -28,13 +29,31 @@ function createOutput(stream: NodeJS.WriteStream): Output {
   };
 }
 
+/** Whether it is this program that ends the process. */
+let leaving = false;
+
+/** A handler that ends the process takes everybody's runs along; without a word nobody would find out which one it was. */
+function tellForeignExit(code: number): void {
+  if (leaving) return;
+  // Whatever it said, a supervisor has to see a failure.
+  process.exitCode = 1;
+  const { stack = "" } = new Error("exit");
+  const from = stack.split("\n").slice(2).join("\n");
+  const words = `holdline: code of a handler called process.exit(${code}), which ends the server; it should throw instead. What ran here is found again at the next start.\n${from}\n`;
+  // Nothing that waits is done any more.
+  writeSync(process.stderr.fd, words);
+}
+
 function untilSignal(): Promise<string> {
   const first = Promise.withResolvers<string>();
   let asked = false;
   for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
       // Whoever asks twice does not want to wait: what is running now is found again at the next start.
-      if (asked) process.exit(1);
+      if (asked) {
+        leaving = true;
+        process.exit(1);
+      }
       asked = true;
       first.resolve(signal);
     });
@@ -52,6 +71,7 @@ async function main(): Promise<void> {
   };
   const finish = async (code: ExitCode): Promise<never> => {
     // The wait keeps nothing alive, so the runtime may find nothing left to do before it is over.
+    leaving = true;
     process.exitCode = code;
     const written = Promise.allSettled([lastWords.flush(), stdout.flush(), stderr.flush()]);
     await Promise.race([written, sleep(clock, LAST_WORDS_MS)]);
@@ -65,6 +85,7 @@ async function main(): Promise<void> {
     lastWords.report(error);
     void finish(1);
   };
+  process.on("exit", tellForeignExit);
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
 

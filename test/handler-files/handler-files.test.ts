@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import { connect, type Client } from "../support/client.ts";
-import { apiOf, type Api } from "../support/http.ts";
+import { apiOf, newSession, type Api } from "../support/http.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 import { createFolder, handlerFile, type HandlerFolder } from "./folder.ts";
@@ -327,4 +327,14 @@ describe("a server does not start", () => {
     expect(started).rejects.toThrow(`the handlers folder ${missing} cannot be read`);
     await started.catch(() => undefined);
   });
+});
+
+test("a handler that ends the process is named, and a supervisor sees a failure", async () => {
+  await using folder = await createFolder({ "leaver.ts": handlerFile("leaver", "process.exit(0);") });
+  await using server = await on(folder.path);
+  const api = await newSession(server);
+  await api.post({ type: "leaver", input: {} }).catch(() => null);
+  expect(await server.exited()).toEqual({ code: 1, signal: null });
+  expect(server.output()).toContain("called process.exit(0)");
+  expect(server.output()).toContain(join(folder.path, "leaver.ts"));
 });
