@@ -16,6 +16,15 @@ export interface QueueEntry {
   readonly turn: number | null;
 }
 
+export interface QueueLine {
+  readonly userId: string;
+  readonly priority: number;
+  readonly unfinished: number;
+  /** Those that are in line, and the last one's turn. */
+  readonly waiting: number;
+  readonly lastTurn: number;
+}
+
 export interface QueueBook {
   /** Jobs that are queued or retrying. */
   readonly queued: number;
@@ -29,6 +38,10 @@ export interface QueueBook {
   joined(entry: QueueEntry): void;
   /** Nobody new gets an earlier turn: how far a store that is opened anew had come. */
   serve(priority: number, turn: number): void;
+  /** What a store knows of one user's jobs of one priority without loading them: those that have not ended, and those in line. */
+  fill(line: QueueLine): void;
+  /** Per priority: the turn being served. */
+  readonly served: ReadonlyMap<number, number>;
   clear(): void;
 }
 
@@ -101,6 +114,11 @@ export function createQueueBook(): QueueBook {
     },
     joined: join,
     serve,
+    fill({ userId, priority, unfinished: some, waiting, lastTurn }) {
+      if (some > 0) unfinished.set(userId, (unfinished.get(userId) ?? 0) + some);
+      if (waiting > 0) lines.set(lineOf(userId, priority), { waiting, lastTurn });
+    },
+    served,
     clear() {
       queued = 0;
       unfinished.clear();

@@ -31,7 +31,7 @@ export interface MachineToken {
 }
 
 /**
- * Where they are kept. Guarantees every driver gives (test/sessions/machine-tokens-store.test.ts): every call is atomic
+ * Where they are kept. Guarantees every driver gives (held by test/conformance/machine-tokens.ts): every call is atomic
  * and resolves when it is as durable as the store was configured; a read sees what any process has written before.
  */
 export interface MachineTokenStore {

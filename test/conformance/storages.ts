@@ -42,10 +42,10 @@ export function openThreaded(
   return openStorage({ databaseUrl: `sqlite:${join(dataDir, "holdline.db")}`, dataDir, durability });
 }
 
-type OpenedStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "roomHistory" | "stop">;
+type InlineStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "roomHistory" | "stop">;
 
 /** The same file without thread and lock, which opens in a few milliseconds. */
-export function openInline(folder: TemporaryFolder): OpenedStorage {
+export function openInline(folder: TemporaryFolder): InlineStorage {
   const path = join(folder.path, "holdline.db");
   const connection = openSqlite({ path, durability: "process" });
   migrate(connection.raw, SQLITE_MIGRATIONS);
@@ -91,7 +91,7 @@ function relay(
 export async function openReopening(every: number): Promise<OpenedJobStore> {
   const folder = await temporaryFolder();
   const listeners: ((changes: readonly Change[]) => void)[] = [];
-  const open = (): OpenedStorage => {
+  const open = (): InlineStorage => {
     const opened = openInline(folder);
     opened.jobs.onCommitted((changes) => {
       for (const listener of listeners) listener(changes);
@@ -165,26 +165,44 @@ async function emptySessions(sessions: SessionStore): Promise<void> {
 export interface SharedStorage {
   openJobs(): Promise<OpenedJobStore>;
   openSessions(): Promise<OpenedSessionStore>;
+  storage(): Promise<Storage>;
   end(): Promise<void>;
 }
 
 /** One storage with its writer's thread for all tests of a file: it takes a tenth of a second to open. */
 export function shareThreaded(): SharedStorage {
-  let opening: Promise<{ storage: Storage; folder: TemporaryFolder }> | null = null;
-  let listeners: ((changes: readonly Change[]) => void)[] = [];
-  const start = async (): Promise<{ storage: Storage; folder: TemporaryFolder }> => {
+  return shareStorage(async () => {
     const folder = await temporaryFolder();
-    const storage = await openThreaded(folder);
-    storage.jobs.onCommitted((changes) => {
+    return { storage: await openThreaded(folder), remove: () => folder.remove() };
+  });
+}
+
+export interface OpenedStorage {
+  readonly storage: Storage;
+  /** What is left when it was stopped. */
+  remove(): Promise<void>;
+}
+
+/** One storage, opened when it is needed first; each test leaves it empty. */
+export function shareStorage(open: () => Promise<OpenedStorage>): SharedStorage {
+  let opening: Promise<OpenedStorage> | null = null;
+  let listeners: ((changes: readonly Change[]) => void)[] = [];
+  const start = async (): Promise<OpenedStorage> => {
+    const opened = await open();
+    opened.storage.jobs.onCommitted((changes) => {
       for (const listener of listeners) listener(changes);
     });
-    return { storage, folder };
+    return opened;
   };
   return {
     async openSessions() {
       opening ??= start();
       const { sessions } = (await opening).storage;
       return { store: sessions, close: () => emptySessions(sessions) };
+    },
+    async storage() {
+      opening ??= start();
+      return (await opening).storage;
     },
     async openJobs() {
       opening ??= start();
@@ -201,9 +219,9 @@ export function shareThreaded(): SharedStorage {
     },
     async end() {
       if (opening === null) return;
-      const { storage, folder } = await opening;
-      await storage.stop();
-      await folder.remove();
+      const opened = await opening;
+      await opened.storage.stop();
+      await opened.remove();
     },
   };
 }

@@ -11,7 +11,8 @@ import {
   createMemoryJobTables,
   copyMemoryJobs,
 } from "../../src/jobs/memory.ts";
-import { createJobParticipant, createSqliteJobStore, JOBS } from "../../src/jobs/sqlite/store.ts";
+import { createJobParticipant, createSqliteJobStore } from "../../src/jobs/sqlite/store.ts";
+import { JOBS } from "../../src/jobs/writes.ts";
 import type { JobRecord, StoredEvent } from "../../src/jobs/job.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { JobId } from "../../src/lib/ids.ts";

@@ -21,14 +21,25 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "output is published before it is committed",
     file: "src/jobs/sqlite/store.ts",
-    text: "      const executed = (await writer.write(",
-    instead: `      if (command.op === "append") {
+    text: "  return { ...reads, ...createWrites(writer, whole) };",
+    instead: `  const writes = createWrites(writer, whole);
+  const listeners: ((changes: readonly Change[]) => void)[] = [];
+  return {
+    ...reads,
+    onCommitted(listener) {
+      listeners.push(listener);
+      writes.onCommitted(listener);
+    },
+    async execute(command) {
+      if (command.op === "append") {
         const job = await reads.find(command.id);
         const head = (job?.head ?? 0) + command.items.length;
         const change = { job: { ...job, head }, first: (job?.head ?? 0) + 1, events: [] } as unknown as Change;
         for (const listener of listeners) listener([restore(command as JobCommand<"append">, change)]);
       }
-      const executed = (await writer.write(`,
+      return writes.execute(command);
+    },
+  };`,
     seed: 1,
   },
   {

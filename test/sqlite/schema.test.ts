@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { Glob } from "bun";
 import { getTableName, is } from "drizzle-orm";
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { eventRow, seqOfRow } from "../../src/jobs/sqlite/schema.ts";
+import { eventRow, seqOfRow } from "../../src/jobs/event-row.ts";
 import { resolve } from "node:path";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { migrate } from "../../src/sqlite/migrate.ts";

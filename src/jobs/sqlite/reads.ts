@@ -2,18 +2,17 @@
 import { and, asc, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import { sizeOf, type JobRecord, type StoredEvent } from "../job.ts";
+import { eventRow, seqOfRow } from "../event-row.ts";
 import { resultOf } from "../result.ts";
 import type { JobStore, JobWithResult } from "../store.ts";
 import {
   IS_PREPARED_KEY,
-  eventRow,
   idempotencyKeys,
   jobEvents,
   jobPayloads,
   jobs,
   prepareSteady,
   schedules,
-  seqOfRow,
 } from "./schema.ts";
 import { DUE } from "./line.ts";
 import { createList } from "./list.ts";

@@ -3,7 +3,8 @@ import type { Database } from "bun:sqlite";
 import { asc, inArray, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import { endRestored } from "../transitions.ts";
-import { eventRow, jobs } from "./schema.ts";
+import { eventRow } from "../event-row.ts";
+import { jobs } from "./schema.ts";
 import { createSqliteJobTables } from "./tables.ts";
 
 /** Ends every unfinished job and takes the mark away, in one transaction. The log before the end is gone. */

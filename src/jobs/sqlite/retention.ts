@@ -2,7 +2,8 @@
 import { and, asc, eq, gte, isNotNull, isNull, lt, lte, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobTables } from "../tables.ts";
-import { IS_PREPARED_KEY, eventRow, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
+import { eventRow } from "../event-row.ts";
+import { IS_PREPARED_KEY, idempotencyKeys, jobEvents, jobPayloads, jobs } from "./schema.ts";
 import { prepareForgetting } from "./webhooks.ts";
 
 type Orm = SqliteConnection["orm"];

@@ -125,15 +125,3 @@ export const IS_PREPARED_KEY = and(
   eq(idempotencyKeys.route, sql.placeholder("route")),
   eq(idempotencyKeys.key, sql.placeholder("key")),
 );
-
-/** Sequence numbers' share of an event's row id; LIMITS.jobEvents stays below it. */
-const SEQ_SPAN = 2 ** 22;
-
-/** Row id of one entry: the logs lie in one b-tree, each job's entries side by side. Exact up to 2^31 jobs. */
-export function eventRow(num: number, seq: number): number {
-  return num * SEQ_SPAN + seq;
-}
-
-export function seqOfRow(row: number): number {
-  return row % SEQ_SPAN;
-}

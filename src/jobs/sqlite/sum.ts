@@ -3,14 +3,10 @@
  * another one now. What does not have its sum is not shown.
  */
 import { DatabaseDamaged } from "../../sqlite/writer.ts";
-import { seqOfRow, type jobEvents } from "./schema.ts";
+import { seqOfRow, sumOf } from "../event-row.ts";
+import type { jobEvents } from "./schema.ts";
 
 type EventRow = typeof jobEvents.$inferSelect;
-
-/** CRC-32 (ISO 3309) of everything the row holds. */
-export function sumOf({ id, attempt, at, kind, data }: Omit<EventRow, "sum">): number {
-  return Bun.hash.crc32(data, Bun.hash.crc32(`${id} ${attempt} ${at} ${kind} `));
-}
 
 /** Throws DatabaseDamaged for a row that is not as it was written. */
 export function checkSum(row: EventRow): void {
