@@ -5,9 +5,10 @@ import { pacedLogs } from "./jobs/paced.ts";
 import type { JobStore } from "./jobs/store.ts";
 import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
 import { withinRoom } from "./jobs/sqlite/room.ts";
-import { createJobParticipant, createSqliteJobStore, JOBS } from "./jobs/sqlite/store.ts";
+import { createJobParticipant, createSqliteJobStore } from "./jobs/sqlite/store.ts";
 import { settleCopy } from "./jobs/sqlite/restored.ts";
 import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
+import { JOBS } from "./jobs/writes.ts";
 import { createSystemClock, type Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
@@ -39,6 +40,8 @@ import {
   type Participant,
   type Writer,
 } from "./sqlite/writer.ts";
+import { isPostgres } from "./postgres/connection.ts";
+import { migratePostgres, openPostgres, openPostgresBeside } from "./storage/postgres.ts";
 
 export interface Storage {
   readonly jobs: JobStore;
@@ -55,7 +58,7 @@ export interface Storage {
 }
 
 export interface StorageOptions {
-  /** `sqlite:<path>` or `sqlite::memory:`. */
+  /** `sqlite:<path>`, `sqlite::memory:` or `postgres://…`. */
   readonly databaseUrl: string;
   /** Made with mode 0700 when it is missing; holds the lock. Unused by a database in memory. */
   readonly dataDir: string;
@@ -77,11 +80,11 @@ export function createParticipants(connection: SqliteConnection): Readonly<Recor
   };
 }
 
-/** The file of a `sqlite:` URL; throws for any other scheme, naming the known ones. */
+/** The file of a `sqlite:` URL; throws for any other scheme. */
 export function sqlitePath(databaseUrl: string): string {
   if (!databaseUrl.startsWith("sqlite:")) {
     throw new Error(
-      `the database URL must start with sqlite: (it starts with ${databaseUrl.split(":", 1)[0]}:)`,
+      `this needs a database in a file: the URL has to start with sqlite: (it starts with ${databaseUrl.split(":", 1)[0]}:)`,
     );
   }
   return databaseUrl.slice("sqlite:".length);
@@ -144,7 +147,9 @@ function migrateFile(path: string, durability: StorageOptions["durability"]): re
 }
 
 /** The schema step on its own, for an installation that is not running. Throws FolderInUseError, NewerSchemaError. */
-export function migrateStorage({ databaseUrl, dataDir, durability }: StorageOptions): readonly number[] {
+export async function migrateStorage(options: StorageOptions): Promise<readonly number[]> {
+  const { databaseUrl, dataDir, durability } = options;
+  if (isPostgres(databaseUrl)) return migratePostgres(options);
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") return [];
   const unlock = lockDataDir(dataDir);
@@ -189,7 +194,8 @@ function existingFile({ databaseUrl, durability }: StorageOptions): string {
  * Opens the database of an installation whether or not a server runs on it. The folder's lock is not taken, so only
  * what no server keeps in its memory can be written. Throws NoDatabaseError, OlderSchemaError or NewerSchemaError.
  */
-export function openStorageBeside(options: StorageOptions): StorageBeside {
+export async function openStorageBeside(options: StorageOptions): Promise<StorageBeside> {
+  if (isPostgres(options.databaseUrl)) return openPostgresBeside(options);
   const path = existingFile(options);
   const connection = openSqlite({ path, durability: options.durability });
   const tokens = { [MACHINE_TOKENS]: createMachineTokenParticipant(connection) };
@@ -211,9 +217,22 @@ export async function openStorage(options: OpenOptions): Promise<Storage> {
   return { ...storage, jobs: pacedLogs(storage.jobs, options.watch?.clock ?? createSystemClock()) };
 }
 
-/** Rejects with FolderInUseError, NewerSchemaError, or whatever the file system says. */
+/** The database is elsewhere; the folder holds the keys and the name of the node, which no two servers may share. */
+async function openElsewhere(options: OpenOptions): Promise<Storage> {
+  const unlock = lockDataDir(options.dataDir);
+  try {
+    const storage = await openPostgres(options);
+    return { ...storage, stop: () => storage.stop().finally(unlock) };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/** Rejects with FolderInUseError, DatabaseInUseError, NewerSchemaError, or whatever the file system or the network says. */
 async function openWhole(options: OpenOptions): Promise<Storage> {
   const { databaseUrl, dataDir, durability, watch } = options;
+  if (isPostgres(databaseUrl)) return openElsewhere(options);
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") {
     const connection = openSqlite({ path, durability });

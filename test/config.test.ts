@@ -273,7 +273,6 @@ describe("secrets", () => {
     { file: `chat_key = ${CANARY}` },
     { file: `chat_key = "${CANARY}\nport = 1` },
     { file: `[chat_key]\nx = "${CANARY}"` },
-    { env: { HOLDLINE_DATABASE_URL: `postgres://user:${CANARY}@db/x` } },
     { env: { HOLDLINE_DATABASE_URL: `mysql://user:${CANARY}@db/x` } },
     { env: { HOLDLINE_REDIS_URL: `https://:${CANARY}@cache` } },
     { env: { HOLDLINE_CHAT_URL: `https://${CANARY}:x@upstream/v1` } },

@@ -28,6 +28,12 @@ export const SERVICES: readonly Service[] = [
     neededBy: ["workers/", "soak/workers"],
   },
   {
+    name: "postgresql",
+    proof: "/usr/lib/postgresql/*/bin/initdb",
+    debianPackage: "postgresql",
+    neededBy: ["postgres/"],
+  },
+  {
     name: "strace",
     proof: "strace",
     debianPackage: "strace",

@@ -15,7 +15,8 @@ export const backup: Command = {
   about: `Copies the database into FILE, also while the server runs: jobs, logs, sessions, hashes of tokens.
 The copy is checked before it gets its name, so FILE is never half a backup. It has mode 0600, for
 it holds what users wrote. The signing keys (the folder keys in the data folder) are not in it: keep
-a copy of them apart. Without them a restored server opens new sessions, and loses nothing else.`,
+a copy of them apart. Without them a restored server opens new sessions, and loses nothing else.
+A database of PostgreSQL is backed up by its own means, such as pg_dump.`,
   flags: [
     { name: "force", value: "", description: "Replace FILE if it is there already" },
     ...settingsFlags(),

@@ -51,7 +51,7 @@ async function examine(config: Config, warnings: readonly string[]): Promise<Fin
     checkDisk(config),
     checkWriting(config),
     checkSqlite(),
-    ...checkDatabase(config, clock),
+    ...(await checkDatabase(config, clock)),
     checkKeys(config, clock),
     checkDescriptors(config),
     await checkPort(config),

@@ -18,6 +18,7 @@ import { createLogger } from "../lib/logger.ts";
 import type { AdminJobObject } from "../protocol/admin.ts";
 import { issueMachineToken, type MachineTokenStore } from "../sessions/machine-tokens.ts";
 import { createRevocations } from "../sessions/revocations.ts";
+import { DatabaseInUseError } from "../postgres/writer.ts";
 import { FolderInUseError } from "../sqlite/lock.ts";
 import { openStorage, openStorageBeside, type Storage } from "../storage.ts";
 import type { Flag } from "./command.ts";
@@ -38,7 +39,7 @@ export async function withReads<Result>(
   config: Config,
   use: (reads: OperatorReads) => Promise<Result>,
 ): Promise<Result> {
-  const storage = openStorageBeside(config);
+  const storage = await openStorageBeside(config);
   try {
     return await use(createOperatorReads({ ...storage, ...config, clock: createSystemClock() }));
   } finally {
@@ -155,10 +156,10 @@ export async function withWrites<Result>(
   place: Place,
   use: (writes: OperatorWrites) => Promise<Result>,
 ): Promise<Result> {
-  const beside = openStorageBeside(place.config);
+  const beside = await openStorageBeside(place.config);
   try {
     const storage = await openStorage(place.config).catch((error: unknown) => {
-      if (error instanceof FolderInUseError) return null;
+      if (error instanceof FolderInUseError || error instanceof DatabaseInUseError) return null;
       throw error;
     });
     if (storage === null) return await throughServer(place, beside.machineTokens, use);

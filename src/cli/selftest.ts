@@ -19,7 +19,8 @@ export const selftest: Command = {
 of its own (in a temporary folder inside the data folder, on a port of its own) is loaded by many
 clients, killed with SIGKILL at random moments and started again; a running server is not touched.
 At the end every accepted job has to have ended once, and every event that arrived has to be the one
-in the log. Exit code 0 when nothing was lost, doubled or contradicted, 1 when something was.`,
+in the log. Exit code 0 when nothing was lost, doubled or contradicted, 1 when something was.
+It tries SQLite on this disk, also where the configuration names PostgreSQL.`,
   flags: [
     { name: "seconds", value: "NUMBER", description: `How long to load and kill [${SECONDS.preset}]` },
     {

@@ -82,7 +82,7 @@ async function withTokens<Result>(
   config: Config,
   use: (store: MachineTokenStore) => Promise<Result>,
 ): Promise<Result> {
-  const storage = openStorageBeside(config);
+  const storage = await openStorageBeside(config);
   try {
     return await use(storage.machineTokens);
   } finally {

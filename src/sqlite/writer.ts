@@ -31,7 +31,14 @@ export type RefusedWhy = "defect" | "locked" | "full" | "unavailable";
 
 export type WriteResult =
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly why: RefusedWhy; readonly message: string };
+  | { readonly ok: false; readonly why: RefusedWhy; readonly message: string }
+  /** The storage did not say whether it took it. `settled`: what is found out once it can be asked again. */
+  | {
+      readonly ok: false;
+      readonly why: "unknown";
+      readonly message: string;
+      readonly settled: Promise<WriteResult>;
+    };
 
 /** The outcome of the whole batch is unknown: the commit itself failed. The process has to stop and recover. */
 export class CommitFailed extends Error {
@@ -168,7 +175,14 @@ const BATCH_MOST = 2000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
-export type Commit = (requests: WriteRequest[]) => Promise<WriteResult[]>;
+/**
+ * Commits the requests in one transaction, and answers each of them; rejects when nobody can tell any more what is stored.
+ * `announce`: tells the listeners of a batch that turned out to be committed only after it was answered as unknown.
+ */
+export type Commit = (
+  requests: WriteRequest[],
+  announce: (requests: readonly WriteRequest[], results: readonly WriteResult[]) => void,
+) => Promise<WriteResult[]>;
 
 /** `unknown`: it may have been done all the same. */
 function unavailable(outcome: "unknown" | "nothing", cause: unknown): Refusal {
@@ -201,6 +215,9 @@ export function createWriter(
   const failure = Promise.withResolvers<Error>();
   let failed = false;
   let stopping = false;
+  const announce: Parameters<Commit>[1] = (requests, results) => {
+    for (const listener of listeners) listener(requests, results);
+  };
 
   const group: Group<WriteRequest, WriteResult> = createGroup({
     most: BATCH_MOST,
@@ -210,7 +227,7 @@ export function createWriter(
       const begun = clock.elapsedMs();
       let results: WriteResult[];
       try {
-        results = await commit(requests);
+        results = await commit(requests, announce);
       } catch (error) {
         failed = true;
         failure.resolve(error as Error);
@@ -218,7 +235,7 @@ export function createWriter(
       }
       const facts = factsOf(results, clock.elapsedMs() - begun);
       for (const watcher of watchers) watcher(facts);
-      for (const listener of listeners) listener(requests, results);
+      announce(requests, results);
       return results;
     },
   });
@@ -226,7 +243,11 @@ export function createWriter(
   return {
     async write(to, command, { patient = false } = {}) {
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-        const result = await group.add({ to, command });
+        let result = await group.add({ to, command });
+        if (!result.ok && result.why === "unknown") {
+          if (!patient) throw unavailable("unknown", result.message);
+          result = await result.settled;
+        }
         if (result.ok) return result.value;
         if (result.why === "defect") throw new Error(`the ${to} writer refused a command: ${result.message}`);
         if (!patient || stopping) throw unavailable("nothing", result.message);

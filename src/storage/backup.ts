@@ -6,6 +6,7 @@ import { Database } from "bun:sqlite";
 import { chmodSync, existsSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { markAsCopy } from "../jobs/sqlite/restored.ts";
+import { isPostgres } from "../postgres/connection.ts";
 import { openSqlite } from "../sqlite/database.ts";
 import { integrityFaults, isDamage } from "../sqlite/inspect.ts";
 import { assertKnownSchema, schemaOf } from "../sqlite/migrate.ts";
@@ -45,6 +46,10 @@ export function contentsOf(path: string): Contents {
 
 /** Where the database is. Throws NoDatabaseError when there is none to copy. */
 function sourceOf(options: StorageOptions): string {
+  if (isPostgres(options.databaseUrl))
+    throw new Error(
+      "the database is PostgreSQL's: back it up with its own means, such as pg_dump --format=custom",
+    );
   const path = sqlitePath(options.databaseUrl);
   if (path === ":memory:")
     throw new NoDatabaseError("the database is in the memory of the server: nobody else can see it");

@@ -10,6 +10,7 @@ import { openSqlite } from "../sqlite/database.ts";
 import { integrityFaults, isDamage } from "../sqlite/inspect.ts";
 import { assertKnownSchema, migrate, schemaOf } from "../sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../sqlite/migrations.ts";
+import { isPostgres } from "../postgres/connection.ts";
 import { lockDataDir, sqlitePath, type StorageOptions } from "../storage.ts";
 import { contentsOf } from "./backup.ts";
 import {
@@ -113,6 +114,8 @@ function keepAside(database: string, at: Instant): string | null {
 
 /** Throws a sentence for the operator, or FolderInUseError; the database that is there is then as it was. */
 export function restore(options: StorageOptions, file: string, { at, force }: RestoreOptions): Restored {
+  if (isPostgres(options.databaseUrl))
+    throw new Error("the database is PostgreSQL's: restore it with its own means, such as pg_restore");
   const database = sqlitePath(options.databaseUrl);
   if (database === ":memory:") throw new Error("the database is in memory: there is nothing to restore into");
   assertWholeFile(file);

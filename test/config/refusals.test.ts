@@ -193,8 +193,6 @@ describe("settings that do not go together are refused:", () => {
 
 describe("what this version does not have is refused, not ignored:", () => {
   const later: [variable: string, value: string, allowed: string][] = [
-    ["DATABASE_URL", "postgres://db/holdline", "sqlite:FILE"],
-    ["DATABASE_URL", "postgresql://db/holdline", "sqlite:FILE"],
     ["REDIS_URL", "redis://cache:6379", "not set"],
     ["SESSIONS_URL", "redis://cache:6379", "not set"],
     ["ROLE", "gateway", "all"],

@@ -305,7 +305,7 @@ test(
     over = true;
     await load;
     for (const file of files) {
-      const storage = openStorageBeside({
+      const storage = await openStorageBeside({
         databaseUrl: `sqlite:${file}`,
         dataDir: server.dataFolder,
         durability: "process",

@@ -9,6 +9,7 @@ const ROOMS = [
   "protocol",
   "telemetry",
   "sqlite",
+  "postgres",
   "jobs",
   "sessions",
   "backplane",

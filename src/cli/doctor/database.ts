@@ -10,6 +10,8 @@ import { assertSqliteVersion, openSqlite } from "../../sqlite/database.ts";
 import { NewerSchemaError, OlderSchemaError, assertSchema } from "../../sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../sqlite/migrations.ts";
 import { sqlitePath } from "../../storage.ts";
+import { isPostgres } from "../../postgres/connection.ts";
+import { lookIntoPostgres } from "../../storage/postgres.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
@@ -56,12 +58,13 @@ function lookInto(path: string, wallMs: number): Finding[] {
 }
 
 /** The database and, since it knows the last times, the clock. */
-export function checkDatabase(config: Config, clock: Clock): Finding[] {
+export async function checkDatabase(config: Config, clock: Clock): Promise<Finding[]> {
   const wallMs = clock.wallMs();
   const early = wallMs < EARLIEST_MS;
   const time = early
     ? fail("clock", `it is ${new Date(wallMs).toISOString()} here`, "Set the clock: tokens are judged by it")
     : ok("clock", new Date(wallMs).toISOString());
+  if (isPostgres(config.databaseUrl)) return [await checkPostgres(config), time];
   const path = sqlitePath(config.databaseUrl);
   if (path === ":memory:")
     return [warn("database", "in memory: it ends with the process", "Leave --database-url out"), time];
@@ -73,6 +76,23 @@ export function checkDatabase(config: Config, clock: Clock): Finding[] {
     return [...found.filter(({ name }) => name !== "clock" || !early), ...large, ...(early ? [time] : [])];
   } catch (error) {
     return [databaseTrouble(path, error), time];
+  }
+}
+
+/** Reaches the server, and looks at its version and the schema. Changes nothing. */
+async function checkPostgres(config: Config): Promise<Finding> {
+  try {
+    const { place, version, schema } = await lookIntoPostgres(config);
+    const tables = schema === 0 ? "its tables are made at the first start" : `schema ${schema}`;
+    return ok("database", `${place}: PostgreSQL ${version}, ${tables}`);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    if (error instanceof NewerSchemaError) return fail("database", text, "Nothing was changed");
+    return fail(
+      "database",
+      text,
+      "Check that the server runs, and address, user and database of HOLDLINE_DATABASE_URL",
+    );
   }
 }
 

@@ -24,7 +24,7 @@ export async function audit(scene: Scene): Promise<readonly string[]> {
     tally.flaws.push({ kind: "damaged", text: `the server ended with code ${code}: ${child.tail()}` });
   const dataDir = join(options.folder, "data");
   const path = join(dataDir, "holdline.db");
-  const storage = openStorageBeside({
+  const storage = await openStorageBeside({
     databaseUrl: `sqlite:${path}`,
     dataDir,
     durability: options.durability,

@@ -1,0 +1,201 @@
+/** Carries out batches of job commands on PostgreSQL: fetches what they touch, lets execute.ts decide, writes back. */
+import type { Clock } from "../../lib/clock.ts";
+import type { PostgresClient } from "../../postgres/connection.ts";
+import type { PostgresParticipant } from "../../postgres/writer.ts";
+import type { WriteResult } from "../../sqlite/writer.ts";
+import { execute } from "../execute.ts";
+import type { JobCommand, JobOp } from "../store.ts";
+import { createFetched, fetchWanted, type Fetched, type Wanted } from "./fetched.ts";
+import { createView, NeedsMore, type QueueFacts, type View } from "./view.ts";
+import { writeBack } from "./write-back.ts";
+
+/**
+ * These ask about all jobs, or change many at once, by statements of their own. What was changed before them has to be
+ * written by then, so each of them is carried out alone; they are rare.
+ */
+const ALONE: ReadonlySet<JobOp> = new Set([
+  "sweep",
+  "recover",
+  "renew",
+  "grant",
+  "realign",
+  "claimWebhooks",
+  "retain",
+]);
+
+/** Jobs that wait for later that are looked at, to find the first that is not being changed. */
+const NEXT_MOST = 100;
+/** How long what is remembered of the queue is good, beside other processes that change it. */
+const FRESH_MS = 1000;
+
+/** In order, cut around those that have to be alone. */
+function cut(commands: readonly JobCommand[]): JobCommand[][] {
+  const parts: JobCommand[][] = [];
+  for (const command of commands) {
+    const last = parts.at(-1);
+    if (last === undefined || ALONE.has(command.op) || ALONE.has(last[0]?.op ?? command.op))
+      parts.push([command]);
+    else last.push(command);
+  }
+  return parts;
+}
+
+/** What can be told beforehand from the commands alone. */
+function foresee(commands: readonly JobCommand[]): Wanted {
+  const submits = commands.flatMap((command) =>
+    command.op === "submit" || command.op === "tick" ? [command] : [],
+  );
+  const claims = commands.flatMap((command) => (command.op === "claim" ? [command] : []));
+  const limits = new Map<string, number>();
+  for (const { types, most } of claims) {
+    for (const { type, most: ofType } of types) {
+      const limit = Math.min(ofType, most);
+      if (limit > 0) limits.set(type, (limits.get(type) ?? 0) + limit);
+    }
+  }
+  const times = claims.map(({ at }) => at.steadyMs);
+  const keys = submits.flatMap(({ idempotency }) => idempotency ?? []);
+  return {
+    jobs: [...new Set(commands.flatMap((command) => ("id" in command ? [command.id] : [])))],
+    keys,
+    users: [...new Set(submits.map(({ spec }) => spec.userId))],
+    lanes: submits.flatMap(({ spec: { sessionId, lane } }) =>
+      sessionId === null || lane === null ? [] : [{ sessionId, lane }],
+    ),
+    nums: submits.length,
+    schedules: [
+      ...new Set(
+        commands.flatMap((command) =>
+          command.op === "schedule" ? [command.name] : command.op === "tick" ? [command.schedule.name] : [],
+        ),
+      ),
+    ],
+    ...(limits.size === 0
+      ? {}
+      : {
+          ready: {
+            steadyMs: Math.max(...times),
+            types: [...limits].map(([type, limit]) => ({ type, limit })),
+          },
+        }),
+    ...(times.length === 0 ? {} : { next: { steadyMs: Math.min(...times), limit: NEXT_MOST } }),
+  };
+}
+
+/** How much waits, whose turn it is, how far time had come. Of an own process exact; of others as of a second ago. */
+function createMemory(clock: Clock) {
+  let known: QueueFacts | null = null;
+  let readAt = 0;
+  /** As the open transaction leaves it. */
+  let pending: QueueFacts | null = null;
+  /** Turns only go forward, whatever is read. */
+  const served = new Map<number, number>();
+
+  const read = async (client: PostgresClient): Promise<QueueFacts> => {
+    const [row] = await client.unsafe(
+      `SELECT (SELECT count(*) FROM jobs WHERE due = 0)::int + (SELECT count(*) FROM jobs WHERE due = 1)::int
+         + (SELECT count(*) FROM jobs WHERE due = 2)::int AS queued,
+       coalesce((SELECT steady_ms FROM clock WHERE id = 1), 0) AS steady`,
+    );
+    const turns = await client.unsafe(
+      `SELECT p AS priority, greatest(
+         (SELECT max(turn) FROM jobs WHERE priority = p AND finished_at IS NULL AND attempt > 0),
+         (SELECT min(turn) FROM jobs WHERE priority = p AND due = 1))::float8 AS turn
+       FROM generate_series(0, 9) AS p`,
+    );
+    for (const { priority, turn } of turns as unknown as { priority: number; turn: number | null }[])
+      if (turn !== null) served.set(priority, Math.max(served.get(priority) ?? 0, turn));
+    return { queued: Number(row?.["queued"]), served: new Map(served), steadyMs: Number(row?.["steady"]) };
+  };
+
+  return {
+    async facts(client: PostgresClient): Promise<QueueFacts> {
+      if (pending !== null) return pending;
+      if (known === null || clock.elapsedMs() > readAt + FRESH_MS) {
+        known = await read(client);
+        readAt = clock.elapsedMs();
+      }
+      pending = known;
+      return pending;
+    },
+    moved({ book, changed }: View): void {
+      if (pending === null) return;
+      pending = {
+        queued: pending.queued + book.queued,
+        served: new Map(book.served),
+        steadyMs: changed.steadyMs ?? pending.steadyMs,
+      };
+    },
+    ended(committed: boolean): void {
+      if (committed && pending !== null)
+        for (const [priority, turn] of pending.served) served.set(priority, turn);
+      if (pending !== null) known = committed ? pending : null;
+      pending = null;
+    },
+  };
+}
+
+function failed(error: unknown): WriteResult {
+  return { ok: false, why: "defect", message: String(error) };
+}
+
+/** One attempt on a fresh view. Throws NeedsMore; a command that throws anything else is put into `failures`. */
+function carryOut(
+  commands: readonly JobCommand[],
+  fetched: Fetched,
+  facts: QueueFacts,
+  failures: Map<number, WriteResult>,
+): { readonly view: View; readonly results: WriteResult[] } {
+  for (;;) {
+    const view = createView(fetched, facts);
+    const results: WriteResult[] = [];
+    const isDone = commands.every((command, index) => {
+      const failure = failures.get(index);
+      if (failure !== undefined) {
+        results.push(failure);
+        return true;
+      }
+      try {
+        results.push({ ok: true, value: execute(view.tables, command) });
+        return true;
+      } catch (error) {
+        if (error instanceof NeedsMore) throw error;
+        // What it had changed by then is forgotten with the view.
+        failures.set(index, failed(error));
+        return false;
+      }
+    });
+    if (isDone) return { view, results };
+  }
+}
+
+export function createPostgresJobParticipant(clock: Clock): PostgresParticipant {
+  const memory = createMemory(clock);
+
+  const part = async (commands: readonly JobCommand[], client: PostgresClient): Promise<WriteResult[]> => {
+    const fetched = createFetched();
+    const facts = await memory.facts(client);
+    const failures = new Map<number, WriteResult>();
+    if (!ALONE.has(commands[0]?.op ?? "submit")) await fetchWanted(client, fetched, foresee(commands));
+    for (;;) {
+      try {
+        const { view, results } = carryOut(commands, fetched, facts, failures);
+        await writeBack(client, view.changed);
+        memory.moved(view);
+        return results;
+      } catch (error) {
+        if (!(error instanceof NeedsMore)) throw error;
+        await fetchWanted(client, fetched, error.wanted);
+      }
+    }
+  };
+
+  return {
+    async execute(commands, client) {
+      const results: WriteResult[] = [];
+      for (const some of cut(commands as readonly JobCommand[])) results.push(...(await part(some, client)));
+      return results;
+    },
+    ended: (committed) => memory.ended(committed),
+  };
+}

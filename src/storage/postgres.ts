@@ -1,0 +1,156 @@
+/** The storage on a PostgreSQL server: brings its schema up, opens the writer and the readers, and gives the stores. */
+import { createPostgresJobParticipant } from "../jobs/postgres/participant.ts";
+import { createPostgresJobReads, type JobReads } from "../jobs/postgres/reads.ts";
+import { createPostgresJobStore } from "../jobs/postgres/store.ts";
+import { JOBS } from "../jobs/writes.ts";
+import { createSystemClock, type Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import { assertPostgresVersion, openPool, refusingReads, type PostgresPool } from "../postgres/connection.ts";
+import { assertSchema, migrate, schemaOf } from "../postgres/migrate.ts";
+import { NewerSchemaError } from "../sqlite/migrate.ts";
+import { POSTGRES_MIGRATIONS } from "../postgres/migrations.ts";
+import { startPostgresWriter, type PostgresParticipant } from "../postgres/writer.ts";
+import {
+  createPostgresRoomHistory,
+  createRoomHistoryParticipant,
+  createRoomHistoryReads,
+  ROOM_HISTORY,
+} from "../sessions/history/postgres.ts";
+import {
+  createMachineTokenParticipant,
+  createMachineTokenReads,
+  createPostgresMachineTokenStore,
+  MACHINE_TOKENS,
+} from "../sessions/postgres/machine-tokens.ts";
+import {
+  createPostgresSessionStore,
+  createSessionParticipant,
+  createSessionReads,
+  SESSIONS,
+} from "../sessions/postgres/sessions.ts";
+import { createNoDisk } from "../sqlite/disk.ts";
+import type { OpenOptions, Storage, StorageOptions } from "../storage.ts";
+
+/** The URL without its password, as messages name it. */
+export function placeOf(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  return `${url.host}${url.pathname}`;
+}
+
+/** What cannot be reached, or not used, in words; never with the password. */
+async function inWords<Result>(databaseUrl: string, reach: Promise<Result>): Promise<Result> {
+  try {
+    return await reach;
+  } catch (error) {
+    const code = String((error as { code?: unknown }).code);
+    if (!code.startsWith("ERR_POSTGRES")) throw error;
+    const said = error instanceof Error ? error.message : code;
+    const hint = code.includes("CONNECTION") ? " (does it run, and is this its address?)" : "";
+    throw new Error(`PostgreSQL at ${placeOf(databaseUrl)}: ${said}${hint}`, { cause: error });
+  }
+}
+
+function createParticipants(clock: Clock): Readonly<Record<string, PostgresParticipant>> {
+  return {
+    [JOBS]: createPostgresJobParticipant(clock),
+    [SESSIONS]: createSessionParticipant(),
+    [MACHINE_TOKENS]: createMachineTokenParticipant(),
+    [ROOM_HISTORY]: createRoomHistoryParticipant(),
+  };
+}
+
+interface Opening {
+  readonly options: StorageOptions;
+  readonly exclusive: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger | null;
+}
+
+async function assemble(
+  { options, exclusive, clock, logger }: Opening,
+  pool: PostgresPool,
+): Promise<Storage> {
+  const writer = await startPostgresWriter({
+    url: options.databaseUrl,
+    durability: options.durability,
+    id: crypto.randomUUID(),
+    exclusive,
+    participants: createParticipants(clock),
+    clock,
+    logger,
+  });
+  const reads = <Reads extends object>(some: Reads): Reads => refusingReads(clock, some);
+  return {
+    jobs: createPostgresJobStore(writer, reads(createPostgresJobReads(pool))),
+    sessions: createPostgresSessionStore(writer, reads(createSessionReads(pool))),
+    machineTokens: createPostgresMachineTokenStore(writer, reads(createMachineTokenReads(pool))),
+    roomHistory: createPostgresRoomHistory(writer, reads(createRoomHistoryReads(pool))),
+    disk: createNoDisk(),
+    onBatch: (listener) => writer.onBatch(listener),
+    failed: writer.failed,
+    async stop() {
+      await writer.stop();
+      await pool.close();
+    },
+  };
+}
+
+async function open(opening: Opening): Promise<Storage> {
+  const { databaseUrl } = opening.options;
+  const pool = openPool(databaseUrl);
+  try {
+    return await inWords(databaseUrl, assemble(opening, pool));
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+/** The schema step. Throws NewerSchemaError, and in words why the server cannot be used. */
+export async function migratePostgres({ databaseUrl }: StorageOptions): Promise<readonly number[]> {
+  const pool = openPool(databaseUrl);
+  try {
+    await inWords(databaseUrl, assertPostgresVersion(pool));
+    return await inWords(databaseUrl, migrate(databaseUrl, POSTGRES_MIGRATIONS));
+  } finally {
+    await pool.close();
+  }
+}
+
+/** What a look from outside tells. Throws in words when it cannot be reached or used; changes nothing. */
+export async function lookIntoPostgres({ databaseUrl }: StorageOptions): Promise<{
+  readonly place: string;
+  readonly version: string;
+  readonly schema: number;
+}> {
+  const pool = openPool(databaseUrl);
+  try {
+    const version = await inWords(databaseUrl, assertPostgresVersion(pool));
+    const schema = await inWords(databaseUrl, schemaOf(pool));
+    if (schema > POSTGRES_MIGRATIONS.length) throw new NewerSchemaError(schema, POSTGRES_MIGRATIONS.length);
+    return { place: placeOf(databaseUrl), version, schema };
+  } finally {
+    await pool.close();
+  }
+}
+
+/** For a server. Rejects with DatabaseInUseError when another one writes there, and as `migratePostgres`. */
+export async function openPostgres(options: OpenOptions): Promise<Storage> {
+  await migratePostgres(options);
+  const { clock = createSystemClock(), logger = null } = options.watch ?? {};
+  return open({ options, exclusive: true, clock, logger });
+}
+
+/** Beside a server that runs on it: the schema is as it has to be, or this throws. */
+export async function openPostgresBeside(
+  options: StorageOptions,
+): Promise<Storage & { readonly jobs: JobReads }> {
+  const pool = openPool(options.databaseUrl);
+  try {
+    await inWords(options.databaseUrl, assertPostgresVersion(pool));
+    await inWords(options.databaseUrl, assertSchema(pool, POSTGRES_MIGRATIONS));
+  } finally {
+    await pool.close();
+  }
+  return open({ options, exclusive: false, clock: createSystemClock(), logger: null });
+}
