@@ -30,7 +30,7 @@ const OLDEST_VERSION = 150_000;
 const READ_CONNECTIONS = 8;
 const CONNECT_SECONDS = 3;
 /** Longest a statement runs, waits for a lock, and a transaction of a process that fell silent stays open. */
-const STATEMENT_MS = 10_000;
+const STATEMENT_MS = 5000;
 const LOCK_MS = 3000;
 const SILENT_TRANSACTION_MS = 10_000;
 
@@ -143,7 +143,7 @@ export async function answered<Answer>(
 }
 
 /** Longest that a read waits for its answer, and how often it is asked again of a server that was lost meanwhile. */
-const READ_MS = 12_000;
+const READ_MS = 6000;
 const READ_TRIES = 3;
 
 /**

@@ -61,7 +61,7 @@ export interface PostgresWriterOptions {
 }
 
 /** A batch, from BEGIN to the answer to COMMIT; longer, and the server is taken for lost. */
-const BATCH_MS = 15_000;
+const BATCH_MS = 8000;
 /** Who comes while the database cannot be reached is refused after this. */
 const AWAY_MS = 2000;
 /** How long a start waits for the server before it to be noticed as gone. */

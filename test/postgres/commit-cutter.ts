@@ -6,7 +6,9 @@ export interface CommitCutter extends AsyncDisposable {
   readonly url: string;
   /** The next COMMIT: `before`, it never arrives; `after`, it is carried out and its answer is lost. */
   cut(when: "before" | "after"): void;
-  /** New connections are refused until then. */
+  /** Nothing passes any more, and nobody is told. */
+  silence(): void;
+  /** Until then new connections are refused; those that were silent are over. */
   restore(): void;
   readonly cuts: number;
 }
@@ -15,6 +17,7 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
   const target = new URL(databaseUrl);
   let armed: "before" | "after" | null = null;
   let isDown = false;
+  let isSilent = false;
   let cuts = 0;
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
@@ -33,6 +36,7 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
     far.on("close", end);
     if (isDown) return end();
     near.on("data", (bytes: Buffer) => {
+      if (isSilent) return;
       if (armed !== null && bytes.includes("COMMIT")) {
         cuts += 1;
         cutting = armed === "after";
@@ -44,7 +48,7 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
     });
     far.on("data", (bytes: Buffer) => {
       if (cutting) end();
-      else near.write(bytes);
+      else if (!isSilent) near.write(bytes);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -55,8 +59,13 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
     cut(when) {
       armed = when;
     },
+    silence() {
+      isSilent = true;
+    },
     restore() {
       isDown = false;
+      if (isSilent) for (const socket of sockets) socket.destroy();
+      isSilent = false;
     },
     get cuts() {
       return cuts;

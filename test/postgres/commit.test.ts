@@ -99,6 +99,18 @@ test("who waits while nothing can be reached is refused in time, and nothing of 
   ).toBeNull();
 });
 
+test("a database that says nothing is given up in seconds, for reads and for writes, and used again when it speaks", async () => {
+  await using scene = await open();
+  const { wire, on } = scene;
+  const id = await on.submit();
+  wire.silence();
+  const [written, read] = await Promise.all([failureOf(on.trySubmit()), failureOf(on.store.find(id))]);
+  for (const failure of [written, read]) expect((failure as Refusal).code).toBe("storage_unavailable");
+  wire.restore();
+  await until("the database to be back", () => on.trySubmit().catch(() => null));
+  expect((await on.job(id)).head).toBe(1);
+}, 30_000);
+
 test("a command that is to blame itself takes no other of its batch with it", async () => {
   await using scene = await open();
   const { on, storage } = scene;
