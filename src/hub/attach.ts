@@ -36,8 +36,9 @@ export async function attach(
   if (attachment === null)
     throw new Refusal("rate_limited", "This connection has no attachment left; detach a job first.");
   try {
-    const job = await store.find(id);
-    if (job === null || job.userId !== connection.userId) throw unknownJob();
+    const { userId } = connection;
+    const job = userId === null ? null : await store.findOwn(userId, id);
+    if (job === null) throw unknownJob();
     if (job.purgedAt !== null) throw new Refusal("job_purged", "The job was deleted.");
     const { after } = request;
     const terminal = isTerminalStatus(job.status);

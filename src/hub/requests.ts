@@ -102,9 +102,9 @@ export function createRequests(options: RequestsOptions): Requests {
   };
 
   const acknowledge = async (connection: Connection, job: string, seq: number): Promise<void> => {
-    const record = isUuid(job) ? await store.find(job as JobId) : null;
-    if (record === null || record.userId !== connection.userId)
-      throw new Refusal("not_found", "No such job.");
+    const { userId } = connection;
+    const record = isUuid(job) && userId !== null ? await store.findOwn(userId, job as JobId) : null;
+    if (record === null) throw new Refusal("not_found", "No such job.");
     if (record.purgedAt !== null) throw new Refusal("job_purged", "The job was deleted.");
     if (seq > record.head) throw new Refusal("invalid_request", `/seq: the log ends at ${record.head}`);
     // Only the receipt of the terminal event is kept; earlier ones are what a later attach says anyway.

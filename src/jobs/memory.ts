@@ -279,6 +279,10 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
       const row = rows.get(id);
       return row === undefined ? null : { ...row.job };
     },
+    findOwn: async (userId, id) => {
+      const row = rows.get(id);
+      return row === undefined || row.job.userId !== userId ? null : { ...row.job };
+    },
     findWithResult: async (id) => {
       const row = rows.get(id);
       return row === undefined ? null : withResult(row);

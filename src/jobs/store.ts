@@ -270,6 +270,8 @@ export interface JobStore {
   onCommitted(listener: (changes: readonly Change[]) => void): void;
 
   find(id: JobId): Promise<JobRecord | null>;
+  /** The job if it is this user's. Another's costs what an unknown one costs: it is not read, so that time tells nothing. */
+  findOwn(userId: UserId, id: JobId): Promise<JobRecord | null>;
   findWithResult(id: JobId): Promise<JobWithResult | null>;
   /** JSON text of what was submitted; null once purged. */
   input(id: JobId): Promise<string | null>;

@@ -70,6 +70,7 @@ function relay(
   return {
     onCommitted: (listener) => void listeners.push(listener),
     find: async (id) => (await turn()).find(id),
+    findOwn: async (userId, id) => (await turn()).findOwn(userId, id),
     findWithResult: async (id) => (await turn()).findWithResult(id),
     input: async (id) => (await turn()).input(id),
     findByKey: async (key) => (await turn()).findByKey(key),

@@ -68,11 +68,18 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
     attempt: jobs.attempt,
     head: jobs.head,
   };
+  const record = { num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS };
   return {
     row: orm
-      .select({ num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS })
+      .select(record)
       .from(jobs)
       .where(eq(jobs.id, p("id")))
+      .prepare(),
+    ownRow: orm
+      .select(record)
+      .from(jobs)
+      // With the plus no index serves the user: there is one row at most by the id.
+      .where(and(eq(jobs.id, p("id")), sql`+${jobs.userId} = ${p("userId")}`))
       .prepare(),
     num: orm
       .select({ num: jobs.num })
@@ -149,6 +156,14 @@ function prepareAhead(orm: SqliteConnection["orm"]) {
     .prepare();
 }
 
+type JobRow = JobRecord & { num: number; turn: number; due: number | null };
+
+function toRecord(row: JobRow | undefined): JobRecord | null {
+  if (row === undefined) return null;
+  const { num: _num, turn: _turn, due: _due, ...job } = row;
+  return job;
+}
+
 export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
 
 export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
@@ -161,12 +176,7 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
     steady: prepareSteady(orm),
   };
 
-  const withResult = ({
-    num,
-    turn: _turn,
-    due: _due,
-    ...job
-  }: JobRecord & { num: number; turn: number; due: number | null }): JobWithResult => {
+  const withResult = ({ num, turn: _turn, due: _due, ...job }: JobRow): JobWithResult => {
     if (job.status !== "succeeded" || job.purgedAt !== null) return { job, result: null };
     const last = statements.event.get({ row: eventRow(num, job.head) });
     return { job, result: resultOf(job, last === undefined ? undefined : toEvent(last)) };
@@ -196,12 +206,8 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
 
   return {
     ...createWebhookReads(orm),
-    find: async (id) => {
-      const row = statements.row.get({ id });
-      if (row === undefined) return null;
-      const { num: _num, turn: _turn, due: _due, ...job } = row;
-      return job;
-    },
+    find: async (id) => toRecord(statements.row.get({ id })),
+    findOwn: async (userId, id) => toRecord(statements.ownRow.get({ userId, id })),
     findWithResult: async (id) => {
       const row = statements.row.get({ id });
       return row === undefined ? null : withResult(row);

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import type { Item, StoredEvent } from "../../../src/jobs/job.ts";
 import type { EventsQuery } from "../../../src/jobs/store.ts";
-import type { JobId } from "../../../src/lib/ids.ts";
+import type { JobId, UserId } from "../../../src/lib/ids.ts";
 import { LIMITS } from "../../../src/protocol/limits.ts";
 import { dataOf, nextJobId, textItem, type Check, type Drive } from "../drive.ts";
 
@@ -28,11 +28,21 @@ export function reading(check: Check): void {
   check("of a job that is not there finds nothing", async (on) => {
     const id = nextJobId();
     expect(await on.store.find(id)).toBeNull();
+    expect(await on.store.findOwn("alice" as UserId, id)).toBeNull();
     expect(await on.store.findWithResult(id)).toBeNull();
     expect(await on.store.input(id)).toBeNull();
     expect(await on.log(id)).toEqual([]);
     expect(await on.store.audioChunks(id, 0)).toEqual([]);
     expect(await on.store.position(id)).toBe(1);
+  });
+
+  check("finds one's own job as it finds any, and another's not at all", async (on) => {
+    const { id } = await on.started();
+    const job = await on.job(id);
+    expect(await on.store.findOwn(job.userId, id)).toEqual(job);
+    for (const stranger of [`${job.userId}x`, job.userId.toUpperCase(), ""]) {
+      expect(await on.store.findOwn(stranger as UserId, id)).toBeNull();
+    }
   });
 
   check("gives what stood there at that moment, whatever is done to it later", async (on) => {
