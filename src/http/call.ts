@@ -135,6 +135,18 @@ export async function authenticate(services: HttpServices, call: Call): Promise<
   return principal;
 }
 
+/**
+ * Throws `token_revoked` when what a user's call came with was revoked since it began. For calls that wait, right before
+ * their answer: who was shut out meanwhile is shown nothing. A token that only ran out meanwhile is no reason.
+ */
+export async function refuseRevoked({ gate }: HttpServices, call: Call): Promise<void> {
+  try {
+    await gate.authenticate(visitorOf(call));
+  } catch (error) {
+    if (error instanceof Refusal && error.code === "token_revoked") throw error;
+  }
+}
+
 /** Workers are as many as they are behind one token, and their rate is the rate of the work. */
 const UNCOUNTED: ReadonlySet<MachineKind> = new Set(["worker"]);
 

@@ -25,17 +25,35 @@ const JWT_SHAPE = /^[\w-]{10,}\.[\w-]{10,}\.[\w-]*$/;
 const MACHINE_SHAPE = /^hl[wap]_[\w-]{16,}$/;
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
-function refuseTokens(url: URL): void {
-  if (url.search === "") return;
+/** As a segment of a path; dots alone make no token there, a JWT's first part begins with `{"`. */
+const TOKEN_SEGMENT =
+  /(?<=\/)(?:eyJ[\w-]{7,}(?:\.|%2e)[\w-]{10,}(?:\.|%2e)[\w-]*|hl[wap]_[\w-]{16,})(?=\/|$)/gi;
+
+/** A path that may be said again: without the tokens that somebody put into it. */
+export function pathWithoutTokens(path: string): string {
+  return path.replace(TOKEN_SEGMENT, "-");
+}
+
+function isToken(text: string): boolean {
+  const value = text.replace(/^bearer[ +]+/i, "");
+  return JWT_SHAPE.test(value) || MACHINE_SHAPE.test(value);
+}
+
+function bearsToken(url: URL): boolean {
+  if (pathWithoutTokens(url.pathname) !== url.pathname) return true;
+  if (url.search === "") return false;
   for (const [name, value] of url.searchParams) {
-    const isToken = [name, value].some((text) => JWT_SHAPE.test(text) || MACHINE_SHAPE.test(text));
-    if (isToken || TOKEN_PARAMETERS.has(name.toLowerCase())) {
-      throw new Refusal(
-        "token_in_url",
-        "Tokens travel in the Authorization header, never in a URL: URLs are logged.",
-      );
-    }
+    if (TOKEN_PARAMETERS.has(name.toLowerCase()) || isToken(name) || isToken(value)) return true;
   }
+  return false;
+}
+
+function refuseTokens(url: URL): void {
+  if (!bearsToken(url)) return;
+  throw new Refusal(
+    "token_in_url",
+    "Tokens travel in the Authorization header, never in a URL: URLs are logged.",
+  );
 }
 
 /**

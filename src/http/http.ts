@@ -4,7 +4,7 @@ import { Refusal } from "../protocol/error.ts";
 import type { RequestCounters } from "../telemetry/requests.ts";
 import type { Asset } from "./assets.ts";
 import type { CallEnv, Call } from "./call.ts";
-import { parseUrl, type Guard } from "./guard.ts";
+import { parseUrl, pathWithoutTokens, type Guard } from "./guard.ts";
 import { problemResponse, toRefusal } from "./problem.ts";
 import {
   cancelAnyJob,
@@ -206,7 +206,7 @@ export function createHttp(options: HttpOptions): HttpHandler {
     };
     try {
       const url = parseUrl(request);
-      path = url.pathname;
+      path = pathWithoutTokens(url.pathname);
       origin = guard.check(request, url);
       if (path === CONNECT && request.method === "GET") {
         options.upgrade(request, origin, trace.traceId);

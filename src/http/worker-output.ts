@@ -25,6 +25,16 @@ export function leaseLost(): Refusal {
   return new Refusal("lease_lost", "This lease does not hold the job, or no longer does.");
 }
 
+/** A request that brings output. */
+export interface Delivery {
+  readonly request: Request;
+  readonly run: RemoteRun;
+  /** Number of its first item; null when it is not said. */
+  readonly first: number | null;
+  /** Rejects when the worker may write no more. Asked before each commit: a body may last as long as its run. */
+  readonly confirm: () => Promise<unknown>;
+}
+
 /** Hands items on and keeps count of them. */
 interface Intake {
   /** Number of the next item that the store has not. */
@@ -40,9 +50,8 @@ function itemGap(next: number): Refusal {
 
 function createIntake(
   { remote, jobBytes }: HttpServices,
-  run: RemoteRun,
+  { run, first, confirm }: Delivery,
   { items: known }: JobRecord,
-  first: number | null,
 ): Intake {
   if (first !== null && first > known) throw itemGap(known);
   /** Number of the next item of this body: behind `next` as long as its items are known already. */
@@ -58,6 +67,7 @@ function createIntake(
     },
     async commit(items) {
       isNew = false;
+      await confirm();
       const outcome = await remote.deliver(run, position, items);
       if (outcome === "lease_lost") throw leaseLost();
       if (outcome === "output_too_large") {
@@ -131,13 +141,9 @@ function withNext(error: unknown, next: number): unknown {
   });
 }
 
-/** Takes the items of a request. Resolves with the number of the next item; rejects with 400, 408, 409, 413, 415. */
-export async function takeItems(
-  services: HttpServices,
-  request: Request,
-  run: RemoteRun,
-  first: number | null,
-): Promise<number> {
+/** Takes the items of a request. Resolves with the number of the next item; rejects with 400, 401, 408, 409, 413, 415. */
+export async function takeItems(services: HttpServices, delivery: Delivery): Promise<number> {
+  const { request, run } = delivery;
   const type = mediaTypeOf(request.headers);
   const isChunk = CHUNK.test(type);
   if (!isChunk && !LINES.test(type)) {
@@ -156,7 +162,7 @@ export async function takeItems(
       return now === null ? null : findFormat(store, now, now.head + 1);
     },
   });
-  const intake = createIntake(services, run, job, first);
+  const intake = createIntake(services, delivery, job);
   const { over, unsubscribe } = whenOver(services, job);
   try {
     if (isChunk) {

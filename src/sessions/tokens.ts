@@ -68,6 +68,17 @@ export function hashToken(token: string): string {
   return new Bun.CryptoHasher("sha256").update(token).digest("base64url");
 }
 
+const COMPACT = /^[\w-]+\.[\w-]+\.([\w-]+)$/;
+
+/**
+ * Whether a JWT is spelled in the one way that RFC 7515 has for it. Decoders let padding, the other alphabet and spare
+ * bits of the signature pass: then one token would have many hashes, and a revocation by its hash would miss the others.
+ */
+export function isCanonical(token: string): boolean {
+  const signature = COMPACT.exec(token)?.[1];
+  return signature !== undefined && Buffer.from(signature, "base64url").toString("base64url") === signature;
+}
+
 /** Whether a token says of itself that it is one of ours; nothing is verified. */
 export function looksLikeSessionToken(token: string): boolean {
   try {

@@ -19,7 +19,7 @@ import { Refusal } from "../protocol/error.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { createKeySet, KeySetUnavailable } from "./key-set.ts";
 import type { UserBinding } from "./session.ts";
-import { hashToken, SESSION_TOKEN_TYPE } from "./tokens.ts";
+import { hashToken, isCanonical, SESSION_TOKEN_TYPE } from "./tokens.ts";
 
 /** A user token that was verified: who it is, and what a session opened with it is bound to. */
 export interface VerifiedUser {
@@ -112,6 +112,7 @@ export async function createUserTokens(options: UserTokensOptions): Promise<User
   const remembered = createLru<string, VerifiedUser>(REMEMBERED);
 
   const judge = async (token: string, hash: string): Promise<VerifiedUser> => {
+    if (!isCanonical(token)) throw unauthenticated();
     refuseHeader(token);
     const now = clock.wallMs();
     const verifyOptions = {

@@ -5,8 +5,8 @@ import { apiOf, call, expectProblem, lastingBody, newSession, tokensBody } from 
 import { adminOf, issueToken, operate, operateJson } from "../support/operator.ts";
 import { sharedServer, startServer } from "../support/server.ts";
 import { readToken, userToken } from "../support/tokens.ts";
-import { until } from "../support/wait.ts";
-import type { SessionBody } from "../support/wire.ts";
+import { until, within } from "../support/wait.ts";
+import type { JobBody, SessionBody } from "../support/wire.ts";
 
 const SECRET = "a secret of the operator that is long enough";
 const WITH_USERS = { HOLDLINE_AUTH_SECRET: SECRET, HOLDLINE_TOKENS: "on" };
@@ -323,6 +323,47 @@ describe("S16 a revocation of", () => {
     );
     expect((await readJob(goesOn.id)).status).toBe("running");
     expect((await admin.call("POST", `/v1/admin/jobs/${goesOn.id}/cancel`)).status).toBe(202);
+  });
+
+  test("a user reaches calls that wait for the end of a job: they are told 401 and not the result", async () => {
+    const admin = await adminOf(server());
+    const userId = someone();
+    const token = tokenOf(userId);
+    const session = await newSession(server(), token);
+    const { id } = await session.submit(lastingBody());
+    const waits = [session, apiOf(server(), token)].map((api) =>
+      api.call("GET", `/v1/jobs/${id}?waitMs=60000`),
+    );
+    const submitted = lastingBody({ metadata: { waited: "yes" } });
+    waits.push(session.call("POST", "/v1/jobs", { json: submitted, headers: { prefer: "wait=60" } }));
+    const jobsOf = async () =>
+      (await admin.call<{ items: JobBody[] }>("GET", "/v1/admin/jobs?limit=200")).body.items;
+    const waited = await until("the job that is waited for", async () =>
+      (await jobsOf()).find(({ metadata }) => metadata["waited"] === "yes"),
+    );
+    await admin.call("POST", "/v1/admin/revocations", { json: { userId } });
+    for (const job of [id, waited.id]) await admin.call("POST", `/v1/admin/jobs/${job}/cancel`);
+    for (const wait of waits) expectProblem(await within("the answer", wait), 401, "token_revoked");
+  });
+
+  test("a user token without jti by its hash holds for every spelling of it", async () => {
+    const admin = await adminOf(server());
+    const token = userToken(SECRET, { sub: someone(), iat: seconds() });
+    expect((await apiOf(server(), token).call("GET", "/v1/jobs")).status).toBe(200);
+    const tokenId = new Bun.CryptoHasher("sha256").update(token).digest("base64url");
+    expect((await admin.call("POST", "/v1/admin/revocations", { json: { tokenId } })).status).toBe(204);
+    expectProblem(await apiOf(server(), token).call("GET", "/v1/jobs"), 401, "token_revoked");
+    const [head = "", claims = "", signature = ""] = token.split(".");
+    // The last character of 32 bytes has two bits to spare.
+    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const last = alphabet.indexOf(signature.at(-1) ?? "");
+    const spellings = [1, 2, 3].map((spare) => signature.slice(0, -1) + (alphabet[last + spare] ?? ""));
+    const plain = signature.replaceAll("-", "+").replaceAll("_", "/");
+    spellings.push(`${signature}=`, `${signature}==`, ...(plain === signature ? [] : [plain]));
+    for (const spelling of spellings) {
+      const answer = await apiOf(server(), `${head}.${claims}.${spelling}`).call("GET", "/v1/jobs");
+      expectProblem(answer, 401, "unauthenticated");
+    }
   });
 
   test("a user ends the streams that are open: nothing more of the log is shown", async () => {

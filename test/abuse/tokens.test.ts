@@ -78,6 +78,7 @@ describe("S04 a token in the URL", () => {
     ["without a name", (token) => token],
     ["behind others", (token) => `limit=1&status=queued&a=${token}`],
     ["percent-encoded", (token) => `a=${token.replaceAll(".", "%2E")}`],
+    ["after its scheme", (token) => `a=Bearer%20${token}`],
     ["without its signature", (token) => `a=${token.slice(0, token.lastIndexOf(".") + 1)}`],
   ];
   test.each(places)(
@@ -94,6 +95,21 @@ describe("S04 a token in the URL", () => {
       expect(socket?.status).toBe(400);
       const claims = token.split(".")[1] ?? token;
       for (const text of [answer.text, socket?.body, server().output()]) expect(text).not.toContain(claims);
+    },
+  );
+
+  test.each(["/v1/jobs/{}", "/v1/jobs/{}/events", "/v1/rooms/{}/presence", "/{}", "/v1/connect/{}"])(
+    "S04 in the path %s → 400, and no log or answer holds it",
+    async (path) => {
+      const jwt = tokenOf("alice", { jti: `needle-${Bun.randomUUIDv7()}` });
+      const machine = `hlw_${"needle".repeat(8)}`;
+      for (const token of [jwt, jwt.replaceAll(".", "%2E"), machine]) {
+        const answer = await call("GET", server().url + path.replace("{}", token));
+        expectProblem(answer, 400, "token_in_url");
+        expect(answer.body.instance).toBe(path.replace("{}", "-"));
+        const secret = token === machine ? "needleneedle" : (jwt.split(".")[1] ?? jwt);
+        for (const text of [answer.text, server().output()]) expect(text).not.toContain(secret);
+      }
     },
   );
 });

@@ -104,6 +104,29 @@ describe("S44 a lease outside the token's scope", () => {
     expect((await user.job(run.id)).status).toBe("running");
     await user.cancel(run.id);
   });
+
+  test("S43 with a token that was revoked meanwhile: a body that streams is cut off, a lease that waits gets no job", async () => {
+    const { token, id: tokenId } = await issueToken(server(), "worker");
+    const short = handWorker(server(), token, { name: "short" });
+    const run = await started("render", short);
+    const body = run.stream();
+    body.line(textItem("before"));
+    const heard = async () => (await user.output(run.id)).text;
+    await until("the first words", async () => (await heard()) === "before");
+    const waiting = short.lease({ types: ["paint-oil"], waitMs: 30_000 });
+    await operateJson(server(), ["token", "revoke", tokenId]);
+    await until("the token to be refused", async () => (await run.beat()).status === 401);
+
+    body.line(textItem("after"));
+    const cut = await within("the stream to be answered", body.answer);
+    expectProblem(cut, 401, "token_revoked");
+    expect(cut.body.next).toBe(1);
+    expect(await heard()).toBe("before");
+    const { id } = await user.submit({ type: "paint-oil", input: {} });
+    expectProblem(await within("the lease to be refused", waiting), 401, "token_revoked");
+    expect((await user.page(id)).events.map(({ kind }) => kind)).toEqual(["job.queued"]);
+    await Promise.all([user.cancel(run.id), user.cancel(id)]);
+  });
 });
 
 /** Every write of a run; what each is answered. */

@@ -20,6 +20,8 @@ export interface Poll {
   readonly waitMs: number;
   /** Aborted when its caller left. */
   readonly signal: AbortSignal;
+  /** Rejects when the caller may take no job any more. Asked right before each claim: it may have waited for long. */
+  readonly confirm: () => Promise<unknown>;
 }
 
 export interface Dispatch {
@@ -98,6 +100,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   };
 
   const serve = async (waiter: Waiter): Promise<void> => {
+    await waiter.confirm();
+    if (!waiters.has(waiter)) return;
     const types = waiter.types.filter((type) => hot.has(type));
     const rivals = [...waiters].filter((other) => other.types.some((type) => types.includes(type))).length;
     // A burst is shared by those who wait for it.

@@ -27,6 +27,8 @@ export interface Wish {
   readonly most: number;
   readonly waitMs: number;
   readonly signal: AbortSignal;
+  /** Rejects when the worker may take no job any more. */
+  readonly confirm: () => Promise<unknown>;
 }
 
 export interface Sign {
@@ -111,12 +113,12 @@ export function createRemote(options: RemoteOptions): Remote {
   return {
     serves,
 
-    async lease({ worker, types, most, waitMs, signal }) {
-      directory.heard(worker, types);
+    async lease({ worker, ...wish }) {
+      directory.heard(worker, wish.types);
       directory.polls(worker, 1);
       try {
         const owner = ownerOf(worker.tokenId);
-        const jobs = await dispatch.poll({ owner, worker: worker.name, types, most, waitMs, signal });
+        const jobs = await dispatch.poll({ ...wish, owner, worker: worker.name });
         for (const { job } of jobs) directory.holds(worker, job.id);
         counted.leased += jobs.length;
         return jobs;

@@ -8,7 +8,7 @@ import { Refusal } from "../../protocol/error.ts";
 import { isTerminalKind } from "../../protocol/events.ts";
 import { isTerminalStatus } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import { jsonResponse, type Call, type HttpServices, untilGone, visitorOf } from "../call.ts";
+import { jsonResponse, refuseRevoked, type Call, type HttpServices, untilGone } from "../call.ts";
 import { intParameter } from "../query.ts";
 import { streamBody } from "../stream-body.ts";
 import { ownJob } from "./jobs.ts";
@@ -86,15 +86,6 @@ function encodeFor(form: "sse" | "ndjson", job: JobRecord, page: readonly Stored
   return page.map((event) => `id: ${event.seq}\ndata: ${toEventText(job.id, event)}\n\n`).join("");
 }
 
-/** Whether what the call came with was revoked since. That it ran out meanwhile does not end a stream. */
-async function isRevoked({ gate }: HttpServices, call: Call): Promise<boolean> {
-  const error: unknown = await gate.authenticate(visitorOf(call)).then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  return error instanceof Refusal && error.code === "token_revoked";
-}
-
 function streamResponse(
   services: HttpServices,
   call: Call,
@@ -129,7 +120,11 @@ function streamResponse(
     // The headers go out with the first bytes: who has seen all there is should not wait for the next entry.
     opening: form === "sse" && after >= job.head ? ": following\n\n" : "",
     // Nobody is shown what he was shut out from.
-    mayGoOn: async () => !(await isRevoked(services, call)),
+    mayGoOn: () =>
+      refuseRevoked(services, call).then(
+        () => true,
+        () => false,
+      ),
     clock,
     stalledMs: LIMITS.stalledMs,
     onStalled: () => services.giveUp(request),

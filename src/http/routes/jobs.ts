@@ -12,6 +12,7 @@ import { readJson } from "../body.ts";
 import {
   authenticate,
   jsonResponse,
+  refuseRevoked,
   refuseWhileDraining,
   untilGone,
   type Call,
@@ -27,8 +28,8 @@ function notFound(): Refusal {
 
 /** The caller's own job, deleted or not. Foreign and unknown are one answer. */
 async function ownRecord(services: HttpServices, principal: Principal, id: string): Promise<JobRecord> {
-  const job = isUuid(id) ? await services.store.find(id as JobId) : null;
-  if (job === null || job.userId !== principal.userId) throw notFound();
+  const job = isUuid(id) ? await services.store.findOwn(principal.userId, id as JobId) : null;
+  if (job === null) throw notFound();
   return job;
 }
 
@@ -59,6 +60,7 @@ async function waitWhileAsked(services: HttpServices, call: Call, id: JobId, wai
   } finally {
     release();
   }
+  await refuseRevoked(services, call);
 }
 
 /** `202` with the job, or after `Prefer: wait` `200` with the job that ended in time. */

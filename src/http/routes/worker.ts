@@ -23,7 +23,7 @@ import {
 import type { MachineToken } from "../../sessions/machine-tokens.ts";
 import { isAllowed } from "../../sessions/scope.ts";
 import { parseBody, readJson } from "../body.ts";
-import { authenticateMachine, jsonResponse, type Call, type HttpServices } from "../call.ts";
+import { authenticateMachine, jsonResponse, visitorOf, type Call, type HttpServices } from "../call.ts";
 import { leaseLost, takeItems } from "../worker-output.ts";
 
 type Route = (services: HttpServices, call: Call) => Promise<Response>;
@@ -75,6 +75,10 @@ function checkTypes({ remote }: HttpServices, token: MachineToken, types: readon
   }
 }
 
+/** A call may last as long as a run: its token is judged again before each thing that it does. */
+const confirmWorker = ({ gate }: HttpServices, call: Call): Promise<MachineToken> =>
+  gate.machine(visitorOf(call), "worker");
+
 function toLeasedJob({ job, input, checkpoint }: ClaimedJob): LeasedJobObject {
   return {
     id: job.id,
@@ -98,7 +102,14 @@ export const leaseJobs = forWorkers(async (services, call, token) => {
   checkTypes(services, token, types);
   const worker = { tokenId: token.id, name };
   const { signal } = call.req.raw;
-  const claimed = await remote.lease({ worker, types: [...new Set(types)], most: max, waitMs, signal });
+  const claimed = await remote.lease({
+    worker,
+    types: [...new Set(types)],
+    most: max,
+    waitMs,
+    signal,
+    confirm: () => confirmWorker(services, call),
+  });
   if (claimed.length === 0) rates.countWorker(token.id);
   const { control } = remote;
   // A 204 could not say that the server drains.
@@ -163,7 +174,12 @@ function firstItemOf({ req }: Call): number | null {
 
 export const takeOutput = forWorkers(async (services, call, token) => {
   const run = runOf(call, token);
-  const next = await takeItems(services, call.req.raw, run, firstItemOf(call));
+  const next = await takeItems(services, {
+    request: call.req.raw,
+    run,
+    first: firstItemOf(call),
+    confirm: () => confirmWorker(services, call),
+  });
   return jsonResponse(200, { next, control: services.remote.control } satisfies ItemsTakenObject);
 });
 
