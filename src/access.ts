@@ -6,6 +6,7 @@ import type { Logger } from "./lib/logger.ts";
 import { createGate, type Gate } from "./sessions/gate.ts";
 import { createEphemeralKeys, openSigningKeys } from "./sessions/keys.ts";
 import { createMachineTokens, type MachineTokenStore } from "./sessions/machine-tokens.ts";
+import { rememberSessions } from "./sessions/remembered.ts";
 import { createRevocations, type Revocations } from "./sessions/revocations.ts";
 import { createSessions, type Sessions } from "./sessions/sessions.ts";
 import { createSessionTokens, type SessionTokens } from "./sessions/tokens.ts";
@@ -67,9 +68,10 @@ export async function openTokens({ config, clock, ids, logger }: TokensOptions):
 
 /** Rejects when the revocations cannot be read: nobody is let in on a guess. */
 export async function openAccess(options: AccessOptions): Promise<Access> {
-  const { config, store, nodeId, clock, ids, logger } = options;
+  const { config, nodeId, clock, ids, logger } = options;
   const { sessionTokens, userTokens } = options.tokens;
   const { resumeMs, sessionTokenMs, userSessions, roomsMax } = config;
+  const store = rememberSessions(options.store, clock);
   const revocations = createRevocations(store);
   await revocations.load();
   const sessions = createSessions({
