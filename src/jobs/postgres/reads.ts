@@ -162,6 +162,10 @@ export function createPostgresJobReads(client: PostgresClient): JobReads {
       const row = await one("SELECT * FROM jobs WHERE id = $1", id);
       return row === null ? null : recordOf(row);
     },
+    findOwn: async (userId, id) => {
+      const row = await one("SELECT * FROM jobs WHERE id = $1 AND user_id = $2", id, userId);
+      return row === null ? null : recordOf(row);
+    },
     findWithResult: async (id) => {
       const row = await one(`${WITH_RESULT} WHERE jobs.id = $1`, id);
       return row === null ? null : withResult(row);
