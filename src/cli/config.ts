@@ -14,6 +14,7 @@ import {
 } from "../config.ts";
 import { type Command, type ExitCode, type Host, type Invocation, UsageError } from "./command.ts";
 import { settingsFlags } from "./settings-flags.ts";
+import { isPostgres } from "../postgres/connection.ts";
 
 /** Why the server could not write into this folder (or make it); null when it can. */
 async function unwritable(folder: string): Promise<string | null> {
@@ -43,7 +44,8 @@ function summaryOf({ config, sources, warnings }: LoadedConfig): string {
   const set = Object.values(sources).filter(({ kind }) => kind !== "default").length;
   return [
     `The configuration is good: ${set} of ${Object.keys(sources).length} settings are set.`,
-    `Listens on ${config.host} port ${config.port}, keeps its data in ${config.dataDir}.`,
+    `Listens on ${config.host} port ${config.port}, keeps its ${isPostgres(config.databaseUrl) ? "keys" : "data"} in ${config.dataDir}.`,
+    ...(isPostgres(config.databaseUrl) ? ["Jobs, logs and sessions are kept in PostgreSQL."] : []),
     ...(config.types.length === 0
       ? []
       : [`Types of its own: ${config.types.map(({ type }) => type).join(", ")}.`]),
