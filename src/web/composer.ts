@@ -33,8 +33,6 @@ export function createComposer(links: ComposerLinks): Composer {
     size: byId("token-size", HTMLInputElement),
     intervalMs: byId("token-pause", HTMLInputElement),
   };
-  const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
-  byId("hint", HTMLParagraphElement).textContent = `${mac ? "⌘" : "Ctrl"} + Enter sends`;
 
   const mode = (): Mode => (radios.find((radio) => radio.checked)?.value ?? "voice") as Mode;
   function showMode(): void {
@@ -98,8 +96,9 @@ export function createComposer(links: ComposerLinks): Composer {
     event.preventDefault();
     send();
   });
-  form.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  message.addEventListener("keydown", (event) => {
+    // While a word is being composed, Enter chooses its characters.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     send();
   });

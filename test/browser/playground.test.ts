@@ -130,9 +130,19 @@ describe("an answer", () => {
     await untilStatus(page, "succeeded");
     const first = await page.getAttribute(LAST, "data-job");
     const posted = page.waitForRequest((request) => request.method() === "POST");
-    await page.fill("#message", "I am glad that you hold the line.");
-    await page.press("#message", "Control+Enter");
-    expect((await posted).postDataJSON()).toMatchObject({ type: "chat", input: { previousJobId: first } });
+    await page.fill("#message", "I am glad");
+    await page.press("#message", "Shift+Enter");
+    await page.keyboard.type("that you hold the line.");
+    await page.press("#message", "Enter");
+    const { type, input } = (await posted).postDataJSON() as {
+      type: string;
+      input: { previousJobId: string; messages: { content: string }[] };
+    };
+    expect({ type, previousJobId: input.previousJobId }).toEqual({
+      type: "chat",
+      previousJobId: String(first),
+    });
+    expect(input.messages.at(-1)?.content).toBe("I am glad\nthat you hold the line.");
     await page.waitForSelector(".exchange:nth-child(2) .reply[data-status=succeeded]");
     expect(tab.problems).toEqual([]);
   });
