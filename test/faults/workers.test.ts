@@ -33,6 +33,11 @@ test(
     await until("the first word", async () => (await api.output(id)).text !== "");
     killed.kill("SIGKILL");
     const killedMs = performance.now();
+    // A job that is handed to the poll of the dead would come back without charge, and a run later.
+    await until("its poll to be gone", async () => {
+      const text = await (await fetch(`${server.url}/metrics`)).text();
+      return /^holdline_worker_polls 0$/m.test(text);
+    });
 
     // As a process that got SIGSTOP after its last heartbeat: it says nothing, and does not know that time goes by.
     const other = await api.submit(story(0));
