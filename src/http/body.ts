@@ -1,5 +1,5 @@
 /** Reading a JSON body: bounded in bytes and time, decoded strictly, checked against its schema with pointers. */
-import type { z } from "zod";
+import { z } from "zod";
 import type { Clock } from "../lib/clock.ts";
 import { parseJson, pointerToken } from "../lib/json.ts";
 import { Refusal, type FieldError } from "../protocol/error.ts";
@@ -73,7 +73,24 @@ export async function readBytes(request: Request, options: BodyOptions): Promise
 /** The body as a JSON value. Rejects with 400, 408, 413 or 415. */
 export async function readJson(request: Request, options: BodyOptions): Promise<unknown> {
   checkHeaders(request.headers);
+  return decode(await readBytes(request, options));
+}
+
+const nothingSchema = z.strictObject({});
+
+/**
+ * For calls that have nothing to say: no body, an empty one, or `{}`. What is in another is refused like every unknown
+ * field: who sends it means something by it. Rejects like `readJson`.
+ */
+export async function readNothing(request: Request, options: BodyOptions): Promise<void> {
+  if (request.body === null) return;
   const bytes = await readBytes(request, options);
+  if (bytes.byteLength === 0) return;
+  checkHeaders(request.headers);
+  parseBody(nothingSchema, decode(bytes));
+}
+
+function decode(bytes: Uint8Array): unknown {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "../support/client.ts";
 import { type Api, apiOf, expectProblem, newSession, tokensBody } from "../support/http.ts";
 import { maskedFrame, openRawWebSocket } from "../support/raw-websocket.ts";
+import { adminOf } from "../support/operator.ts";
 import { sharedServer } from "../support/server.ts";
 import { within } from "../support/wait.ts";
 import type { JobBody } from "../support/wire.ts";
@@ -183,16 +184,43 @@ describe("S32 a body that is more than it may be", () => {
     }
   });
 
-  test("S32 no route without a body of its own reads one", async () => {
+  test("S32 a field where a call has none → 400 with its pointer, and nothing happens", async () => {
+    const { id } = await api.submit(tokensBody());
+    const ended = JSON.stringify(await api.finished(id));
+    const other = await newSession(server());
+    const admin = await adminOf(server());
+    const calls: [by: Api, path: string][] = [
+      [apiOf(server(), ""), "/v1/sessions"],
+      [api, "/v1/sessions/current/token"],
+      [api, `/v1/jobs/${id}/cancel`],
+      [api, `/v1/jobs/${id}/retry`],
+      [admin, `/v1/admin/jobs/${id}/cancel`],
+      [admin, `/v1/admin/jobs/${id}/retry`],
+      [admin, "/v1/admin/drain"],
+    ];
+    for (const [by, path] of calls) {
+      const problem = await by.call("POST", path, { json: { userId: other.userId } });
+      expectProblem(problem, 400, "invalid_request");
+      expect(problem.body.errors).toEqual([{ pointer: "/userId", detail: "is not a known field" }]);
+      expectProblem(await by.call("POST", path, { body: "userId=x" }), 415, "unsupported_media_type");
+      const long = "x".repeat(300_000);
+      expectProblem(await by.call("POST", path, { json: { long } }), 413, "payload_too_large");
+    }
+    expect(JSON.stringify(await api.job(id))).toBe(ended);
+    const retries = await api.call<{ items: JobBody[] }>("GET", "/v1/jobs?limit=200");
+    expect(retries.body.items.filter(({ retryOf }) => retryOf === id)).toEqual([]);
+  });
+
+  test("S32 nothing and {} are both nothing", async () => {
     const { id } = await api.submit(tokensBody());
     await api.finished(id);
-    const other = await newSession(server());
-    const retried = await api.call<JobBody>("POST", `/v1/jobs/${id}/retry`, {
-      json: { userId: other.userId, type: "chat", status: "succeeded" },
-    });
-    expect(retried.body).toMatchObject({ type: "tokens", retryOf: id });
-    const foreign = await apiOf(server(), other.token).call("GET", `/v1/jobs/${retried.body.id}`);
-    expectProblem(foreign, 404, "not_found");
+    for (const options of [{}, { body: "" }, { json: {} }]) {
+      expect((await apiOf(server(), "").call("POST", "/v1/sessions", options)).status).toBe(201);
+      expect((await api.call("POST", `/v1/jobs/${id}/cancel`, options)).status).toBe(200);
+      const retried = await api.call<JobBody>("POST", `/v1/jobs/${id}/retry`, options);
+      expect(retried.status).toBe(202);
+      expect(retried.body).toMatchObject({ type: "tokens", retryOf: id });
+    }
   });
 
   const many = (count: number, member: (n: number) => string): string =>

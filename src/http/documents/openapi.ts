@@ -70,11 +70,12 @@ Bodies are UTF-8 JSON. Times of jobs and sessions are RFC 3339 UTC; entries and 
 
 Errors are RFC 9457 problem details. \`code\` is of one closed list (\`x-problem-codes\`), and is what clients switch on.`;
 
-function problemsOf({ credential, body, problems }: Described): readonly ErrorCode[] {
+function problemsOf({ method, credential, body, problems }: Described): readonly ErrorCode[] {
   const brought = [
     ...EDGE,
     ...(credential === "none" ? [] : CREDENTIAL),
-    ...(body === undefined ? [] : BODY),
+    // A POST that takes nothing looks whether something was sent.
+    ...(body === undefined && method !== "POST" ? [] : BODY),
   ];
   const all = new Set<ErrorCode>([...brought, ...problems]);
   // In the order of the list, so that every operation tells them alike.

@@ -6,7 +6,7 @@ import { invalidField } from "../../protocol/error.ts";
 import type { Json } from "../../protocol/events.ts";
 import { JOB_STATUSES } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import { parseBody, readJson } from "../body.ts";
+import { parseBody, readJson, readNothing } from "../body.ts";
 import {
   authenticateMachine,
   jsonResponse,
@@ -69,13 +69,15 @@ export const readAnyJob = forOperators(async ({ admin }, { req }) =>
   jsonResponse(200, await admin.operator.job(req.param("id") ?? "")),
 );
 
-export const cancelAnyJob = forOperators(async ({ admin }, { req }) => {
-  const job = await admin.operator.cancel(req.param("id") ?? "");
+export const cancelAnyJob = forOperators(async (services, { req }) => {
+  await readNothing(req.raw, services);
+  const job = await services.admin.operator.cancel(req.param("id") ?? "");
   return jsonResponse(job.terminal ? 200 : 202, job);
 });
 
 export const retryAnyJob = forOperators(async (services, { req, env }) => {
   refuseWhileDraining(services);
+  await readNothing(req.raw, services);
   const job = await services.admin.operator.retry(req.param("id") ?? "", env.trace);
   return jsonResponse(202, job, { Location: `/v1/admin/jobs/${job.id}`, "Retry-After": "1" });
 });
@@ -113,7 +115,8 @@ export const push = forOperators(async (services, { req }) => {
   return jsonResponse(202, { id, delivered } satisfies PushedObject);
 });
 
-export const drain = forOperators(async ({ admin }) => {
-  admin.drain();
+export const drain = forOperators(async (services, { req }) => {
+  await readNothing(req.raw, services);
+  services.admin.drain();
   return jsonResponse(202, { status: "draining" });
 });

@@ -8,7 +8,7 @@ import { Refusal } from "../../protocol/error.ts";
 import { isTerminalStatus, JOB_STATUSES, type JobObject } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { Principal } from "../../sessions/gate.ts";
-import { readJson } from "../body.ts";
+import { readJson, readNothing } from "../body.ts";
 import {
   authenticate,
   jsonResponse,
@@ -147,6 +147,7 @@ export async function listJobs(services: HttpServices, call: Call): Promise<Resp
 
 export async function cancelJob(services: HttpServices, call: Call): Promise<Response> {
   const { job } = await ownJob(services, call);
+  await readNothing(call.req.raw, services);
   const status = await services.store.execute({
     op: "cancel",
     at: instant(services.clock),
@@ -160,6 +161,7 @@ export async function cancelJob(services: HttpServices, call: Call): Promise<Res
 
 export async function retryJob(services: HttpServices, call: Call): Promise<Response> {
   const { job, principal } = await ownJob(services, call);
+  await readNothing(call.req.raw, services);
   refuseWhileDraining(services);
   const idempotencyKey = readIdempotencyKey(call.req.raw.headers);
   if (!isTerminalStatus(job.status)) throw notTerminal();

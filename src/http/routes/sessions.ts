@@ -4,6 +4,7 @@ import { Refusal } from "../../protocol/error.ts";
 import type { SessionCreated } from "../../protocol/sessions.ts";
 import { toSessionObject, type SessionRecord } from "../../sessions/session.ts";
 import type { Principal } from "../../sessions/gate.ts";
+import { readNothing } from "../body.ts";
 import {
   authenticate,
   authenticateOpener,
@@ -16,6 +17,7 @@ import {
 export async function openSession(services: HttpServices, call: Call): Promise<Response> {
   refuseWhileDraining(services);
   const user = await authenticateOpener(services, call);
+  await readNothing(call.req.raw, services);
   const session = await services.sessions.open(user, { connected: false });
   const created: SessionCreated = {
     session: toSessionObject(session),
@@ -44,6 +46,7 @@ export async function renewToken(services: HttpServices, call: Call): Promise<Re
   const principal = await authenticate(services, call);
   const session = principal.sessionId === null ? null : await services.sessions.find(principal.sessionId);
   if (session === null) throw new Refusal("session_gone", "The session is over.");
+  await readNothing(call.req.raw, services);
   return jsonResponse(200, await services.sessions.issueToken(session));
 }
 
