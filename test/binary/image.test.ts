@@ -82,7 +82,11 @@ beforeAll(async () => {
   await layOut();
 }, 120_000);
 
+const entered: Bun.Subprocess[] = [];
+
 afterAll(async () => {
+  // A test that failed half-way leaves nothing running.
+  for (const child of entered) child.kill("SIGKILL");
   await rm(built, { recursive: true, force: true });
   await rm(root, { recursive: true, force: true });
 });
@@ -99,7 +103,7 @@ exec unshare --root="$ROOT" --wd="$WORKDIR" --setgid="\${IMAGE_USER#*:}" --setui
 
 /** Starts a program of the image, on loopback. Its process id is the one of the subprocess: every step is an exec. */
 function enter(command: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-  return Bun.spawn(["unshare", "--mount", "sh", "-eu", "-c", ENTER, "enter", ...command], {
+  const child = Bun.spawn(["unshare", "--mount", "sh", "-eu", "-c", ENTER, "enter", ...command], {
     env: {
       PATH: process.env["PATH"] ?? "",
       ROOT: root,
@@ -114,6 +118,8 @@ function enter(command: readonly string[], environment: Readonly<Record<string, 
     stdout: "pipe",
     stderr: "pipe",
   });
+  entered.push(child);
+  return child;
 }
 
 async function listening(child: ReturnType<typeof enter>): Promise<string> {
