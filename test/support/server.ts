@@ -1,6 +1,6 @@
 /**
  * A real server process for black-box tests: its own port and data folder, ready when it says so, gone when the test is.
- * `HOLDLINE_TEST_BINARY` names a compiled binary to test in place of the sources.
+ * `TEST_SERVER_BINARY` names a compiled binary to test in place of the sources.
  */
 import { afterAll, beforeAll } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -120,7 +120,7 @@ function command({ program, under = [] }: ServerOptions): string[] {
 }
 
 function ownCommand(): string[] {
-  const binary = process.env["HOLDLINE_TEST_BINARY"];
+  const binary = process.env["TEST_SERVER_BINARY"];
   return binary === undefined || binary === ""
     ? [process.execPath, "--no-env-file", MAIN_FILE, "serve"]
     : [resolve(binary), "serve"];
