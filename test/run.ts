@@ -114,13 +114,15 @@ export function judge(printed: string, bunExitCode: number): Verdict {
  * The whole suite starts some hundred servers. Compiled once they start in half the time, and are what is shipped; a few
  * chosen files are not worth the wait, and run on the source as it is.
  */
-function buildServer(folder: string): Record<string, string> {
+function buildServer(folder: string): Record<string, string> | null {
   say("compiling the server under test");
   const build = spawnSync(
     [process.execPath, "--no-env-file", resolve(ROOT, "src/build.ts"), "--out", folder],
-    { cwd: ROOT, stdout: "ignore", stderr: "ignore" },
+    { cwd: ROOT, stdout: "ignore", stderr: "pipe" },
   );
-  return build.exitCode === 0 ? { TEST_SERVER_BINARY: resolve(folder, "holdline") } : {};
+  if (build.exitCode === 0) return { TEST_SERVER_BINARY: resolve(folder, "holdline") };
+  say(build.stderr.toString());
+  return null;
 }
 
 async function runTests(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
@@ -154,7 +156,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (args.length > 0) return runTests(args, {});
   const folder = await mkdtemp(join(tmpdir(), "holdline-suite-"));
   try {
-    return await runTests(args, buildServer(folder));
+    const server = buildServer(folder);
+    if (server !== null) return await runTests(args, server);
+    say("the server under test could not be compiled\n0 passed, 1 failed");
+    return 1;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

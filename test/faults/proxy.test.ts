@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { openTcp } from "../support/raw.ts";
-import { until } from "../support/wait.ts";
+import { letTimePass, until } from "../support/wait.ts";
 import { createRandom, startProxy, type Link, type Proxy } from "./proxy.ts";
 
 interface Echo extends AsyncDisposable {
@@ -123,13 +123,13 @@ test("a blackhole passes nothing in its direction, tells nobody of an end, and g
   await until("the other direction to pass", () => echo.pieces.length === 2);
   link.blackhole("both");
   socket.write("c");
-  await Bun.sleep(50);
+  await letTimePass(50);
   expect([got(), echo.pieces.length]).toEqual(["a", 2]);
   link.heal();
   await until("it all to come back", () => got() === "abc");
   link.blackhole("both");
   socket.destroy();
-  await Bun.sleep(50);
+  await letTimePass(50);
   expect(echo.ends).toEqual([]);
   link.heal();
   await until("the end to be heard", () => echo.ends.length === 1);
