@@ -9,6 +9,7 @@ import roomMessages from "../../migrations/postgres/0007_room_messages.sql" with
 import schedules from "../../migrations/postgres/0008_schedules.sql" with { type: "text" };
 import livingSessions from "../../migrations/postgres/0009_living_sessions.sql" with { type: "text" };
 import webhooks from "../../migrations/postgres/0010_webhooks.sql" with { type: "text" };
+import nodes from "../../migrations/postgres/0011_nodes.sql" with { type: "text" };
 import { orderMigrations } from "../sqlite/migrate.ts";
 
 export const POSTGRES_MIGRATIONS = orderMigrations({
@@ -22,4 +23,5 @@ export const POSTGRES_MIGRATIONS = orderMigrations({
   "0008_schedules.sql": schedules,
   "0009_living_sessions.sql": livingSessions,
   "0010_webhooks.sql": webhooks,
+  "0011_nodes.sql": nodes,
 });

@@ -9,6 +9,7 @@ import roomMessages from "../../migrations/sqlite/0007_room_messages.sql" with {
 import schedules from "../../migrations/sqlite/0008_schedules.sql" with { type: "text" };
 import livingSessions from "../../migrations/sqlite/0009_living_sessions.sql" with { type: "text" };
 import webhooks from "../../migrations/sqlite/0010_webhooks.sql" with { type: "text" };
+import nodes from "../../migrations/sqlite/0011_nodes.sql" with { type: "text" };
 import { orderMigrations } from "./migrate.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
@@ -22,4 +23,5 @@ export const SQLITE_MIGRATIONS = orderMigrations({
   "0008_schedules.sql": schedules,
   "0009_living_sessions.sql": livingSessions,
   "0010_webhooks.sql": webhooks,
+  "0011_nodes.sql": nodes,
 });

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import { Glob } from "bun";
+import "../../src/nodes/sqlite/schema.ts";
 import { getTableName, is } from "drizzle-orm";
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { eventRow, seqOfRow } from "../../src/jobs/event-row.ts";

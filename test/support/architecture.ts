@@ -13,6 +13,7 @@ const ROOMS = [
   "jobs",
   "sessions",
   "backplane",
+  "nodes",
   "hub",
   "handlers",
   "webhooks",

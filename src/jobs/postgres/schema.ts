@@ -103,6 +103,7 @@ export const idempotencyKeys = pgTable(
 export const clock = pgTable("clock", {
   id: big("id").primaryKey(),
   steadyMs: doublePrecision("steady_ms").notNull(),
+  wallMs: doublePrecision("wall_ms"),
 });
 
 export const schedules = pgTable("schedules", {

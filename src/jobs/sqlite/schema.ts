@@ -105,6 +105,7 @@ export const idempotencyKeys = sqliteTable(
 export const clock = sqliteTable("clock", {
   id: integer("id").primaryKey(),
   steadyMs: real("steady_ms").notNull(),
+  wallMs: real("wall_ms"),
 });
 
 /** Whichever connection asks: the writer at its start, the reader when a process begins. */

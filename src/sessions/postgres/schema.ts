@@ -49,6 +49,13 @@ export const machineTokens = pgTable("machine_tokens", {
   revokedAt: big("revoked_at"),
 });
 
+/** Keys that sign session tokens; the newest signs. */
+export const signingKeys = pgTable("signing_keys", {
+  kid: text("kid").primaryKey(),
+  createdAt: big("created_at").notNull(),
+  jwk: text("jwk").notNull(),
+});
+
 export const roomMessages = pgTable("room_messages", {
   num: big("num").primaryKey(),
   room: text("room").notNull(),

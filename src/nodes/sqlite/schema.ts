@@ -1,0 +1,22 @@
+/** The tables of nodes on SQLite for drizzle; migrations/sqlite makes them (a test holds the two together). */
+import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+export const installation = sqliteTable("installation", {
+  id: integer("id").primaryKey(),
+  name: text("name").notNull(),
+  secret: text("secret").notNull(),
+});
+
+export const nodes = sqliteTable("nodes", {
+  id: text("id").primaryKey(),
+  bootId: text("boot_id").notNull(),
+  role: text("role").notNull(),
+  state: text("state").$type<"up" | "draining" | "dead">().notNull(),
+  version: text("version").notNull(),
+  host: text("host").notNull(),
+  url: text("url").notNull(),
+  startedAt: integer("started_at").notNull(),
+  seenBy: real("seen_by").notNull(),
+  sockets: integer("sockets").notNull(),
+  runs: integer("runs").notNull(),
+});
