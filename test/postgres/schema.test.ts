@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { Glob } from "bun";
 import { getTableName, is } from "drizzle-orm";
 import { getTableConfig, PgTable } from "drizzle-orm/pg-core";
-import "../../src/nodes/postgres/schema.ts";
+import { nodes } from "../../src/nodes/postgres/schema.ts";
 import { POSTGRES_MIGRATIONS } from "../../src/postgres/migrations.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
 import { migrate as migrateSqlite, NewerSchemaError } from "../../src/sqlite/migrate.ts";
@@ -82,6 +82,7 @@ test("drizzle knows each of them as it is", async () => {
     const module = (await import(path)) as Record<string, unknown>;
     for (const value of Object.values(module)) if (is(value, PgTable)) declared.add(value);
   }
+  expect(declared).toContain(nodes);
   const tables = await tablesOfPostgres();
   expect([...declared].map(getTableName).toSorted()).toEqual([...tables.keys()].toSorted());
   for (const table of declared) {

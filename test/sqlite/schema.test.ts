@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import { Glob } from "bun";
-import "../../src/nodes/sqlite/schema.ts";
+import { nodes } from "../../src/nodes/sqlite/schema.ts";
 import { getTableName, is } from "drizzle-orm";
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { eventRow, seqOfRow } from "../../src/jobs/event-row.ts";
@@ -72,6 +72,7 @@ test("no table is unknown to drizzle, and all are strict", () => {
     .all()
     .filter(({ name }) => !name.startsWith("sqlite_"));
   const names = found.map(({ name }) => name).filter((name) => name !== "schema_migrations");
+  expect(TABLES).toContain(nodes);
   expect(names.toSorted()).toEqual(TABLES.map(getTableName).toSorted());
   expect(found.filter(({ strict }) => strict !== 1)).toEqual([]);
 });
