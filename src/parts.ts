@@ -136,6 +136,7 @@ export async function wire(base: Base): Promise<Parts> {
     clock,
     ids,
     logger,
+    nodeId,
     bootId,
     random: base.random,
   });

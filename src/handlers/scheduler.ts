@@ -4,6 +4,7 @@
  */
 import type { Change, JobRecord } from "../jobs/job.ts";
 import { traceIdOf } from "../jobs/job-object.ts";
+import { ownerOf } from "../jobs/holder.ts";
 import type { ClaimedJob, JobStore } from "../jobs/store.ts";
 import { instant, type Clock, type Timer } from "../lib/clock.ts";
 import type { Ids, JobId } from "../lib/ids.ts";
@@ -18,7 +19,8 @@ export interface SchedulerOptions extends Pick<RunOptions, "random" | "eventByte
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
-  /** Names this process; a later one of the same installation knows by it that this one is gone. */
+  /** Name this process: a later one of the same node knows by them that this one is gone. */
+  readonly nodeId: string;
   readonly bootId: string;
   readonly concurrency: number;
   readonly maxLostLeases: number;
@@ -26,7 +28,7 @@ export interface SchedulerOptions extends Pick<RunOptions, "random" | "eventByte
 
 export interface Scheduler {
   /**
-   * Returns the runs of earlier processes, then begins to claim. The first claim takes a commit, so whoever listens in
+   * Returns the runs of earlier processes of this node, then begins to claim. The first claim takes a commit, so whoever listens in
    * the same turn is reachable before anything runs: a job that kills its process cannot keep it from ever answering.
    */
   start(): Promise<void>;
@@ -60,7 +62,7 @@ const RELEASE_GRACE_MS = 2000;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, registry, clock, ids, logger } = options;
-  const owner = `boot:${options.bootId}`;
+  const owner = ownerOf(options.nodeId, options.bootId);
   /** Every handler that has not settled: it holds a slot, whatever became of its job. */
   const slots = new Set<Run>();
   /** Runs of handlers that do not hear: their jobs have ended, their places are still taken. */
@@ -248,6 +250,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           op: "recover",
           at: instant(clock),
           owner,
+          node: options.nodeId,
+          boot: null,
+          reason: "restart",
           maxLostLeases,
           most: SWEEP_MOST,
         });

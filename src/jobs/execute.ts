@@ -7,6 +7,7 @@ import type { Instant } from "../lib/clock.ts";
 import type { JobId, LeaseToken } from "../lib/ids.ts";
 import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import { ownerPrefix } from "./holder.ts";
 import { isSilenced, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import type { ClaimedJob, JobCommand, JobCommands, JobOp, JobOutcome } from "./store.ts";
 import * as remote from "./remote.ts";
@@ -264,9 +265,9 @@ const sweep: Executor<"sweep"> = (tables, command, changes) => {
 };
 
 const recover: Executor<"recover"> = (tables, command, changes) => {
-  const held = tables.heldByOthers(command.owner, command.most);
-  const { at, maxLostLeases } = command;
-  const lose = (job: JobRecord) => transitions.lose(job, at, "restart", maxLostLeases);
+  const { at, owner, maxLostLeases, reason } = command;
+  const held = tables.heldByOthers(owner, ownerPrefix(command.node, command.boot), command.most);
+  const lose = (job: JobRecord) => transitions.lose(job, at, reason, maxLostLeases);
   const stuck = held.filter((id) => !overtake(tables, at, changes, id, [lose]));
   return { recovered: held.length - stuck.length, busy: held.length >= command.most, stuck };
 };

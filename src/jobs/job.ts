@@ -68,7 +68,7 @@ export interface JobRecord extends JobSpec {
   /** Expires if not started by (steady). */
   startBy: number | null;
   leaseToken: LeaseToken | null;
-  /** Who holds it: `boot:<boot id>` for a process of this installation, `worker:…` for a remote one. */
+  /** Who holds it: `ownerOf` a process of this installation, `worker:…` for a remote one. */
   leaseOwner: string | null;
   leaseBy: number | null;
   /** A remote worker took it and was not heard of since: the answer may never have arrived. */

@@ -6,6 +6,7 @@ import { createGroup } from "../lib/group.ts";
 import type { JobId } from "../lib/ids.ts";
 import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
 import { byPlace, execute } from "./execute.ts";
+import { hasPrefix } from "./holder.ts";
 import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import { createQueueBook } from "./queue-book.ts";
 import { resultOf } from "./result.ts";
@@ -173,9 +174,9 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
       for (const { job } of waits) Object.assign(job, dueBy(job, at));
       return waits.length;
     },
-    heldByOthers: (owner, limit) =>
+    heldByOthers: (owner, prefix, limit) =>
       all()
-        .filter(({ job }) => job.leaseOwner?.startsWith("boot:") === true && job.leaseOwner !== owner)
+        .filter(({ job }) => job.leaseOwner !== owner && hasPrefix(job.leaseOwner, prefix))
         .slice(0, limit)
         .map(({ job }) => job.id),
     renew(owner, leaseBy) {

@@ -172,9 +172,21 @@ export interface JobCommands {
     };
     out: { readonly busy: boolean; readonly stuck: readonly JobId[] };
   };
-  /** At start: runs of earlier processes of this installation are lost, whatever time their leases had left. */
+  /**
+   * Runs in processes that are over are lost, whatever time their leases had left: those of every boot of `node` but the
+   * one that asks (`owner`), or of one boot of it. A node asks at its start for its own boots before (`restart`), and
+   * whoever buries another node for the boot that died (`worker_lost`).
+   */
   recover: {
-    in: { readonly owner: string; readonly maxLostLeases: number; readonly most: number };
+    in: {
+      readonly owner: string;
+      readonly node: string;
+      /** null: every boot of the node. */
+      readonly boot: string | null;
+      readonly reason: "restart" | "worker_lost";
+      readonly maxLostLeases: number;
+      readonly most: number;
+    };
     out: { readonly recovered: number; readonly busy: boolean; readonly stuck: readonly JobId[] };
   };
   /**

@@ -47,8 +47,8 @@ export interface JobTables {
   nextReady(steadyMs: number): number | null;
   /** Jobs that wait for a time of day, wait for it by these readings of the clock; how many there are. */
   realign(at: Instant): number;
-  /** Running jobs held by processes of this installation other than `owner`. */
-  heldByOthers(owner: string, limit: number): readonly JobId[];
+  /** Running jobs held by processes of this installation other than `owner`, whose names begin so (holder.ts). */
+  heldByOthers(owner: string, prefix: string, limit: number): readonly JobId[];
   renew(owner: string, leaseBy: number): number;
   /** Leases of remote workers last until then, and the time limits of their runs no less; how many there are. */
   grant(leaseBy: number): number;

@@ -20,7 +20,7 @@ const WALL_MS = 1_800_000_000_000;
 const STEADY_MS = 5_000_000.25;
 
 /** This process, as the owner of its leases. */
-export const OWNER = "boot:here";
+export const OWNER = "boot:node:here";
 export const USER = "user-1" as UserId;
 export const SESSION = "session-1" as SessionId;
 
@@ -279,7 +279,15 @@ export function drive(store: JobStore, clock?: Clock): Drive {
         })
       ).busy,
     recover: (options) =>
-      execute("recover", { owner: OWNER, maxLostLeases: LIMITS.maxLostLeases, most: 200, ...options }),
+      execute("recover", {
+        owner: OWNER,
+        node: "node",
+        boot: null,
+        reason: "restart",
+        maxLostLeases: LIMITS.maxLostLeases,
+        most: 200,
+        ...options,
+      }),
     async retain(options) {
       const before = now().wallMs;
       const given = { eventsBefore: before, jobsBefore: before, keysBefore: before, most: 1000, ...options };

@@ -145,7 +145,7 @@ async function emptyStore(jobs: JobStore, ids: ReadonlySet<JobId>): Promise<void
       op: "sweep",
       random: 0,
       at: AT_LAST,
-      owner: "boot:after",
+      owner: "boot:node:after",
       maxLostLeases: 1,
       most,
     }));

@@ -18,7 +18,7 @@ test("faults/R21 R27 a run that outlived its lease is run elsewhere in lease and
   await settle();
   const [slow] = gates.begun;
   await slow?.text("the first word");
-  expect(await place.on.job(id)).toMatchObject({ status: "running", leaseOwner: "boot:first" });
+  expect(await place.on.job(id)).toMatchObject({ status: "running", leaseOwner: "boot:node:first" });
 
   // While it renews its lease nobody takes it.
   for (let seconds = 0; seconds < 60; seconds += 1) {
@@ -37,7 +37,7 @@ test("faults/R21 R27 a run that outlived its lease is run elsewhere in lease and
   expect(await place.on.job(id)).toMatchObject({
     status: "running",
     attempt: 2,
-    leaseOwner: "boot:second",
+    leaseOwner: "boot:node:second",
     lostLeases: 1,
   });
   const [, quick] = gates.begun;
@@ -52,7 +52,11 @@ test("faults/R21 R27 a run that outlived its lease is run elsewhere in lease and
   gates.open(0, "too late");
   await stopped.advance(1000);
   expect(await late).toBe("refused");
-  expect(await place.on.job(id)).toMatchObject({ status: "running", attempt: 2, leaseOwner: "boot:second" });
+  expect(await place.on.job(id)).toMatchObject({
+    status: "running",
+    attempt: 2,
+    leaseOwner: "boot:node:second",
+  });
   gates.open(1, "in time");
   await settle();
   const log = await place.on.log(id);

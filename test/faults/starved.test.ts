@@ -48,27 +48,32 @@ test("faults/R23 what is behind 10,000 rows that cannot be rescued is rescued, b
   let steps = 0;
   for (let busy = true; busy; steps += 1) {
     expect(steps).toBeLessThan(CROWD / 100);
-    const step = await on.execute("sweep", { owner: "boot:this", maxLostLeases: 5, most: 200, random: 0.5 });
+    const step = await on.execute("sweep", {
+      owner: "boot:node:this",
+      maxLostLeases: 5,
+      most: 200,
+      random: 0.5,
+    });
     ({ busy } = step);
     stuck += step.stuck.length;
   }
   expect(stuck).toBe(CROWD);
   expect(await on.job(held.id)).toMatchObject({ status: "retrying" });
-  expect(await on.execute("sweep", { owner: "boot:this", maxLostLeases: 5, most: 200, random: 0.5 })).toEqual(
-    {
-      busy: false,
-      stuck: [],
-    },
-  );
+  expect(
+    await on.execute("sweep", { owner: "boot:node:this", maxLostLeases: 5, most: 200, random: 0.5 }),
+  ).toEqual({
+    busy: false,
+    stuck: [],
+  });
 
-  const run = await on.started({ owner: "boot:before" });
+  const run = await on.started({ owner: "boot:node:before" });
   const db = new Database(file);
   db.run("PRAGMA busy_timeout = 5000");
-  db.run("UPDATE jobs SET lease_by = 1, lease_owner = 'boot:before' WHERE num < 0");
+  db.run("UPDATE jobs SET lease_by = 1, lease_owner = 'boot:node:before' WHERE num < 0");
   db.close();
   let recovered = 0;
   for (let busy = true; busy;) {
-    const step = await on.execute("recover", { owner: "boot:this", maxLostLeases: 5, most: 200 });
+    const step = await on.recover({ owner: "boot:node:this", maxLostLeases: 5 });
     ({ busy } = step);
     recovered += step.recovered;
   }
@@ -85,7 +90,8 @@ test("faults/R22 a rescue and a completion in one moment: one of them happens, t
     const run = await on.started({ owner: "worker:slow", leaseMs: 1000 });
     await on.text(run, "so far");
     on.pass(1000);
-    const sweep = () => on.execute("sweep", { owner: "boot:this", maxLostLeases: 5, most: 200, random: 0.5 });
+    const sweep = () =>
+      on.execute("sweep", { owner: "boot:node:this", maxLostLeases: 5, most: 200, random: 0.5 });
     // Both in one turn of the loop, in either order: one transaction holds them.
     const [end] = await (round % 2 === 0
       ? Promise.all([on.succeed(run, "done"), sweep()])
@@ -95,7 +101,7 @@ test("faults/R22 a rescue and a completion in one moment: one of them happens, t
     outcomes.add(status);
     if (status === "retrying") {
       // The newer run stands, and what the older one still says changes nothing.
-      const again = await on.again(run.id, { owner: "boot:this" });
+      const again = await on.again(run.id, { owner: "boot:node:this" });
       expect(await on.text(run, "late")).toBe("lease_lost");
       expect(await on.succeed(again, "second")).toBe("succeeded");
       expect(await on.succeed(run, "first")).toBe("lease_lost");

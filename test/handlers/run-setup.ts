@@ -104,6 +104,7 @@ export function createWorks(
     logger,
     registry: createRegistry(handlers),
     ids: createIds(clock),
+    nodeId: "node",
     bootId: "this",
     random: () => 0.5,
     concurrency: 10,

@@ -85,7 +85,7 @@ describe("a scheduler", () => {
 
   test("returns the runs of the process before, and counts them", async () => {
     const place = createPlace();
-    const run = await place.on.started({ type: "work", owner: "boot:before" });
+    const run = await place.on.started({ type: "work", owner: "boot:node:before" });
     const works = createWorks(place, [handlerOf((job) => Promise.resolve(job.attempt))]);
     await works.start();
     await settle();
@@ -100,7 +100,7 @@ describe("a scheduler", () => {
   test("returns many of them, in as many steps as it takes", async () => {
     const place = createPlace();
     await submitted(place, 450);
-    await place.on.claim({ owner: "boot:before" });
+    await place.on.claim({ owner: "boot:node:before" });
     const works = createWorks(place, [handlerOf(() => Promise.resolve())], { concurrency: 1000 });
     await works.start();
     expect(place.lines).toMatchObject([{ fields: { jobs: 450 } }]);
@@ -313,7 +313,7 @@ describe("time", () => {
     await works.start();
     await place.clock.advance(10 * LIMITS.leaseMs);
     // Another process looks for leases that ran out.
-    await place.on.sweep({ owner: "boot:other" });
+    await place.on.sweep({ owner: "boot:node:other" });
     expect(await statuses(place, [id])).toEqual(["running"]);
     gates.open(0, "done");
     await settle();
@@ -469,7 +469,7 @@ describe("stopping", () => {
     await place.clock.advance(2 * LIMITS.leaseMs);
     expect(await statuses(place, ids)).toEqual(["running", "canceled"]);
     // Another process looks for leases that ran out.
-    await place.on.sweep({ owner: "boot:other" });
+    await place.on.sweep({ owner: "boot:node:other" });
     expect(await statuses(place, ids)).toEqual(["running", "canceled"]);
     gates.open(0, "done");
     gates.open(1);

@@ -11,7 +11,7 @@ import { openInMemory } from "../conformance/storages.ts";
 
 const USERS = ["user-1", "user-2", "user-3"] as UserId[];
 const SESSIONS = ["session-1", "session-2"] as SessionId[];
-const OWNERS = ["boot:here", "boot:before", "worker:w1"];
+const OWNERS = ["boot:node:here", "boot:node:before", "worker:w1"];
 const TYPES = ["a", "b"];
 const KEYS = ["k1", "k2"];
 
@@ -131,7 +131,7 @@ const acknowledge = ofJob(async (on, id, choice) => {
 });
 
 const overall: fc.Arbitrary<Step> = fc.record({ which: index, choice: index }).map(({ which, choice }) => {
-  const owner = pick(OWNERS, choice, "boot:here");
+  const owner = pick(OWNERS, choice, "boot:node:here");
   const steps: ((on: Drive) => Promise<unknown>)[] = [
     (on) => on.sweep({ owner, maxLostLeases: 3, most: 1000 }),
     (on) => on.recover({ owner, maxLostLeases: 3, most: 1000 }),

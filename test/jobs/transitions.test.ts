@@ -102,7 +102,7 @@ function act(life: Life, given: Step, at: Instant): Answer {
       if (!waits(job)) return [];
       const token = `lease-${leases.length}` as LeaseToken;
       leases.unshift(token);
-      return transitions.start(job, at, { token, owner: "boot:here", leaseMs: 30_000 });
+      return transitions.start(job, at, { token, owner: "boot:node:here", leaseMs: 30_000 });
     }
     case "append":
       return transitions.append(job, at, of(given.lease), given.items, { jobBytes: JOB_BYTES });
@@ -210,7 +210,7 @@ const AT: Instant = { wallMs: 1000, steadyMs: 1000 };
 function running(change: Partial<JobRecord>): { job: JobRecord; token: LeaseToken } {
   const { job } = transitions.accept(specOf({ maxAttempts: 25 }), AT, 1);
   const token = "held" as LeaseToken;
-  transitions.start(job, AT, { token, owner: "boot:here", leaseMs: 1 });
+  transitions.start(job, AT, { token, owner: "boot:node:here", leaseMs: 1 });
   Object.assign(job, change);
   return { job, token };
 }

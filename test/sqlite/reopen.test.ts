@@ -126,7 +126,7 @@ describe("a storage that is opened again", () => {
   test("returns what ran in the process before, with its checkpoint", async () => {
     const own = await temporaryFolder();
     const first = await openThreaded(own);
-    const run = await drive(first.jobs).started({ owner: "boot:first" });
+    const run = await drive(first.jobs).started({ owner: "boot:node:first" });
     const { id, lease } = run;
     await drive(first.jobs).execute("checkpoint", { id, lease, value: "7" });
     await first.stop();

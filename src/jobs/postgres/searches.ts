@@ -70,12 +70,12 @@ const FINDERS: Finders = {
     }
     return { answer: answer.slice(0, limit), rows: found };
   },
-  heldByOthers: async (client, owner, limit) =>
+  heldByOthers: async (client, owner, prefix, limit) =>
     ids(
       await client.unsafe(
-        `SELECT * FROM jobs WHERE lease_by IS NOT NULL AND lease_owner LIKE 'boot:%' AND lease_owner <> $1
-         LIMIT $2 FOR UPDATE SKIP LOCKED`,
-        [owner, limit],
+        `SELECT * FROM jobs WHERE lease_by IS NOT NULL AND lease_owner <> $1 AND starts_with(lease_owner || ':', $2)
+         LIMIT $3 FOR UPDATE SKIP LOCKED`,
+        [owner, prefix, limit],
       ),
     ),
   realign: (client, { steadyMs, wallMs }: Instant) =>

@@ -1,5 +1,5 @@
 /** What the writer looks for inside its transaction: overdue jobs, lanes, keys; each by an index of its own. */
-import { and, eq, isNotNull, isNull, like, lte, ne, sql } from "drizzle-orm";
+import { and, eq, isNotNull, isNull, lte, ne, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobTables, Overdue } from "../tables.ts";
 import type { JobRecord } from "../job.ts";
@@ -67,7 +67,13 @@ function prepareOverdue(orm: Orm) {
     heldByOthers: orm
       .select({ id: jobs.id })
       .from(jobs)
-      .where(and(isNotNull(jobs.leaseBy), like(jobs.leaseOwner, "boot:%"), ne(jobs.leaseOwner, p("owner"))))
+      .where(
+        and(
+          isNotNull(jobs.leaseBy),
+          ne(jobs.leaseOwner, p("owner")),
+          sql`substr(${jobs.leaseOwner} || ':', 1, length(${p("prefix")})) = ${p("prefix")}`,
+        ),
+      )
       .limit(p("limit"))
       .prepare(),
   };
@@ -90,7 +96,8 @@ export function createSearches(orm: Orm): Searches {
         ...of("lease", searches.lost.all({ steadyMs, owner, limit })),
       ].slice(0, limit);
     },
-    heldByOthers: (owner, limit) => searches.heldByOthers.all({ owner, limit }).map(({ id }) => id),
+    heldByOthers: (owner, prefix, limit) =>
+      searches.heldByOthers.all({ owner, prefix, limit }).map(({ id }) => id),
     findKey: ({ userId, route, key }) => searches.key.get({ userId, route, key }) ?? null,
   };
 }

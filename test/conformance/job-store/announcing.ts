@@ -75,7 +75,7 @@ export function announcing(check: Check): void {
     const told: Change[] = [];
     on.store.onCommitted((changes) => told.push(...changes));
     await on.execute("checkpoint", { id, lease, value: "1" });
-    await on.execute("renew", { owner: "boot:here", leaseMs: 1000 });
+    await on.execute("renew", { owner: "boot:node:here", leaseMs: 1000 });
     await on.execute("append", { id, lease, items: [textItem("x")], jobBytes: 1 });
     await on.text({ ...run, id: nextJobId() }, "x");
     await on.trySubmit({ userJobs: 0 });

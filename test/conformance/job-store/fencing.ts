@@ -5,7 +5,7 @@ import { LIMITS } from "../../../src/protocol/limits.ts";
 import { nextJobId, textItem, type Check, type Drive, type HeldRun } from "../drive.ts";
 
 /** Another process of ours: what a remote worker says again is answered again (remote.ts). */
-const REMOTE = { owner: "boot:elsewhere", leaseMs: 1000 };
+const REMOTE = { owner: "boot:node:elsewhere", leaseMs: 1000 };
 
 /** Ways to lose a lease; each leaves the job as it is then. */
 const LOSSES: readonly (readonly [way: string, lose: (on: Drive, run: HeldRun) => Promise<unknown>])[] = [
@@ -79,7 +79,7 @@ export function fencing(check: Check): void {
   }
 
   check("is fenced once a restart returned it", async (on) => {
-    const run = await on.started({ owner: "boot:before" });
+    const run = await on.started({ owner: "boot:node:before" });
     await on.recover();
     await expectFenced(on, run);
   });

@@ -74,7 +74,7 @@ export function losing(check: Check): void {
     const first = await on.started(REMOTE);
     await on.text(first, "half");
     await lose(on);
-    const second = await on.again(first.id, { owner: "boot:before" });
+    const second = await on.again(first.id, { owner: "boot:node:before" });
     expect((await on.last(first.id)).data).toEqual({ reason: "worker_lost" });
     await on.text(second, "half again");
     await on.recover();
@@ -107,7 +107,7 @@ export function losing(check: Check): void {
 
   check("of a job that is being canceled ends it as canceled", async (on) => {
     const remote = await on.started(REMOTE);
-    const before = await on.started({ owner: "boot:before" });
+    const before = await on.started({ owner: "boot:node:before" });
     await on.cancel(remote.id, "admin");
     await on.cancel(before.id, "disconnected");
     await on.recover();

@@ -247,10 +247,10 @@ export function remote(check: Check): void {
     const run = await on.started({ ...REMOTE, timeoutMs: 1000, idleMs: 10 });
     await deliver(on, run, 0, letters("a"));
     on.pass(3 * LEASE_MS);
-    const { recovered } = await on.recover({ owner: "boot:next" });
+    const { recovered } = await on.recover({ owner: "boot:node:next" });
     expect(recovered).toBe(0);
     expect(await on.execute("grant", { leaseMs: LEASE_MS })).toBe(1);
-    await on.sweep({ owner: "boot:next" });
+    await on.sweep({ owner: "boot:node:next" });
     const by = on.now().steadyMs + LEASE_MS;
     expect(await on.job(run.id)).toMatchObject({
       status: "running",
@@ -263,7 +263,7 @@ export function remote(check: Check): void {
   });
 
   check("grants nothing to runs of processes", async (on) => {
-    const run = await on.started({ owner: "boot:before", leaseMs: 1000 });
+    const run = await on.started({ owner: "boot:node:before", leaseMs: 1000 });
     const { leaseBy } = await on.job(run.id);
     expect(await on.execute("grant", { leaseMs: LEASE_MS })).toBe(0);
     expect(await on.job(run.id)).toMatchObject({ leaseBy });

@@ -45,7 +45,7 @@ export function timing(check: Check): void {
   check("take the leases of others that ran out, never the sweeper's own", async (on) => {
     const own = await on.started({ leaseMs: 1000 });
     const worker = await on.started({ owner: "worker:w1", leaseMs: 1000 });
-    const neighbour = await on.started({ owner: "boot:next-door", leaseMs: 1000 });
+    const neighbour = await on.started({ owner: "boot:node:next-door", leaseMs: 1000 });
     const longer = await on.started({ owner: "worker:w1", leaseMs: 1000.5 });
     on.pass(1000);
     await on.sweep();
@@ -84,24 +84,44 @@ export function timing(check: Check): void {
     expect(await on.store.steadyMs()).toBeGreaterThanOrEqual(before);
   });
 
-  check("return the runs of earlier processes at once, and no others", async (on) => {
-    const before = await on.started({ owner: "boot:before", leaseMs: 86_400_000 });
-    const long = await on.started({ owner: "boot:long-before" });
+  check("return the runs of a node's earlier processes at once, and no others", async (on) => {
+    const before = await on.started({ owner: "boot:node:before", leaseMs: 86_400_000 });
+    const long = await on.started({ owner: "boot:node:long-before" });
     const own = await on.started();
-    const worker = await on.started({ owner: "worker:boot:w1" });
+    const worker = await on.started({ owner: "worker:boot:node:w1" });
+    const neighbour = await on.started({ owner: "boot:node2:before" });
+    const namesake = await on.started({ owner: "boot:Node:before" });
     const queued = await on.submit();
     expect(await on.recover()).toEqual({ recovered: 2, busy: false, stuck: [] });
     expect(await on.recover()).toEqual({ recovered: 0, busy: false, stuck: [] });
     const statuses = [];
-    for (const id of [before.id, long.id, own.id, worker.id, queued])
+    for (const id of [before.id, long.id, own.id, worker.id, neighbour.id, namesake.id, queued])
       statuses.push((await on.job(id)).status);
-    expect(statuses).toEqual(["retrying", "retrying", "running", "running", "queued"]);
+    const running = Array<string>(4).fill("running");
+    expect(statuses).toEqual(["retrying", "retrying", ...running, "queued"]);
     expect((await on.last(before.id)).data).toEqual({ reason: "restart", delayMs: 0 });
     expect(await on.job(own.id)).toMatchObject({ leaseOwner: OWNER });
   });
 
+  check(
+    "bury one boot of another node: its runs are lost as their worker's, a later boot's are not",
+    async (on) => {
+      const dead = await on.started({ owner: "boot:far_1:a", leaseMs: 86_400_000 });
+      const again = await on.started({ owner: "boot:far_1:ab" });
+      const other = await on.started({ owner: "boot:farX1:a" });
+      const grave = { node: "far_1", boot: "a", reason: "worker_lost" } as const;
+      expect(await on.recover(grave)).toEqual({ recovered: 1, busy: false, stuck: [] });
+      expect((await on.last(dead.id)).data).toMatchObject({ reason: "worker_lost" });
+      for (const { id } of [again, other]) expect((await on.job(id)).status).toBe("running");
+      // Nobody buries itself.
+      expect((await on.recover({ ...grave, boot: "ab", owner: "boot:far_1:ab" })).recovered).toBe(0);
+      expect((await on.recover({ ...grave, boot: null })).recovered).toBe(1);
+      expect((await on.job(other.id)).status).toBe("running");
+    },
+  );
+
   check("return them in steps of `most`", async (on) => {
-    for (let n = 0; n < 5; n += 1) await on.started({ owner: "boot:before" });
+    for (let n = 0; n < 5; n += 1) await on.started({ owner: "boot:node:before" });
     const steps = [];
     for (let n = 0; n < 3; n += 1) steps.push(await on.recover({ most: 2 }));
     expect(steps).toEqual([
@@ -112,7 +132,7 @@ export function timing(check: Check): void {
   });
 
   check("count a restart as a lost lease, up to the budget", async (on) => {
-    const run = await on.started({ owner: "boot:before" });
+    const run = await on.started({ owner: "boot:node:before" });
     await on.recover({ maxLostLeases: 1 });
     expect(await on.last(run.id)).toMatchObject({
       kind: "job.failed",

@@ -46,9 +46,9 @@ export function webhooks(check: Check): void {
     expect(await stateOf(on, failed.id)).toBeNull();
     on.pass(LIMITS.retryMostMs);
     await on.fail(await on.again(failed.id));
-    const lost = await on.started({ ...HOOK, owner: "boot:gone", retryAfterOutput: false });
+    const lost = await on.started({ ...HOOK, owner: "boot:node:gone", retryAfterOutput: false });
     await on.text(lost, "cut short");
-    await on.recover({ owner: "boot:here" });
+    await on.recover({ owner: "boot:node:here" });
     const laneOlder = await on.submit({ ...HOOK, sessionId: SESSION, lane: "voice" });
     await on.submit({ sessionId: SESSION, lane: "voice" });
     const without = await ended(on, { webhookUrl: null });
