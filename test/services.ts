@@ -33,6 +33,9 @@ export const SERVICES: readonly Service[] = [
     debianPackage: "postgresql",
     neededBy: ["postgres/"],
   },
+  { name: "nginx", proof: "nginx", debianPackage: "nginx-light", neededBy: ["proxies/"] },
+  { name: "haproxy", proof: "haproxy", debianPackage: "haproxy", neededBy: ["proxies/"] },
+  { name: "caddy", proof: "caddy", debianPackage: "caddy", neededBy: ["proxies/"] },
   {
     name: "strace",
     proof: "strace",

@@ -12,11 +12,34 @@ export interface BodyOptions {
   readonly limit?: string;
 }
 
-function tooLarge({ bodyBytes, limit = "bodyBytes" }: BodyOptions): Refusal {
+function tooLarge({ bodyBytes, limit = "bodyBytes" }: BodyOptions, isRead: boolean): Refusal {
   return new Refusal("payload_too_large", `The body is over ${limit} (${bodyBytes} bytes).`, {
     extra: { limit, limitBytes: bodyBytes },
-    headers: { Connection: "close" },
+    headers: isRead ? {} : { Connection: "close" },
   });
+}
+
+/**
+ * Reads on and keeps nothing: who is still sending when the connection closes never sees why, and a proxy in between
+ * makes a 502 of it. true: the body has ended; false: it is so long, or so slow, that the close has to say it.
+ */
+async function swallow(body: ReadableStreamDefaultReader<Uint8Array>, clock: Clock): Promise<boolean> {
+  const late = Promise.withResolvers<null>();
+  const timer = clock.after(LIMITS.swallowedBodyMs, () => late.resolve(null));
+  try {
+    for (let size = 0; size <= LIMITS.swallowedBodyBytes;) {
+      const step = await Promise.race([body.read(), late.promise]);
+      if (step === null) return false;
+      if (step.done) return true;
+      size += step.value.byteLength;
+    }
+    return false;
+  } catch {
+    // The client left.
+    return false;
+  } finally {
+    timer.cancel();
+  }
 }
 
 /** The media type of the body, without parameters; "" without one. Throws for a body that is packed. */
@@ -37,21 +60,25 @@ function checkHeaders(headers: Headers): void {
 /** Takes the chunks as they come and stops at the bound: a body without a length must not be held first. */
 async function collect(stream: ReadableStream<Uint8Array>, options: BodyOptions): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.byteLength;
-    if (size > options.bodyBytes) throw tooLarge(options);
-    chunks.push(chunk);
+  const reader = stream.getReader();
+  for (let size = 0; ;) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(chunks);
+    size += value.byteLength;
+    if (size > options.bodyBytes) throw tooLarge(options, await swallow(reader, options.clock));
+    chunks.push(value);
   }
-  return Buffer.concat(chunks);
 }
 
 /** The whole body. Rejects with 400, 408 or 413. */
 export async function readBytes(request: Request, options: BodyOptions): Promise<Uint8Array> {
   const { bodyBytes, clock } = options;
   const length = request.headers.get("content-length");
-  if (length !== null && Number(length) > bodyBytes) throw tooLarge(options);
   if (request.body === null) return new Uint8Array(0);
+  if (length !== null && Number(length) > bodyBytes) {
+    const isShort = Number(length) <= LIMITS.swallowedBodyBytes;
+    throw tooLarge(options, isShort && (await swallow(request.body.getReader(), clock)));
+  }
   // A body that is announced as small is read in one go, which is what the runtime does fastest.
   const whole = length === null ? collect(request.body, options) : request.bytes();
   const late = Promise.withResolvers<never>();

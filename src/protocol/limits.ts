@@ -15,6 +15,9 @@ export const LIMITS = {
   bodyBytes: 256 * KIB,
   /** How long a request body may take to arrive (→ 408). */
   bodyArrivalMs: 30 * SECOND_MS,
+  /** Of a body that is too large so much is still read, and for so long, that its sender is there to see the 413. */
+  swallowedBodyBytes: 8 * MIB,
+  swallowedBodyMs: 2 * SECOND_MS,
   /** Nesting of a JSON body or frame. */
   jsonDepth: 64,
   /** Faults that one answer names: a body full of them must not grow into a larger answer. */
