@@ -37,6 +37,12 @@ export const SERVICES: readonly Service[] = [
   { name: "haproxy", proof: "haproxy", debianPackage: "haproxy", neededBy: ["proxies/"] },
   { name: "caddy", proof: "caddy", debianPackage: "caddy", neededBy: ["proxies/"] },
   {
+    name: "redis",
+    proof: "redis-server",
+    debianPackage: "redis-server",
+    neededBy: ["redis/", "soak/redis", "conformance/backplane-redis.test.ts"],
+  },
+  {
     name: "strace",
     proof: "strace",
     debianPackage: "strace",

@@ -1,5 +1,6 @@
 /** The texts that have a form of their own: addresses, origins, URLs, keys. Each check says what is wrong, or null. */
 import { isIP, isIPv4, isIPv6 } from "node:net";
+import { readRedisUrl } from "../lib/redis-url.ts";
 import { JOB_TYPE_NAME } from "../protocol/jobs.ts";
 import type { TextCheck } from "./kinds.ts";
 
@@ -82,8 +83,10 @@ export function sqlitePathOf(databaseUrl: string): string {
 }
 
 export const redisUrlProblem: TextCheck = (value) => {
-  const url = parsed(value, ["redis", "rediss"]);
-  return typeof url === "string" ? url : null;
+  const place = readRedisUrl(value);
+  if (typeof place === "string") return place;
+  const bad = place.hosts.find(({ host }) => hostProblem(host) !== null);
+  return bad === undefined ? null : "names a host that is neither an IP address nor a host name";
 };
 
 /** An HMAC key is to be as long as its hash (RFC 7518 section 3.2). */

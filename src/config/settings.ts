@@ -82,7 +82,7 @@ const storage = {
     description: "Where jobs and their logs are kept.",
   }),
   redisUrl: optionalText({
-    allowed: "redis://… or rediss://…",
+    allowed: "redis://…, redis+sentinel://… or redis+cluster://…, and rediss… over TLS",
     check: redisUrlProblem,
     description: "Redis for sessions and for what several nodes tell each other.",
   }),

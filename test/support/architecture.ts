@@ -10,6 +10,7 @@ const ROOMS = [
   "telemetry",
   "sqlite",
   "postgres",
+  "redis",
   "jobs",
   "sessions",
   "backplane",

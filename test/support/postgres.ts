@@ -1,11 +1,11 @@
 /** A PostgreSQL server of a test's own: a private cluster in a temporary folder, on a free port of the loopback. */
 import { chownSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
 import { requireService } from "../services.ts";
+import { freePort } from "./free-port.ts";
 
 const PROGRAMS = [
   ...new Bun.Glob("usr/lib/postgresql/*/bin").scanSync({ cwd: "/", onlyFiles: false }),
@@ -23,17 +23,6 @@ async function run(program: string, ...given: string[]): Promise<void> {
   });
   const said = await new Response(child.stderr).text();
   if ((await child.exited) !== 0) throw new Error(`${program}: ${said}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 export interface PostgresServer {
