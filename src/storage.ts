@@ -32,14 +32,8 @@ import { lockFolder } from "./sqlite/lock.ts";
 import { assertSchema, migrate } from "./sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "./sqlite/migrations.ts";
 import { startWriterThread } from "./sqlite/thread.ts";
-import {
-  createInlineWriter,
-  DatabaseDamaged,
-  isDamage,
-  type BatchFacts,
-  type Participant,
-  type Writer,
-} from "./sqlite/writer.ts";
+import { DatabaseDamaged, type BatchFacts, type Writer } from "./database/writer.ts";
+import { createInlineWriter, isDamage, type Participant } from "./sqlite/writer.ts";
 import { isPostgres } from "./postgres/connection.ts";
 import { migratePostgres, openPostgres, openPostgresBeside } from "./storage/postgres.ts";
 

@@ -1,5 +1,5 @@
 /** Commands to a store by way of a writer that commits them in batches, and what is announced of them. */
-import type { Writer } from "../sqlite/writer.ts";
+import type { Writer } from "../database/writer.ts";
 import type { Executed } from "./execute.ts";
 import type { Change } from "./job.ts";
 import type { JobCommand, JobOp, JobStore } from "./store.ts";

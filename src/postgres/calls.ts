@@ -1,5 +1,5 @@
 /** The simplest participant: each command is a call of one of a store's methods, carried out by statements of its own. */
-import type { Writer } from "../sqlite/writer.ts";
+import type { Writer } from "../database/writer.ts";
 import type { PostgresClient } from "./connection.ts";
 import type { PostgresParticipant } from "./writer.ts";
 

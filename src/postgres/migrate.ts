@@ -2,7 +2,7 @@
  * Brings a PostgreSQL database to the newest schema: the twins of the SQLite migrations, each in one transaction with the
  * row that records it. Any number of processes may start at once: an advisory lock lets one at a time look and act.
  */
-import { NewerSchemaError, OlderSchemaError, type Migration } from "../sqlite/migrate.ts";
+import { NewerSchemaError, OlderSchemaError, type Migration } from "../database/migrations.ts";
 import { connect, type PostgresClient } from "./connection.ts";
 
 /** Keys of the advisory locks of this program (any numbers, the same for ever); PostgreSQL keeps them apart by database. */

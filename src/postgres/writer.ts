@@ -15,7 +15,7 @@ import {
   type WriteRequest,
   type Writer,
   type WriteResult,
-} from "../sqlite/writer.ts";
+} from "../database/writer.ts";
 import {
   answered,
   connect,

@@ -4,7 +4,8 @@ import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { ChosenPresence, Presence } from "../protocol/sessions.ts";
 import type { SqliteConnection } from "../sqlite/database.ts";
-import type { Participant, Writer } from "../sqlite/writer.ts";
+import type { Writer } from "../database/writer.ts";
+import type { Participant } from "../sqlite/writer.ts";
 import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "./changes.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
 import type { Revocation, SessionStore } from "./store.ts";

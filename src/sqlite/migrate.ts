@@ -3,36 +3,7 @@
  * that a kill at any point leaves whole steps only and the next start goes on.
  */
 import type { Database } from "bun:sqlite";
-
-export interface Migration {
-  readonly number: number;
-  readonly name: string;
-  readonly sql: string;
-}
-
-/** Files `NNNN_name.sql` of one folder, by number. Throws on a gap or a file that is named otherwise. */
-export function orderMigrations(files: Readonly<Record<string, string>>): readonly Migration[] {
-  const migrations = Object.entries(files).map(([file, sql]) => {
-    const match = /^(\d{4})_(\w+)\.sql$/.exec(file);
-    if (match === null) throw new Error(`${file} is not named NNNN_name.sql`);
-    return { number: Number(match[1]), name: match[2] ?? "", sql };
-  });
-  migrations.sort((a, b) => a.number - b.number);
-  for (const [index, { number }] of migrations.entries()) {
-    if (number !== index + 1) throw new Error(`migration ${index + 1} is missing`);
-  }
-  return migrations;
-}
-
-/** Somebody has to bring the schema up first; who only looks in beside a server does not. */
-export class OlderSchemaError extends Error {
-  override readonly name = "OlderSchemaError";
-  constructor(found: number, known: number) {
-    super(
-      `the database has schema ${found}, this version needs ${known}: run holdline migrate, or start the server of this version`,
-    );
-  }
-}
+import { NewerSchemaError, OlderSchemaError, type Migration } from "../database/migrations.ts";
 
 /** The number of the newest migration that was applied; 0 when none ever was. Throws when the file is no database. */
 export function schemaOf(db: Database): number {
@@ -51,16 +22,6 @@ export function assertSchema(db: Database, migrations: readonly Migration[]): vo
   assertKnownSchema(db, migrations);
   const found = schemaOf(db);
   if (found < migrations.length) throw new OlderSchemaError(found, migrations.length);
-}
-
-/** The schema was made by a newer version of this program: running on it could lose data, so nothing is touched. */
-export class NewerSchemaError extends Error {
-  override readonly name = "NewerSchemaError";
-  constructor(found: number, known: number) {
-    super(
-      `the database has schema ${found}, this version knows ${known}: start a newer version, or restore a backup`,
-    );
-  }
 }
 
 /** Applies what is missing and returns the numbers applied. Safe when several processes start at once. */

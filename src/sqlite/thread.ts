@@ -2,15 +2,13 @@
 import type { Database } from "bun:sqlite";
 import { createSystemClock, type Clock } from "../lib/clock.ts";
 import {
-  commitBatch,
   createWriter,
   DatabaseDamaged,
-  isDamage,
-  type Participant,
   type WriteRequest,
   type Writer,
   type WriteResult,
-} from "./writer.ts";
+} from "../database/writer.ts";
+import { commitBatch, isDamage, type Participant } from "./writer.ts";
 
 interface ThreadStart {
   readonly path: string;

@@ -7,7 +7,7 @@ import { createSystemClock, type Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { assertPostgresVersion, openPool, refusingReads, type PostgresPool } from "../postgres/connection.ts";
 import { assertSchema, migrate, schemaOf } from "../postgres/migrate.ts";
-import { NewerSchemaError } from "../sqlite/migrate.ts";
+import { NewerSchemaError } from "../database/migrations.ts";
 import { POSTGRES_MIGRATIONS } from "../postgres/migrations.ts";
 import { startPostgresWriter, type PostgresParticipant } from "../postgres/writer.ts";
 import {

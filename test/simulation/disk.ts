@@ -24,14 +24,8 @@ import { openSqlite } from "../../src/sqlite/database.ts";
 import { createNoDisk } from "../../src/sqlite/disk.ts";
 import { migrate } from "../../src/sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../src/sqlite/migrations.ts";
-import {
-  commitBatch,
-  createWriter,
-  type Participant,
-  type Writer,
-  type WriteRequest,
-  type WriteResult,
-} from "../../src/sqlite/writer.ts";
+import { createWriter, type Writer, type WriteRequest, type WriteResult } from "../../src/database/writer.ts";
+import { commitBatch, type Participant } from "../../src/sqlite/writer.ts";
 import { assembleStorage, createParticipants, type Storage } from "../../src/storage.ts";
 import type { Random } from "./random.ts";
 import { strikes, type Scene } from "./scene.ts";

@@ -3,13 +3,12 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import {
-  assertSchema,
-  migrate,
   NewerSchemaError,
   OlderSchemaError,
   orderMigrations,
   type Migration,
-} from "../../src/sqlite/migrate.ts";
+} from "../../src/database/migrations.ts";
+import { assertSchema, migrate } from "../../src/sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { openInline, openThreaded, temporaryFolder, type TemporaryFolder } from "../conformance/storages.ts";
 import { drive } from "../conformance/drive.ts";

@@ -3,15 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { Refusal } from "../../src/protocol/error.ts";
-import {
-  CommitFailed,
-  commitBatch,
-  createInlineWriter,
-  createWriter,
-  type Participant,
-  type WriteRequest,
-  type WriteResult,
-} from "../../src/sqlite/writer.ts";
+import { createWriter, type WriteRequest, type WriteResult } from "../../src/database/writer.ts";
+import { CommitFailed, commitBatch, createInlineWriter, type Participant } from "../../src/sqlite/writer.ts";
 import { drive, nextJobId } from "../conformance/drive.ts";
 import { failureOf } from "../conformance/failure.ts";
 import { openInMemory, openThreaded, temporaryFolder } from "../conformance/storages.ts";

@@ -8,6 +8,7 @@ const ROOMS = [
   "lib",
   "protocol",
   "telemetry",
+  "database",
   "sqlite",
   "postgres",
   "redis",

@@ -2,7 +2,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { PostgresClient } from "../../postgres/connection.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
-import type { WriteResult } from "../../sqlite/writer.ts";
+import type { WriteResult } from "../../database/writer.ts";
 import { execute } from "../execute.ts";
 import type { JobCommand, JobOp } from "../store.ts";
 import { createFetched, fetchWanted, type Fetched, type Wanted } from "./fetched.ts";

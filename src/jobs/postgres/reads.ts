@@ -2,7 +2,7 @@
 import { seqOfRow, eventRow, sumOf } from "../event-row.ts";
 import { createRows } from "../../postgres/rows.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
-import { DatabaseDamaged } from "../../sqlite/writer.ts";
+import { DatabaseDamaged } from "../../database/writer.ts";
 import type { JobId, SessionId } from "../../lib/ids.ts";
 import { sizeOf, type JobRecord, type JobSummary, type StoredEvent } from "../job.ts";
 import { resultOf } from "../result.ts";

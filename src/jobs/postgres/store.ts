@@ -1,5 +1,5 @@
 /** The PostgreSQL driver of `JobStore`: commands go to the one writer of this process, reads to a pool beside it. */
-import type { Writer } from "../../sqlite/writer.ts";
+import type { Writer } from "../../database/writer.ts";
 import { createWrites } from "../writes.ts";
 import type { JobStore } from "../store.ts";
 import type { JobReads } from "./reads.ts";

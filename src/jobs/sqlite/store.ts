@@ -4,7 +4,8 @@
  * What a run appends is large and the caller has it already, so the writer's answer leaves it out (`strip`) and the
  * announcement is put together again on this side (`restore`).
  */
-import type { Participant, Writer } from "../../sqlite/writer.ts";
+import type { Writer } from "../../database/writer.ts";
+import type { Participant } from "../../sqlite/writer.ts";
 import { execute } from "../execute.ts";
 import type { Change, StoredEvent } from "../job.ts";
 import type { JobCommand, JobStore } from "../store.ts";

@@ -2,7 +2,7 @@
  * A checksum with each entry of a log: SQLite notices damage to its own structure, but not a byte of a text that is
  * another one now. What does not have its sum is not shown.
  */
-import { DatabaseDamaged } from "../../sqlite/writer.ts";
+import { DatabaseDamaged } from "../../database/writer.ts";
 import { seqOfRow, sumOf } from "../event-row.ts";
 import type { jobEvents } from "./schema.ts";
 

@@ -2,7 +2,8 @@
 import { and, asc, desc, eq, gt, inArray, lt, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { Participant, Writer } from "../../sqlite/writer.ts";
+import type { Writer } from "../../database/writer.ts";
+import type { Participant } from "../../sqlite/writer.ts";
 import type { KeptMessage, RoomHistory } from "./history.ts";
 
 /** Name of this room's commands at the writer. */

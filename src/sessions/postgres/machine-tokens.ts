@@ -3,7 +3,7 @@ import { createCallParticipant, createCalls, type Executors } from "../../postgr
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { createRows } from "../../postgres/rows.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
-import type { Writer } from "../../sqlite/writer.ts";
+import type { Writer } from "../../database/writer.ts";
 import type { MachineToken, MachineTokenStore } from "../machine-tokens.ts";
 import { machineTokens } from "./schema.ts";
 

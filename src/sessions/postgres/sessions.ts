@@ -4,7 +4,7 @@ import { createCallParticipant, createCalls, type Executors } from "../../postgr
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { createRows } from "../../postgres/rows.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
-import type { Writer } from "../../sqlite/writer.ts";
+import type { Writer } from "../../database/writer.ts";
 import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "../changes.ts";
 import type { SessionRecord } from "../session.ts";
 import type { SessionStore } from "../store.ts";
