@@ -116,7 +116,7 @@ describe("migrating", () => {
     db.close();
   });
 
-  test("by several processes at once is done by one of them, and fails in none", async () => {
+  test("by several processes at once does each step once, and fails in none", async () => {
     const path = join((await newFolder()).path, "test.db");
     const children = [1, 2, 3].map(() =>
       Bun.spawn([process.execPath, join(import.meta.dir, "child.ts"), "migrate", path], {
@@ -124,7 +124,8 @@ describe("migrating", () => {
       }),
     );
     const applied = await Promise.all(children.map((child) => new Response(child.stdout).json()));
-    expect(applied.flat()).toEqual(SQLITE_MIGRATIONS.map(({ number }) => number));
+    const steps = applied.flat() as number[];
+    expect(steps.toSorted((a, b) => a - b)).toEqual(SQLITE_MIGRATIONS.map(({ number }) => number));
     expect(await Promise.all(children.map((child) => child.exited))).toEqual([0, 0, 0]);
   });
 
