@@ -6,7 +6,9 @@ import type { Server } from "bun";
 import type { Config } from "./config.ts";
 import { listen } from "./edges.ts";
 import type { AnyHandler } from "./handlers/handler.ts";
+import { sleep } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
+import { LIMITS } from "./protocol/limits.ts";
 import { Refusal } from "./protocol/error.ts";
 import { wire, type Base, type Parts } from "./parts.ts";
 import type { Storage } from "./storage.ts";
@@ -70,6 +72,17 @@ interface Running {
   stop(): Promise<void>;
 }
 
+/**
+ * Where other nodes serve too, nobody has to wait for this one's runs: sockets move at once, new requests are turned away
+ * by the closed port as soon as proxies had time to look. Resolves when the port is closed; what is under way goes on.
+ */
+async function moveClients({ clock }: Base, { hub }: Parts, server: Server<SocketData>): Promise<void> {
+  const told = hub.stop();
+  await sleep(clock, LIMITS.leavingMs);
+  await told;
+  void server.stop();
+}
+
 /** Ends in reverse order of the start: no new work, runs finish or are released, sockets are told, the store closes last. */
 async function shutDown(
   base: Base,
@@ -78,14 +91,18 @@ async function shutDown(
   closing: AbortController,
 ): Promise<void> {
   const { config, clock } = base;
-  // A server that never listened owes nobody the end of a run.
+  const moved = server === null || parts.backplane.alone ? null : moveClients(base, parts, server);
   await parts.ticker.stop();
+  // A server that never listened owes nobody the end of a run.
   const drainMs = server === null ? 0 : config.drainMs;
-  await parts.scheduler.stop(drainMs, parts.remote.drain(drainMs));
-  parts.remote.terminate();
+  // Workers need no particular node: where there is another they go on with it.
+  await parts.scheduler.stop(drainMs, parts.remote.drain(moved === null ? drainMs : 0));
+  if (moved === null) parts.remote.terminate();
+  else parts.remote.handOver();
   await parts.webhooks.stop();
   parts.orphans.stop();
   await parts.retention.stop();
+  await moved;
   const closed = server?.stop();
   // Streams of logs and calls that wait for the end of a job have seen what the drain brought, and would hold `closed`.
   closing.abort();
@@ -165,7 +182,11 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   parts.webhooks.start();
   let draining = false;
   const closing = new AbortController();
-  const server = listen(base, parts, { draining: () => draining, closing: closing.signal });
+  const server = listen(base, parts, {
+    draining: () => draining,
+    refusing: () => draining && parts.backplane.alone,
+    closing: closing.signal,
+  });
   return {
     server,
     storage: parts.storage,

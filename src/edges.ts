@@ -133,8 +133,10 @@ function serveOrSay({ config, serve }: Base, options: Parameters<Base["serve"]>[
 
 /** How far the end of the server has come. */
 export interface Ending {
-  /** No new work is taken. */
+  /** It is about to leave: not ready any more, and no place for new sockets. */
   readonly draining: () => boolean;
+  /** No new work is taken: nobody else is there to do it. */
+  readonly refusing: () => boolean;
   /** Connections are about to be closed. */
   readonly closing: AbortSignal;
 }

@@ -61,8 +61,10 @@ export interface HttpServices {
   readonly streamed: (entries: number, bytes: number) => void;
   readonly limits: PublishedLimits;
   readonly admin: AdminServices;
-  /** Stops taking work; reads go on. */
+  /** About to leave: not ready any more. */
   readonly draining: () => boolean;
+  /** Stops taking work; reads go on. */
+  readonly refusing: () => boolean;
   /** Aborted when the server is about to close its connections: what waits for news is answered with what there is. */
   readonly closing: AbortSignal;
 }
@@ -185,8 +187,8 @@ export function jsonResponse(
   });
 }
 
-/** What a draining server says to new work. */
+/** What a draining server says to new work, unless others are there to do it. */
 export function refuseWhileDraining(services: HttpServices): void {
-  if (services.draining())
+  if (services.refusing())
     throw new Refusal("draining", "The server is shutting down; try again in a moment.");
 }

@@ -201,6 +201,8 @@ export function createHttp(options: HttpOptions): HttpHandler {
     };
     const tell = (response: Response): Response => {
       count(response.status);
+      // A proxy that keeps connections takes up no new request on one that is about to be closed.
+      if (options.draining()) response.headers.set("Connection", "close");
       if (env !== null) rates.describe(response.headers, env.left);
       return finish(response, { ...trace, origin });
     };

@@ -115,6 +115,8 @@ export const LIMITS = {
   retryMostMs: MINUTE_MS,
   /** How far the steady time that is kept for the next process may lie behind the last command. */
   steadyStepMs: 5 * SECOND_MS,
+  /** How long a node of several still answers after it said that it is leaving: proxies look in this time. */
+  leavingMs: 3 * SECOND_MS,
   /** Waits before the run after the n-th lost lease; the last entry repeats. */
   lostLeaseDelaysMs: [0, 0, 1000, 2000, 4000, 5000],
 

@@ -66,7 +66,7 @@ export interface Remote {
   /** Whether the worker itself ended this run, which is then held by nobody. */
   wasEnded(run: RemoteRun): Promise<boolean>;
   readonly control: Control;
-  /** Resolves when the workers are to finish: who streams is answered then. */
+  /** Resolves when the workers are to finish, or go elsewhere: who streams is answered then. */
   readonly terminated: Promise<void>;
   workers(): readonly WorkerObject[];
   readonly counts: RemoteCounts;
@@ -77,6 +77,8 @@ export interface Remote {
   drain(drainMs: number): Promise<void>;
   /** The end is near: from here on `control` is `terminate`. */
   terminate(): void;
+  /** Who streams is answered: the run goes on with the next call, at another node. */
+  handOver(): void;
 }
 
 export interface RemoteOptions {
@@ -184,5 +186,6 @@ export function createRemote(options: RemoteOptions): Remote {
       control = "terminate";
       terminated.resolve();
     },
+    handOver: () => terminated.resolve(),
   };
 }
