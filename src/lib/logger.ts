@@ -6,6 +6,8 @@
  */
 import pino from "pino";
 import pretty from "pino-pretty";
+import { boundFields, cutText } from "./log-bounds.ts";
+import { HIDDEN, withoutTokens } from "./log-tokens.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -36,8 +38,6 @@ export interface LoggerOptions {
   readonly write?: (line: string) => void;
 }
 
-const HIDDEN = "***";
-
 /** Names of fields that hold a credential, at the top of a line and one level below. */
 const CREDENTIALS: ReadonlySet<string> = new Set([
   "authorization",
@@ -56,79 +56,6 @@ const CREDENTIALS: ReadonlySet<string> = new Set([
 
 /** More than this waits for a stdout that nobody reads: then lines are dropped, since the memory belongs to the jobs. */
 const BUFFERED_BYTES = 16 * 1024 * 1024;
-
-const MOST_CAUSES = 5;
-
-interface DescribedError {
-  readonly name: string;
-  readonly message: string;
-  readonly code?: string | number;
-  readonly stack?: string;
-  readonly cause?: unknown;
-}
-
-function describeError(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return error;
-  const code = "code" in error ? error.code : undefined;
-  return {
-    name: error.name,
-    message: error.message,
-    ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(error.cause === undefined || depth >= MOST_CAUSES
-      ? {}
-      : { cause: describeError(error.cause, depth + 1) }),
-  } satisfies DescribedError;
-}
-
-/** 1 where a character code is base64url, 2 where it is the hyphen, after which a word may begin all the same. */
-const BASE64URL = new Uint8Array(128);
-for (const letter of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
-  BASE64URL[letter.charCodeAt(0)] = 1;
-BASE64URL["-".charCodeAt(0)] = 2;
-
-const classAt = (line: string, index: number): number => BASE64URL[line.charCodeAt(index)] ?? 0;
-
-/** Index behind the last character of base64url from `from` on. */
-function partEnd(line: string, from: number): number {
-  let index = from;
-  while (index < line.length && classAt(line, index) > 0) index += 1;
-  return index;
-}
-
-/** Characters of the shortest header and payload of a JWT, `eyJ` included. */
-const LEAST_HEADER = 11;
-const LEAST_PAYLOAD = 2;
-
-/**
- * Replaces every `eyJ….….…` that begins a word. Not with a pattern: that would look again from every `eyJ` of a long
- * line which never has its dots (4 minutes for a megabyte). Here a part that was passed is not looked at again.
- */
-function hideTokens(line: string): string {
-  let hidden = "";
-  let copied = 0;
-  for (let start = line.indexOf("eyJ"); start !== -1;) {
-    let next = start + 1;
-    if (start === 0 || classAt(line, start - 1) !== 1) {
-      const header = partEnd(line, start);
-      const payload = line[header] === "." ? partEnd(line, header + 1) : header;
-      const longEnough = header - start >= LEAST_HEADER && payload - header > LEAST_PAYLOAD;
-      next = header;
-      if (longEnough && line[payload] === ".") {
-        hidden += line.slice(copied, start) + HIDDEN;
-        next = partEnd(line, payload + 1);
-        copied = next;
-      }
-    }
-    start = line.indexOf("eyJ", next);
-  }
-  return hidden + line.slice(copied);
-}
-
-/** Replaces whatever looks like a JWT; most lines hold none, which is found out without a pattern. */
-function withoutTokens(line: string): string {
-  return line.includes("eyJ") ? hideTokens(line) : line;
-}
 
 /** The object with the values of credentials replaced; itself when there is none, as nearly always. */
 function hideIn(fields: LogFields): LogFields {
@@ -154,6 +81,11 @@ function withoutCredentials(fields: LogFields): LogFields {
   return inner.length === 0 ? outer : { ...outer, ...Object.fromEntries(inner) };
 }
 
+/** Fields as a line may hold them: no credentials, and no more than fits. */
+function fit(fields: LogFields): LogFields {
+  return boundFields(withoutCredentials(fields));
+}
+
 interface Destination {
   write(line: string): void;
   flush(done: (error?: Error | null) => void): void;
@@ -175,11 +107,11 @@ function destinationOf({ pretty: forPeople, write }: LoggerOptions): Destination
 
 function wrap(lines: pino.Logger, destination: Destination): Logger {
   return {
-    debug: (fields, message) => lines.debug(fields, message),
-    info: (fields, message) => lines.info(fields, message),
-    warn: (fields, message) => lines.warn(fields, message),
-    error: (fields, message) => lines.error(fields, message),
-    child: (fields) => wrap(lines.child(withoutCredentials(fields)), destination),
+    debug: (fields, message) => lines.debug(fields, cutText(message)),
+    info: (fields, message) => lines.info(fields, cutText(message)),
+    warn: (fields, message) => lines.warn(fields, cutText(message)),
+    error: (fields, message) => lines.error(fields, cutText(message)),
+    child: (fields) => wrap(lines.child(fit(fields)), destination),
     flush: () => new Promise((resolve) => destination.flush(() => resolve())),
   };
 }
@@ -193,12 +125,14 @@ export function createLogger(options: LoggerOptions): RootLogger {
       base: null,
       messageKey: "msg",
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }), log: withoutCredentials },
-      serializers: { error: (error: unknown) => describeError(error) },
+      formatters: { level: (label) => ({ level: label }), log: fit },
       hooks: { streamWrite: withoutTokens },
     },
     destination,
   );
   const always = lines.child({}, { level: "info" });
-  return { ...wrap(lines, destination), announce: (fields, message) => always.info(fields, message) };
+  return {
+    ...wrap(lines, destination),
+    announce: (fields, message) => always.info(fields, cutText(message)),
+  };
 }
