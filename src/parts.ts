@@ -100,9 +100,19 @@ export interface Parts {
 
 /** Opens the storage and puts the parts together; nothing runs yet. Rejects when something cannot be opened. */
 export async function wire(base: Base): Promise<Parts> {
+  const telemetry = createTelemetry({ clock: base.clock, version: packageJson.version });
+  const storage = countedStorage(await base.openStorage(base.config, base.logger), telemetry);
+  try {
+    return await assemble(base, telemetry, storage);
+  } catch (error) {
+    // Such as a type whose webhook may not be sent: the folder is free again for whoever tries next in this process.
+    await storage.stop();
+    throw error;
+  }
+}
+
+async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Promise<Parts> {
   const { config, logger, clock, ids } = base;
-  const telemetry = createTelemetry({ clock, version: packageJson.version });
-  const storage = countedStorage(await base.openStorage(config, logger), telemetry);
   const store = storage.jobs;
   const nodeId = base.nodeId(config);
   const { machineTokens } = storage;

@@ -82,3 +82,17 @@ test("settings that do not exist are told with the nearest that does", () => {
   const settings = { prot: 1 } as unknown as { port: number };
   expect(() => createHoldline({ settings })).toThrow("port");
 });
+
+test("a start that fails leaves the data folder to the next one in the same process", async () => {
+  const settings = { port: 0, dataDir: await folder(), log: "silent" };
+  const input = z.object({});
+  const webhook = "https://hooks.example.com/end";
+  const told = defineHandler({ type: "told", input, webhook, run: async () => 1 });
+  const wrong = createHoldline({ handlers: [told], settings });
+  const error = await wrong.start().catch((cause: unknown) => cause);
+  expect(String(error)).toContain("the webhook of the type told names a host");
+  const right = createHoldline({ settings });
+  await right.start();
+  expect((await fetch(`${right.url}/readyz`)).status).toBe(200);
+  await right.stop();
+});
