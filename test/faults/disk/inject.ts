@@ -21,6 +21,8 @@ export interface Failure {
 export interface Injection extends AsyncDisposable {
   /** Calls that were made to fail so far. */
   hits(): Promise<number>;
+  /** When the first of them was made, in ms of the wall clock (to the microsecond); throws when there was none. */
+  firstHitMs(): Promise<number>;
 }
 
 /** Resolves when the calls of every thread are watched. Ends with the server, or when it is disposed of. */
@@ -34,6 +36,7 @@ export async function inject(server: Pick<TestServer, "pid">, failure: Failure):
     [
       "strace",
       "-f",
+      "-ttt",
       "-p",
       String(server.pid),
       "-o",
@@ -55,8 +58,17 @@ export async function inject(server: Pick<TestServer, "pid">, failure: Failure):
     attached.reject(new Error(`strace cannot trace the server here (is ptrace forbidden?): ${said}`));
   })();
   await within("strace to be attached", attached.promise);
+  // `71 1795423123.456789 fsync(9) = -1 EIO (Input/output error) (INJECTED)`: thread, seconds, call.
+  const injected = async (): Promise<RegExpExecArray[]> => [
+    ...(await Bun.file(log).text()).matchAll(/^\d+ +(\d+\.\d+) .*\(INJECTED\)$/gm),
+  ];
   return {
-    hits: async () => ((await Bun.file(log).text()).match(/\(INJECTED\)/g) ?? []).length,
+    hits: async () => (await injected()).length,
+    async firstHitMs() {
+      const [hit] = await injected();
+      if (hit === undefined) throw new Error("no call was made to fail");
+      return Number(hit[1]) * 1000;
+    },
     async [Symbol.asyncDispose]() {
       if (tracer.exitCode === null) tracer.kill("SIGINT");
       await until("strace to end", () => tracer.exitCode !== null || tracer.signalCode !== null);

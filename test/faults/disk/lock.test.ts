@@ -59,7 +59,9 @@ test("faults/R16: the lock of a server that was killed holds nobody up", async (
 /** Twice what the writer waits (2 s), and room for a busy machine. */
 const ANSWER_LIMIT_MS = 8000;
 
-test("faults/R17: while another program holds the write lock submits are 503 in bounded time, and then all goes on", async () => {
+const HELD_MS = 10_000;
+
+test("faults/R17: while another program holds the write lock for 10 s submits are 503 in bounded time, and then all goes on", async () => {
   await using server = await startServer();
   const api = await newSession(server);
   const history = await openHistory(server, 2);
@@ -71,9 +73,12 @@ test("faults/R17: while another program holds the write lock submits are 503 in 
     expect(held.pid).not.toBe(server.pid);
     const { head } = await api.job(running.id);
     const begun = performance.now();
-    const told = await Promise.all(Array.from({ length: 5 }, () => history.submit(tokensBody())));
-    expect(new Set(told)).toEqual(new Set(["unavailable"]));
-    expect(performance.now() - begun).toBeLessThan(ANSWER_LIMIT_MS);
+    while (performance.now() - begun < HELD_MS) {
+      const asked = performance.now();
+      const told = await Promise.all(Array.from({ length: 5 }, () => history.submit(tokensBody())));
+      expect(new Set(told)).toEqual(new Set(["unavailable"]));
+      expect(performance.now() - asked).toBeLessThan(ANSWER_LIMIT_MS);
+    }
     // Reads do not wait for the lock, and nothing of the run was half written.
     const reading = performance.now();
     expect((await api.job(running.id)).head).toBeLessThanOrEqual(head + 1);
@@ -82,10 +87,14 @@ test("faults/R17: while another program holds the write lock submits are 503 in 
     expect((await call("GET", `${server.url}/readyz`)).status).toBe(503);
     expect(server.exit()).toBeNull();
   }
+  // The first try after it let go is taken.
+  expect(await history.submit(tokensBody())).toBe("accepted");
+  const ready = async () => (await call("GET", `${server.url}/readyz`)).status === 200;
+  await until("the server to be ready again", ready);
   const job = await api.finished(running.id);
   expect(job.status).toBe("succeeded");
   expect(job.attempt).toBe(1);
   expectWhole(await api.log(running.id));
   expect(server.exit()).toBeNull();
   await history.check(server);
-});
+}, 60_000);
