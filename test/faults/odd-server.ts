@@ -47,13 +47,28 @@ const eager = defineHandler({
   },
 });
 
+/** Takes memory and keeps it, until there is none left or it has as much as it wants. */
+const glutton = defineHandler({
+  type: "glutton",
+  output: ["text"],
+  input: z.object({ mib: z.number() }),
+  async run(job, { mib }) {
+    const kept: Buffer[] = [];
+    while (kept.length < mib) {
+      kept.push(Buffer.alloc(1024 * 1024, 1));
+      if (kept.length % 16 === 0) await job.text("more ");
+    }
+    return { mib: kept.length };
+  },
+});
+
 const { config } = loadConfig(processInputs({}));
 const logger = createLogger({ level: config.log, pretty: false });
 const signaled = Promise.withResolvers<string>();
 process.on("SIGTERM", () => signaled.resolve("SIGTERM"));
 process.exit(
   await live({
-    app: createApp({ config, logger, handlers: [deaf, selfish, eager] as AnyHandler[] }),
+    app: createApp({ config, logger, handlers: [deaf, selfish, eager, glutton] as AnyHandler[] }),
     logger,
     host: {
       out: (text) => void process.stdout.write(text),
