@@ -11,6 +11,9 @@ import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
 import { JOBS } from "./jobs/writes.ts";
 import { createSystemClock, type Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
+import { findInstallation } from "./nodes/installation.ts";
+import { createNodeParticipant, createSqliteNodeStore, NODES } from "./nodes/sqlite/store.ts";
+import type { Installation, NodeStore } from "./nodes/store.ts";
 import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
 import type { RoomHistory } from "./sessions/history/history.ts";
 import {
@@ -42,6 +45,9 @@ export interface Storage {
   readonly sessions: SessionStore;
   readonly machineTokens: MachineTokenStore;
   readonly roomHistory: RoomHistory;
+  readonly nodes: NodeStore;
+  /** What this database's processes know each other by: made when it is asked for first, and never another. */
+  installation(): Promise<Installation>;
   readonly disk: Disk;
   /** Called with every batch of writes that came back. */
   onBatch(listener: (batch: BatchFacts) => void): void;
@@ -71,6 +77,7 @@ export function createParticipants(connection: SqliteConnection): Readonly<Recor
     [SESSIONS]: createSessionParticipant(connection),
     [MACHINE_TOKENS]: createMachineTokenParticipant(connection),
     [ROOM_HISTORY]: createRoomHistoryParticipant(connection),
+    [NODES]: createNodeParticipant(connection),
   };
 }
 
@@ -98,11 +105,14 @@ export function assembleStorage(
   disk: Disk = createNoDisk(),
 ): Storage {
   writer.onBatch(({ full }) => (full ? disk.ranOut() : disk.wrote()));
+  const nodes = createSqliteNodeStore(writer, reader);
   return {
     jobs: withinRoom(createSqliteJobStore(writer, createSqliteJobReads(reader)), disk),
     sessions: createSqliteSessionStore(writer, reader),
     machineTokens: createSqliteMachineTokenStore(writer, reader),
     roomHistory: createSqliteRoomHistory(writer, reader),
+    nodes,
+    installation: () => findInstallation(nodes),
     disk,
     onBatch: (listener) => writer.onBatch(listener),
     failed: writer.failed,

@@ -10,6 +10,7 @@ import schedules from "../../migrations/postgres/0008_schedules.sql" with { type
 import livingSessions from "../../migrations/postgres/0009_living_sessions.sql" with { type: "text" };
 import webhooks from "../../migrations/postgres/0010_webhooks.sql" with { type: "text" };
 import nodes from "../../migrations/postgres/0011_nodes.sql" with { type: "text" };
+import burials from "../../migrations/postgres/0012_burials.sql" with { type: "text" };
 import { orderMigrations } from "../database/migrations.ts";
 
 export const POSTGRES_MIGRATIONS = orderMigrations({
@@ -24,4 +25,5 @@ export const POSTGRES_MIGRATIONS = orderMigrations({
   "0009_living_sessions.sql": livingSessions,
   "0010_webhooks.sql": webhooks,
   "0011_nodes.sql": nodes,
+  "0012_burials.sql": burials,
 });

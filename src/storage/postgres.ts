@@ -5,6 +5,13 @@ import { createPostgresJobStore } from "../jobs/postgres/store.ts";
 import { JOBS } from "../jobs/writes.ts";
 import { createSystemClock, type Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { findInstallation } from "../nodes/installation.ts";
+import {
+  createNodeParticipant,
+  createNodeReads,
+  createPostgresNodeStore,
+  NODES,
+} from "../nodes/postgres/store.ts";
 import { assertPostgresVersion, openPool, refusingReads, type PostgresPool } from "../postgres/connection.ts";
 import { assertSchema, migrate, schemaOf } from "../postgres/migrate.ts";
 import { NewerSchemaError } from "../database/migrations.ts";
@@ -56,6 +63,7 @@ function createParticipants(clock: Clock): Readonly<Record<string, PostgresParti
     [SESSIONS]: createSessionParticipant(),
     [MACHINE_TOKENS]: createMachineTokenParticipant(),
     [ROOM_HISTORY]: createRoomHistoryParticipant(),
+    [NODES]: createNodeParticipant(),
   };
 }
 
@@ -80,11 +88,14 @@ async function assemble(
     logger,
   });
   const reads = <Reads extends object>(some: Reads): Reads => refusingReads(clock, some);
+  const nodes = createPostgresNodeStore(writer, reads(createNodeReads(pool)));
   return {
     jobs: createPostgresJobStore(writer, reads(createPostgresJobReads(pool))),
     sessions: createPostgresSessionStore(writer, reads(createSessionReads(pool))),
     machineTokens: createPostgresMachineTokenStore(writer, reads(createMachineTokenReads(pool))),
     roomHistory: createPostgresRoomHistory(writer, reads(createRoomHistoryReads(pool))),
+    nodes,
+    installation: () => findInstallation(nodes),
     disk: createNoDisk(),
     onBatch: (listener) => writer.onBatch(listener),
     failed: writer.failed,

@@ -8,6 +8,7 @@ import { createSqliteJobStore } from "../../src/jobs/sqlite/store.ts";
 import type { JobStore } from "../../src/jobs/store.ts";
 import type { JobId } from "../../src/lib/ids.ts";
 import { createParticipants, openStorage, type Storage } from "../../src/storage.ts";
+import { createSqliteNodeStore } from "../../src/nodes/sqlite/store.ts";
 import { createSqliteRoomHistory } from "../../src/sessions/history/sqlite.ts";
 import { createSqliteMachineTokenStore } from "../../src/sessions/machine-tokens-sqlite.ts";
 import { createSqliteSessionStore } from "../../src/sessions/sqlite.ts";
@@ -42,7 +43,7 @@ export function openThreaded(
   return openStorage({ databaseUrl: `sqlite:${join(dataDir, "holdline.db")}`, dataDir, durability });
 }
 
-type InlineStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "roomHistory" | "stop">;
+type InlineStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "roomHistory" | "nodes" | "stop">;
 
 /** The same file without thread and lock, which opens in a few milliseconds. */
 export function openInline(folder: TemporaryFolder): InlineStorage {
@@ -55,6 +56,7 @@ export function openInline(folder: TemporaryFolder): InlineStorage {
     sessions: createSqliteSessionStore(writer, connection),
     machineTokens: createSqliteMachineTokenStore(writer, connection),
     roomHistory: createSqliteRoomHistory(writer, connection),
+    nodes: createSqliteNodeStore(writer, connection),
     async stop() {
       await writer.stop();
       connection.close();

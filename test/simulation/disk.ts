@@ -16,6 +16,8 @@ import { JOBS } from "../../src/jobs/writes.ts";
 import type { JobRecord, StoredEvent } from "../../src/jobs/job.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { JobId } from "../../src/lib/ids.ts";
+import { findInstallation } from "../../src/nodes/installation.ts";
+import { createMemoryNodeStore } from "../../src/nodes/memory.ts";
 import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemoryMachineTokenStore } from "../../src/sessions/machine-tokens-memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
@@ -294,6 +296,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
   const random = options.scene.random.fork();
   const stored = createMemoryJobs();
   const sessionsStored = createMemorySessionStore();
+  const nodes = createMemoryNodeStore();
   let before = copyMemoryJobs(stored);
   const transactions: Transactions = {
     begin() {
@@ -352,6 +355,8 @@ function openMemoryDisk(options: DiskOptions): Disk {
         sessions: createWrittenSessions(sessionsStored, sessionsWriter),
         machineTokens: createMemoryMachineTokenStore(),
         roomHistory: createMemoryRoomHistory(),
+        nodes,
+        installation: () => findInstallation(nodes),
         disk: createNoDisk(),
         onBatch: (listener) => writer.onBatch(listener),
         failed: Promise.race([writer.failed, sessionsWriter.failed]),

@@ -1,6 +1,7 @@
 /** The tables of nodes on PostgreSQL for drizzle; migrations/postgres makes them (a test holds the two together). */
 import { doublePrecision, integer, pgTable, text } from "drizzle-orm/pg-core";
 import { big } from "../../postgres/columns.ts";
+import type { NodeState } from "../store.ts";
 
 export const installation = pgTable("installation", {
   id: big("id").primaryKey(),
@@ -12,7 +13,7 @@ export const nodes = pgTable("nodes", {
   id: text("id").primaryKey(),
   bootId: text("boot_id").notNull(),
   role: text("role").notNull(),
-  state: text("state").$type<"up" | "draining" | "dead">().notNull(),
+  state: text("state").$type<NodeState>().notNull(),
   version: text("version").notNull(),
   host: text("host").notNull(),
   url: text("url").notNull(),
@@ -20,4 +21,5 @@ export const nodes = pgTable("nodes", {
   seenBy: doublePrecision("seen_by").notNull(),
   sockets: integer("sockets").notNull(),
   runs: integer("runs").notNull(),
+  finderUntil: doublePrecision("finder_until"),
 });

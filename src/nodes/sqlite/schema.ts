@@ -1,5 +1,6 @@
 /** The tables of nodes on SQLite for drizzle; migrations/sqlite makes them (a test holds the two together). */
 import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { NodeState } from "../store.ts";
 
 export const installation = sqliteTable("installation", {
   id: integer("id").primaryKey(),
@@ -11,7 +12,7 @@ export const nodes = sqliteTable("nodes", {
   id: text("id").primaryKey(),
   bootId: text("boot_id").notNull(),
   role: text("role").notNull(),
-  state: text("state").$type<"up" | "draining" | "dead">().notNull(),
+  state: text("state").$type<NodeState>().notNull(),
   version: text("version").notNull(),
   host: text("host").notNull(),
   url: text("url").notNull(),
@@ -19,4 +20,5 @@ export const nodes = sqliteTable("nodes", {
   seenBy: real("seen_by").notNull(),
   sockets: integer("sockets").notNull(),
   runs: integer("runs").notNull(),
+  finderUntil: real("finder_until"),
 });
