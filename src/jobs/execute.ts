@@ -101,8 +101,10 @@ const claim: Executor<"claim"> = (tables, command, changes) => {
   for (let late = true; late && claimed.length < command.most;) {
     late = false;
     const most = command.most - claimed.length;
-    const ready = [...room].flatMap(([type, ofType]) =>
-      ofType > 0 ? tables.ready(type, at.steadyMs, Math.min(ofType, most)) : [],
+    const wanted = [...room].map(([type, ofType]) => ({ type, limit: Math.min(ofType, most) }));
+    const ready = tables.ready(
+      wanted.filter(({ limit }) => limit > 0),
+      at.steadyMs,
     );
     for (const { id } of ready.toSorted(byPlace).slice(0, most)) {
       const job = tables.load(id);
@@ -119,7 +121,8 @@ const claim: Executor<"claim"> = (tables, command, changes) => {
       claimed.push({
         job: { ...job, leaseToken: token },
         input: tables.input(job),
-        checkpoint: tables.checkpoint(job),
+        // Only a run before this one can have left something.
+        checkpoint: job.attempt > 1 ? tables.checkpoint(job) : null,
       });
     }
   }

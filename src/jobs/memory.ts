@@ -141,13 +141,16 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
       );
       return found?.job.id ?? null;
     },
-    ready(type, steadyMs, limit) {
+    ready(types, steadyMs) {
       lineUp(steadyMs);
-      return all()
-        .filter(({ job }) => job.type === type && waiting(job.status) && job.readyBy <= steadyMs)
-        .map(({ job, turn, num }) => ({ id: job.id, priority: job.priority, turn: turn ?? 0, num }))
-        .toSorted(byPlace)
-        .slice(0, limit);
+      const due = all().filter(({ job }) => waiting(job.status) && job.readyBy <= steadyMs);
+      return types.flatMap(({ type, limit }) =>
+        due
+          .filter(({ job }) => job.type === type)
+          .map(({ job, turn, num }) => ({ id: job.id, priority: job.priority, turn: turn ?? 0, num }))
+          .toSorted(byPlace)
+          .slice(0, limit),
+      );
     },
     overdue(steadyMs, owner, limit) {
       const found: { id: JobId; why: Overdue }[] = [];

@@ -37,8 +37,11 @@ export interface JobTables {
   queued(): number;
   /** The job of the lane that has not ended and was not told to. */
   inLane(sessionId: SessionId, lane: string): JobId | null;
-  /** Jobs of the type that may run at this moment, best first. */
-  ready(type: string, steadyMs: number, limit: number): readonly ReadyJob[];
+  /** Jobs of these types that may run at this moment, at most `limit` of each, best first within a type. */
+  ready(
+    types: readonly { readonly type: string; readonly limit: number }[],
+    steadyMs: number,
+  ): readonly ReadyJob[];
   /**
    * Jobs whose time is over: `start` not started in time, `cancel` not stopped in time, `run` and `quiet` remote runs
    * past their limits, `lease` ran out (not of `owner`).

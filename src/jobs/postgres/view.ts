@@ -138,24 +138,25 @@ function createLine(
       book.joined({ userId, priority, turn: row.turn });
     }
   };
+  const readyOf = (type: string, steadyMs: number, limit: number): ReadyJob[] => {
+    const found = fetched.ready.get(type);
+    const more = (most: number): NeedsMore =>
+      new NeedsMore({ ready: { steadyMs, types: [{ type, limit: most }] } });
+    if (found === undefined) throw more(limit);
+    lineUp(steadyMs);
+    for (const id of found.ids) known(id);
+    const { last } = found;
+    const ready = [...rows.values()]
+      .filter(({ job }) => job.type === type && waits(job.status) && job.readyBy <= steadyMs)
+      .map(placeOf)
+      // Behind the last one that was looked at there may be others in between.
+      .filter((place) => last === null || byPlace(place, last) <= 0)
+      .toSorted(byPlace);
+    if (ready.length < limit && last !== null) throw more(2 * found.limit + limit);
+    return ready.slice(0, limit);
+  };
   return {
-    ready(type, steadyMs, limit) {
-      const found = fetched.ready.get(type);
-      const more = (most: number): NeedsMore =>
-        new NeedsMore({ ready: { steadyMs, types: [{ type, limit: most }] } });
-      if (found === undefined) throw more(limit);
-      lineUp(steadyMs);
-      for (const id of found.ids) known(id);
-      const { last } = found;
-      const ready = [...rows.values()]
-        .filter(({ job }) => job.type === type && waits(job.status) && job.readyBy <= steadyMs)
-        .map(placeOf)
-        // Behind the last one that was looked at there may be others in between.
-        .filter((place) => last === null || byPlace(place, last) <= 0)
-        .toSorted(byPlace);
-      if (ready.length < limit && last !== null) throw more(2 * found.limit + limit);
-      return ready.slice(0, limit);
-    },
+    ready: (types, steadyMs) => types.flatMap(({ type, limit }) => readyOf(type, steadyMs, limit)),
     nextReady(steadyMs) {
       const { next } = fetched;
       const limit = next === null ? 100 : 2 * next.rows.length + 100;

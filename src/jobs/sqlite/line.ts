@@ -74,7 +74,7 @@ export function createLine(
 ): Pick<JobTables, "ready" | "nextReady" | "realign"> {
   const line = prepareLine(orm);
   return {
-    ready(type, steadyMs, limit) {
+    ready(types, steadyMs) {
       line.promote.run({ steadyMs });
       for (const { num, ...entry } of line.due.all({ steadyMs })) {
         const book = bookNow();
@@ -82,7 +82,7 @@ export function createLine(
         line.lineUp.run({ num, turn });
         book.joined({ ...entry, turn });
       }
-      return line.ready.all({ type, limit });
+      return types.flatMap((wanted) => line.ready.all(wanted));
     },
     nextReady(steadyMs) {
       const times = [line.nextLater.get({ steadyMs }), line.nextPutOff.get({ steadyMs })];
