@@ -1,29 +1,43 @@
 /**
- * How long until the first token and the first sound, through Holdline and from the same upstream asked directly, in
- * turns: what lies between is what Holdline takes to store the job, its start and the token, and to tell them.
+ * How long until the first token and the first sound, through Holdline and from the same upstream asked directly: what
+ * lies between is what Holdline takes to store the job, its start and the token, and to tell them. All ways are asked in
+ * turns, so that what else the machine does falls on each of them alike.
  */
-import { startMeasured } from "./process.ts";
+import { closeSync, existsSync, fdatasyncSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { median } from "./median.ts";
+import { startMeasured, type Measured } from "./process.ts";
 
-const ROUNDS = 24;
-/** Not counted: code and connections get warm. */
-const WARM_ROUNDS = 4;
+const ROUNDS = 40;
+/** Jobs that each server runs beforehand, as one that has been up for a minute has: its code is compiled by then. */
+const WARM_JOBS = 400;
+/** A file system in memory, where an fsync costs nothing. */
+const MEMORY = "/dev/shm";
+/** About what a commit of one job writes. */
+const SYNCED_BYTES = 16_384;
 
 const INPUT = { messages: [{ role: "user", content: "Tell me." }] };
 const FIRST_SENTENCE = "The first sentence is short.";
 
+/** Median milliseconds from the request on; the sound is the first of the first sentence. */
 export interface FirstFigures {
-  /** Median ms from the request to the first token of the upstream itself. */
-  readonly directTokenMs: number;
-  /** The same to the first sentence, and then to the first bytes of its sound. */
-  readonly directSoundMs: number;
-  readonly chatTokenMs: number;
-  readonly voiceTokenMs: number;
-  readonly voiceSoundMs: number;
+  readonly tokenMs: number;
+  readonly soundMs: number;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.slice(WARM_ROUNDS).toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+export interface Way {
+  readonly name: string;
+  readonly chat: FirstFigures;
+  readonly voice: FirstFigures;
+}
+
+export interface FirstTable {
+  /** The upstream itself, without Holdline. */
+  readonly direct: FirstFigures;
+  readonly ways: readonly Way[];
+  /** Median of one fsync of the disk that the servers' data lie on, in the same minutes. */
+  readonly syncMs: number;
 }
 
 function post(url: string, body: object, token?: string): Promise<Response> {
@@ -35,7 +49,7 @@ function post(url: string, body: object, token?: string): Promise<Response> {
 }
 
 /** Asks the upstream as a program without Holdline would: reads until the first sentence stands, and has it spoken. */
-async function askDirectly(url: string): Promise<{ tokenMs: number; soundMs: number }> {
+async function askDirectly(url: string): Promise<FirstFigures> {
   const beganMs = performance.now();
   const answer = await post(`${url}/chat/completions`, { ...INPUT, model: "m", stream: true });
   const decoder = new TextDecoder();
@@ -60,7 +74,7 @@ async function askDirectly(url: string): Promise<{ tokenMs: number; soundMs: num
 
 interface Session {
   /** Submits a job; when its first token and its first sound came (NaN: none), once it has ended. */
-  run(type: string): Promise<{ tokenMs: number; soundMs: number }>;
+  run(type: string, model: string): Promise<FirstFigures>;
   close(): void;
 }
 
@@ -78,7 +92,7 @@ async function openSession(url: string): Promise<Session> {
   });
   const token = await welcome.promise;
   return {
-    async run(type) {
+    async run(type, model) {
       const ended = Promise.withResolvers<void>();
       socket.addEventListener("close", () => ended.reject(new Error("the socket was closed")));
       const beganMs = performance.now();
@@ -91,7 +105,7 @@ async function openSession(url: string): Promise<Session> {
         else if (data.includes('"kind":"job.succeeded"')) ended.resolve();
         else if (data.includes('"terminal":true')) ended.reject(new Error(data));
       };
-      const answer = await post(`${url}/v1/jobs`, { type, input: INPUT }, token);
+      const answer = await post(`${url}/v1/jobs`, { type, input: { ...INPUT, model } }, token);
       if (answer.status !== 202) throw new Error(`${answer.status} ${await answer.text()}`);
       await answer.arrayBuffer();
       await ended.promise;
@@ -101,33 +115,78 @@ async function openSession(url: string): Promise<Session> {
   };
 }
 
-/** `power`: three commits are synced to the disk on the way (accepted, started, said); `process`: none. */
-export async function measureFirst(durability: "power" | "process"): Promise<FirstFigures> {
+function medians(all: readonly FirstFigures[]): FirstFigures {
+  return {
+    tokenMs: median(all.map(({ tokenMs }) => tokenMs)),
+    soundMs: median(all.map(({ soundMs }) => soundMs)),
+  };
+}
+
+/** Writes about as much as a commit does, behind what was written before, and waits for the disk. */
+function createSyncProbe(place: string): { sync(): number; close(): void } {
+  const path = join(place, `holdline-bench-sync-${process.pid}`);
+  const file = openSync(path, "w");
+  const bytes = new Uint8Array(SYNCED_BYTES).fill(1);
+  return {
+    sync() {
+      writeSync(file, bytes);
+      const beganMs = performance.now();
+      fdatasyncSync(file);
+      return performance.now() - beganMs;
+    },
+    close() {
+      closeSync(file);
+      rmSync(path);
+    },
+  };
+}
+
+interface Served {
+  readonly name: string;
+  readonly server: Measured;
+  readonly session: Session;
+  readonly chat: FirstFigures[];
+  readonly voice: FirstFigures[];
+}
+
+/** Two commits lie on the way to a first token; with `power` each of them waits for the disk. */
+export async function measureFirst(): Promise<FirstTable> {
   const upstream = await startMeasured("test/bench/upstream.ts");
-  const server = await startMeasured("src/main.ts serve", {
-    HOLDLINE_CHAT_URL: upstream.url,
-    HOLDLINE_SPEECH_URL: upstream.url,
-    HOLDLINE_RATE_PER_MINUTE: "0",
-    HOLDLINE_DURABILITY: durability,
-  });
-  const session = await openSession(server.url);
-  const rounds = { direct: [], chat: [], voice: [] } as Record<
-    "direct" | "chat" | "voice",
-    { tokenMs: number; soundMs: number }[]
-  >;
+  const serve = async (name: string, durability: string, place?: string): Promise<Served> => {
+    const env = {
+      HOLDLINE_CHAT_URL: upstream.url,
+      HOLDLINE_SPEECH_URL: upstream.url,
+      HOLDLINE_RATE_PER_MINUTE: "0",
+      HOLDLINE_DURABILITY: durability,
+    };
+    const server = await startMeasured("src/main.ts serve", env, place);
+    const session = await openSession(server.url);
+    for (let job = 0; job < WARM_JOBS; job += 1)
+      await session.run(job % 2 === 0 ? "chat" : "voice", "instant");
+    return { name, server, session, chat: [], voice: [] };
+  };
+  const served = [await serve("process", "process"), await serve("power", "power")];
+  if (existsSync(MEMORY)) served.push(await serve(`power on ${MEMORY}`, "power", MEMORY));
+  const probe = createSyncProbe(tmpdir());
+  const direct: FirstFigures[] = [];
+  const syncsMs: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    rounds.direct.push(await askDirectly(upstream.url));
-    rounds.chat.push(await session.run("chat"));
-    rounds.voice.push(await session.run("voice"));
+    direct.push(await askDirectly(upstream.url));
+    syncsMs.push(probe.sync());
+    for (const { session, chat, voice } of served) {
+      chat.push(await session.run("chat", "steady"));
+      voice.push(await session.run("voice", "steady"));
+    }
   }
-  session.close();
-  await server.stop();
+  probe.close();
+  for (const { session, server } of served) {
+    session.close();
+    await server.stop();
+  }
   await upstream.stop();
   return {
-    directTokenMs: median(rounds.direct.map(({ tokenMs }) => tokenMs)),
-    directSoundMs: median(rounds.direct.map(({ soundMs }) => soundMs)),
-    chatTokenMs: median(rounds.chat.map(({ tokenMs }) => tokenMs)),
-    voiceTokenMs: median(rounds.voice.map(({ tokenMs }) => tokenMs)),
-    voiceSoundMs: median(rounds.voice.map(({ soundMs }) => soundMs)),
+    direct: medians(direct),
+    ways: served.map(({ name, chat, voice }) => ({ name, chat: medians(chat), voice: medians(voice) })),
+    syncMs: median(syncsMs),
   };
 }

@@ -1,8 +1,9 @@
 /**
  * `npm run bench`: what a job, an event and an idle connection cost the server, each beside what the bare runtime takes
- * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios.
+ * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios. `npm run bench -- first`
+ * prints only how long a first token and a first sound take.
  */
-import { measureFirst, type FirstFigures } from "./first.ts";
+import { firstTable } from "./first-table.ts";
 import { measureFanOut, MEMBERS } from "./fan-out.ts";
 import { startMeasured, type Measured } from "./process.ts";
 
@@ -146,6 +147,11 @@ async function measureIdle(script: string, welcomed: boolean): Promise<number> {
   return bytes;
 }
 
+if (Bun.argv[2] === "first") {
+  for (const line of await firstTable()) say(line);
+  process.exit(0);
+}
+
 const bare = await startMeasured("test/bench/baseline.ts");
 await measurePosts(bare, "none", 500);
 const barePost = await measurePosts(bare, "none", SUBMITS);
@@ -175,13 +181,5 @@ say(
 );
 say(`events delivered per second        ${Math.round(delivery.eventsPerSecond)}`);
 
-const firstRows = (name: string, figures: FirstFigures): void => {
-  const { directTokenMs, directSoundMs } = figures;
-  row(`first token, chat (${name})`, figures.chatTokenMs, directTokenMs, "ms");
-  row(`first token, voice (${name})`, figures.voiceTokenMs, directTokenMs, "ms");
-  row(`first sound, voice (${name})`, figures.voiceSoundMs, directSoundMs, "ms");
-};
-say("an upstream of 20 ms a token, beside the same one asked directly; p50");
-firstRows("power", await measureFirst("power"));
-firstRows("process", await measureFirst("process"));
+for (const line of await firstTable()) say(line);
 process.exit(0);

@@ -26,12 +26,16 @@ async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
   return text.slice(0, text.indexOf("\n"));
 }
 
-/** Starts `script` and waits for the line that says where it listens (`{"url": …}`). */
+/**
+ * Starts `script` and waits for the line that says where it listens (`{"url": …}`). Its data lie in a folder of their own
+ * inside `place`.
+ */
 export async function startMeasured(
   script: string,
   env: Readonly<Record<string, string>> = {},
+  place = tmpdir(),
 ): Promise<Measured> {
-  const dataDir = mkdtempSync(join(tmpdir(), "holdline-bench-"));
+  const dataDir = mkdtempSync(join(place, "holdline-bench-"));
   const child = Bun.spawn([process.execPath, "--no-env-file", ...script.split(" ")], {
     cwd: ROOT,
     stdout: "pipe",

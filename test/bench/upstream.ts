@@ -1,7 +1,10 @@
-/** An upstream of chat and speech for the bench, as a process of its own: a token every 20 ms, sound as fast as it is taken. */
+/**
+ * An upstream of chat and speech for the bench, as a process of its own: a token every 20 ms (all of them at once from
+ * the model `instant`), sound as fast as it is taken.
+ */
 
 const TOKEN_MS = 20;
-const WORDS = "The first sentence is short. The second one goes on a little longer, as they do. And a third."
+const WORDS = "The first sentence is short. The second one."
   .split(/(?<= )/)
   .map(
     (content) => `data: ${JSON.stringify({ choices: [{ delta: { content }, finish_reason: null }] })}\n\n`,
@@ -15,9 +18,11 @@ const server = Bun.serve({
   port: 0,
   idleTimeout: 0,
   async fetch(request) {
-    await request.arrayBuffer();
+    const asked = (await request.json()) as { model?: string };
     if (request.url.endsWith("/audio/speech"))
       return new Response(SOUND, { headers: { "Content-Type": "audio/pcm" } });
+    const headers = { "Content-Type": "text/event-stream" };
+    if (asked.model === "instant") return new Response(WORDS.join("") + END, { headers });
     const encoder = new TextEncoder();
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
@@ -32,7 +37,7 @@ const server = Bun.serve({
         }, TOKEN_MS);
       },
     });
-    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+    return new Response(body, { headers });
   },
 });
 
