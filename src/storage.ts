@@ -7,7 +7,8 @@ import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
 import { withinRoom } from "./jobs/sqlite/room.ts";
 import { createJobParticipant, createSqliteJobStore } from "./jobs/sqlite/store.ts";
 import { settleCopy } from "./jobs/sqlite/restored.ts";
-import { createSqliteJobTables } from "./jobs/sqlite/tables.ts";
+import { createSqliteJobTables, type Sharing } from "./jobs/sqlite/tables.ts";
+import { beginCommonTime } from "./jobs/sqlite/time.ts";
 import { JOBS } from "./jobs/writes.ts";
 import { createSystemClock, type Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
@@ -31,7 +32,7 @@ import type { SessionStore } from "./sessions/store.ts";
 import { entryPoint } from "./lib/entry-point.ts";
 import { openSqlite, type SqliteConnection } from "./sqlite/database.ts";
 import { createDisk, createNoDisk, makeRoomToStart, type Disk } from "./sqlite/disk.ts";
-import { lockFolder } from "./sqlite/lock.ts";
+import { joinFolder, lockFolder, lockFolderForChildren } from "./sqlite/lock.ts";
 import { assertSchema, migrate } from "./sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "./sqlite/migrations.ts";
 import { startWriterThread } from "./sqlite/thread.ts";
@@ -66,14 +67,19 @@ export interface StorageOptions {
 }
 
 export interface OpenOptions extends StorageOptions {
+  /** This is one of several processes: their parent has the folder (`prepareShared`). */
+  readonly shared?: boolean;
   /** Who watches the disk; a command that is over in a moment does not. */
   readonly watch?: { readonly clock: Clock; readonly logger: Logger };
 }
 
 /** Everybody who takes write commands, on the writer's connection. */
-export function createParticipants(connection: SqliteConnection): Readonly<Record<string, Participant>> {
+export function createParticipants(
+  connection: SqliteConnection,
+  sharing: Sharing | null = null,
+): Readonly<Record<string, Participant>> {
   return {
-    [JOBS]: createJobParticipant(createSqliteJobTables(connection)),
+    [JOBS]: createJobParticipant(createSqliteJobTables(connection, sharing)),
     [SESSIONS]: createSessionParticipant(connection),
     [MACHINE_TOKENS]: createMachineTokenParticipant(connection),
     [ROOM_HISTORY]: createRoomHistoryParticipant(connection),
@@ -131,10 +137,43 @@ function reusableBytes({ raw }: SqliteConnection): () => number {
   return () => (pages.get()?.freelist_count ?? 0) * size;
 }
 
+const lockOf = (dataDir: string): string => join(dataDir, "holdline.lock");
+
 /** Takes the folder for this process; throws FolderInUseError when a server has it. The returned function lets go. */
 export function lockDataDir(dataDir: string): () => void {
   ensureDataDir(dataDir);
-  return lockFolder(join(dataDir, "holdline.lock"));
+  return lockFolder(lockOf(dataDir));
+}
+
+/** As `lockDataDir`, for a server. */
+function lockForServer({ dataDir, shared = false }: OpenOptions): () => void {
+  return shared ? joinFolder(lockOf(dataDir)) : lockDataDir(dataDir);
+}
+
+/**
+ * For the parent of several processes that share one data folder, before they open it: takes the folder, and brings the
+ * file to the newest schema. The returned function lets go. Throws as `openStorage`.
+ */
+export function prepareShared(
+  { databaseUrl, dataDir, durability }: StorageOptions,
+  clock: Clock,
+): () => void {
+  ensureDataDir(dataDir);
+  const unlock = lockFolderForChildren(lockOf(dataDir));
+  try {
+    if (!isPostgres(databaseUrl)) {
+      const path = sqlitePath(databaseUrl);
+      makeRoomToStart(path);
+      migrateFile(path, durability);
+      const connection = openSqlite({ path, durability });
+      beginCommonTime(connection, clock.wallMs());
+      connection.close();
+    }
+    return unlock;
+  } catch (error) {
+    unlock();
+    throw isDamage(error) ? new DatabaseDamaged(error) : error;
+  }
 }
 
 /** Brings the file to the newest schema; the folder's lock is held. Returns the numbers of the migrations applied. */
@@ -223,7 +262,7 @@ export async function openStorage(options: OpenOptions): Promise<Storage> {
 
 /** The database is elsewhere; the folder holds the keys and the name of the node, which no two servers may share. */
 async function openElsewhere(options: OpenOptions): Promise<Storage> {
-  const unlock = lockDataDir(options.dataDir);
+  const unlock = lockForServer(options);
   try {
     const storage = await openPostgres(options);
     return { ...storage, stop: () => storage.stop().finally(unlock) };
@@ -235,7 +274,7 @@ async function openElsewhere(options: OpenOptions): Promise<Storage> {
 
 /** Rejects with FolderInUseError, DatabaseInUseError, NewerSchemaError, or whatever the file system or the network says. */
 async function openWhole(options: OpenOptions): Promise<Storage> {
-  const { databaseUrl, dataDir, durability, watch } = options;
+  const { databaseUrl, durability, watch, shared = false } = options;
   if (isPostgres(databaseUrl)) return openElsewhere(options);
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") {
@@ -245,13 +284,13 @@ async function openWhole(options: OpenOptions): Promise<Storage> {
     return assembleStorage(writer, connection, () => connection.close());
   }
 
-  const unlock = lockDataDir(dataDir);
+  const unlock = lockForServer(options);
   try {
     makeRoomToStart(path);
     // Here, before the thread opens the file: a refusal is then an ordinary error of this function.
-    migrateFile(path, durability);
+    if (!shared) migrateFile(path, durability);
     const spawn = (): Worker => new Worker(entryPoint("writer.ts"));
-    const writer = await startWriterThread(spawn, { path, durability }, watch?.clock);
+    const writer = await startWriterThread(spawn, { path, durability, shared }, watch?.clock);
     const reader = openSqlite({ path, durability, readonly: true });
     const disk =
       watch === undefined

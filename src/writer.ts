@@ -3,6 +3,7 @@ import { createSystemClock } from "./lib/clock.ts";
 import { createCheckpoints, helpCheckpoint } from "./sqlite/checkpoint.ts";
 import { openSqlite } from "./sqlite/database.ts";
 import { runWriterThread } from "./sqlite/thread.ts";
+import { createTurns } from "./sqlite/turns.ts";
 import { createParticipants } from "./storage.ts";
 
 declare const self: Worker;
@@ -10,10 +11,13 @@ declare const self: Worker;
 runWriterThread(self, {
   open(start) {
     const connection = openSqlite(start);
-    const checkpoints = createCheckpoints(connection.raw, start.path, createSystemClock());
+    const clock = createSystemClock();
+    const checkpoints = createCheckpoints(connection.raw, start.path, clock);
+    const shared = start.shared === true;
     return {
       db: connection.raw,
-      participants: createParticipants(connection),
+      participants: createParticipants(connection, shared ? { wallMs: () => clock.wallMs() } : null),
+      ...(shared ? { turns: createTurns(connection.raw, clock) } : {}),
       afterBatch: () => checkpoints.afterBatch(),
       close() {
         checkpoints.stop();

@@ -11,6 +11,7 @@ import livingSessions from "../../migrations/postgres/0009_living_sessions.sql" 
 import webhooks from "../../migrations/postgres/0010_webhooks.sql" with { type: "text" };
 import nodes from "../../migrations/postgres/0011_nodes.sql" with { type: "text" };
 import burials from "../../migrations/postgres/0012_burials.sql" with { type: "text" };
+import queueMoves from "../../migrations/postgres/0013_queue_moves.sql" with { type: "text" };
 import { orderMigrations } from "../database/migrations.ts";
 
 export const POSTGRES_MIGRATIONS = orderMigrations({
@@ -26,4 +27,5 @@ export const POSTGRES_MIGRATIONS = orderMigrations({
   "0010_webhooks.sql": webhooks,
   "0011_nodes.sql": nodes,
   "0012_burials.sql": burials,
+  "0013_queue_moves.sql": queueMoves,
 });

@@ -16,17 +16,38 @@ export class FolderInUseError extends Error {
   }
 }
 
-/** Takes the lock or throws FolderInUseError; the returned function lets go of it. */
-export function lockFolder(path: string): () => void {
+function isBusy(error: unknown): boolean {
+  return String((error as { code?: unknown }).code).startsWith("SQLITE_BUSY");
+}
+
+function take(path: string, statements: readonly string[]): () => void {
   const db = new Database(path, { create: true, readwrite: true });
   try {
     db.run("PRAGMA busy_timeout = 0");
-    db.run("BEGIN EXCLUSIVE");
+    for (const statement of statements) db.query(statement).all();
   } catch (error) {
     db.close();
-    if (String((error as { code?: unknown }).code).startsWith("SQLITE_BUSY"))
-      throw new FolderInUseError(path);
+    if (isBusy(error)) throw new FolderInUseError(path);
     throw error;
   }
   return () => db.close();
+}
+
+/** Takes the lock or throws FolderInUseError; the returned function lets go of it. */
+export function lockFolder(path: string): () => void {
+  return take(path, ["BEGIN EXCLUSIVE"]);
+}
+
+/**
+ * Takes the lock for a process and its children, who join with `joinFolder`; throws FolderInUseError as above, also
+ * while children of a process that is gone are still there.
+ */
+export function lockFolderForChildren(path: string): () => void {
+  // Nobody is there; then a lock that lets others read, and nobody else have the same.
+  return take(path, ["BEGIN EXCLUSIVE", "COMMIT", "BEGIN IMMEDIATE"]);
+}
+
+/** For a child of whoever holds the lock: as long as it lives, nobody but its parent can have the folder. */
+export function joinFolder(path: string): () => void {
+  return take(path, ["BEGIN", "SELECT count(*) FROM sqlite_schema"]);
 }

@@ -11,6 +11,7 @@ import livingSessions from "../../migrations/sqlite/0009_living_sessions.sql" wi
 import webhooks from "../../migrations/sqlite/0010_webhooks.sql" with { type: "text" };
 import nodes from "../../migrations/sqlite/0011_nodes.sql" with { type: "text" };
 import burials from "../../migrations/sqlite/0012_burials.sql" with { type: "text" };
+import queueMoves from "../../migrations/sqlite/0013_queue_moves.sql" with { type: "text" };
 import { orderMigrations } from "../database/migrations.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
@@ -26,4 +27,5 @@ export const SQLITE_MIGRATIONS = orderMigrations({
   "0010_webhooks.sql": webhooks,
   "0011_nodes.sql": nodes,
   "0012_burials.sql": burials,
+  "0013_queue_moves.sql": queueMoves,
 });

@@ -1,6 +1,7 @@
 /** The writer's thread and the line to it: one message a batch, one message back. */
 import type { Database } from "bun:sqlite";
 import { createSystemClock, type Clock } from "../lib/clock.ts";
+import type { Turns } from "./turns.ts";
 import {
   createWriter,
   DatabaseDamaged,
@@ -13,6 +14,8 @@ import { commitBatch, isDamage, type Participant } from "./writer.ts";
 interface ThreadStart {
   readonly path: string;
   readonly durability: "power" | "process";
+  /** Other processes write this file as well. */
+  readonly shared?: boolean;
 }
 
 type ToThread =
@@ -34,6 +37,8 @@ type FromThread =
 export interface ThreadSide {
   readonly db: Database;
   readonly participants: Readonly<Record<string, Participant>>;
+  /** Without: nobody else writes. */
+  readonly turns?: Turns;
   /** When a batch was answered. True: the log needs somebody else to write it back. */
   afterBatch(): boolean;
   close(): void;
@@ -61,7 +66,7 @@ export function runWriterThread(scope: Worker, { open, help }: ThreadProgram): v
       } else if ("help" in data) {
         answer({ helped: true, held: !help(data.help) });
       } else if (side !== null) {
-        answer({ results: commitBatch(side.db, side.participants, data.batch) });
+        answer({ results: commitBatch(side.db, side.participants, data.batch, side.turns) });
         if (side.afterBatch()) answer({ behind: true });
       }
     } catch (error) {

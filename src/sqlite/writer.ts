@@ -14,10 +14,15 @@ import {
   type Writer,
   type WriteResult,
 } from "../database/writer.ts";
+import type { Turns } from "./turns.ts";
 
 /** Carries out the commands of one room inside the open transaction, synchronously. */
 export interface Participant {
+  /** A transaction has begun. */
+  begun?(): void;
   execute(command: unknown): unknown;
+  /** Every command was carried out, and the transaction is about to be committed. */
+  ending?(): void;
   /** The transaction was rolled back: whatever was remembered of it is forgotten. Must not touch the database. */
   rolledBack(): void;
 }
@@ -68,12 +73,13 @@ function commitSingly(
   db: Database,
   participants: Readonly<Record<string, Participant>>,
   requests: readonly WriteRequest[],
+  turns: Turns | null,
 ): WriteResult[] {
   const results: WriteResult[] = [];
   for (const request of requests) {
     const last = results.at(-1);
     const locked = last?.ok === false && last.why === "locked";
-    results.push(locked ? last : (commitBatch(db, participants, [request])[0] as WriteResult));
+    results.push(locked ? last : (commitBatch(db, participants, [request], turns)[0] as WriteResult));
   }
   return results;
 }
@@ -81,15 +87,17 @@ function commitSingly(
 /**
  * Commits the requests in one transaction. A command that throws must not take its neighbours with it: the batch is
  * rolled back and each one gets a transaction of its own. Throws CommitFailed when the outcome is unknown, and
- * DatabaseDamaged when SQLite cannot read its own file.
+ * DatabaseDamaged when SQLite cannot read its own file. `turns`: other processes write as well.
  */
 export function commitBatch(
   db: Database,
   participants: Readonly<Record<string, Participant>>,
   requests: readonly WriteRequest[],
+  turns: Turns | null = null,
 ): WriteResult[] {
   try {
-    db.run("BEGIN IMMEDIATE");
+    if (turns === null) db.run("BEGIN IMMEDIATE");
+    else turns.begin();
   } catch (error) {
     const refused = refuse(error);
     return requests.map(() => refused);
@@ -97,14 +105,18 @@ export function commitBatch(
   const values: unknown[] = [];
   let committing = false;
   try {
+    for (const participant of Object.values(participants)) participant.begun?.();
     for (const request of requests) values.push(attempt(participants, request));
+    for (const participant of Object.values(participants)) participant.ending?.();
     committing = true;
     db.run("COMMIT");
   } catch (error) {
     if (committing && !isUndone(error)) throw new CommitFailed(String(error), { cause: error });
     if (db.inTransaction) db.run("ROLLBACK");
     for (const participant of Object.values(participants)) participant.rolledBack();
-    return requests.length === 1 ? [refuse(error)] : commitSingly(db, participants, requests);
+    return requests.length === 1 ? [refuse(error)] : commitSingly(db, participants, requests, turns);
+  } finally {
+    turns?.ended();
   }
   return values.map((value) => ({ ok: true, value }));
 }

@@ -1,7 +1,7 @@
-/** The job store contract on SQLite: in memory, in a file behind the writer's thread, and restarted all the time. */
+/** The job store contract on SQLite: in memory, in a file behind the writer's thread, restarted all the time, and shared. */
 import { afterAll } from "bun:test";
 import { describeJobStore } from "./job-store.ts";
-import { openInMemory, openReopening, shareThreaded } from "./storages.ts";
+import { openInMemory, openReopening, openTakingTurns, shareThreaded } from "./storages.ts";
 
 describeJobStore("SQLite in memory", async () => {
   const storage = await openInMemory();
@@ -13,3 +13,5 @@ afterAll(() => threaded.end());
 describeJobStore("a SQLite file behind the writer's thread", () => threaded.openJobs());
 
 describeJobStore("a SQLite file that is opened anew all the time", () => openReopening(3));
+
+describeJobStore("a SQLite file that two processes write in turns", openTakingTurns);

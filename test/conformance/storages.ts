@@ -132,6 +132,48 @@ export async function openReopening(every: number): Promise<OpenedJobStore> {
   };
 }
 
+/** A file that two writers share, as those of two processes do: every command goes to the other one. */
+export async function openTakingTurns(): Promise<OpenedJobStore> {
+  const folder = await temporaryFolder();
+  const path = join(folder.path, "holdline.db");
+  const listeners: ((changes: readonly Change[]) => void)[] = [];
+  const open = () => {
+    const connection = openSqlite({ path, durability: "process" });
+    migrate(connection.raw, SQLITE_MIGRATIONS);
+    const writer = createInlineWriter(connection.raw, createParticipants(connection, { wallMs: null }));
+    const jobs = createSqliteJobStore(writer, createSqliteJobReads(connection));
+    jobs.onCommitted((changes) => {
+      for (const listener of listeners) listener(changes);
+    });
+    return { jobs, close: () => connection.close() };
+  };
+  const [one, other] = [open(), open()];
+  let commands = 0;
+  let pending = 0;
+  let present = one;
+  return {
+    store: {
+      ...relay(() => Promise.resolve(one.jobs), listeners),
+      async execute(command) {
+        // What is given together stays together, in the order in which it was given.
+        if (pending === 0) present = commands % 2 === 0 ? one : other;
+        commands += 1;
+        pending += 1;
+        try {
+          return await present.jobs.execute(command);
+        } finally {
+          pending -= 1;
+        }
+      },
+    },
+    async close() {
+      one.close();
+      other.close();
+      await folder.remove();
+    },
+  };
+}
+
 /** Later than anything a test waits for. */
 const LATE_MS = 9e14;
 const AT_LAST = { wallMs: LATE_MS, steadyMs: LATE_MS };

@@ -313,7 +313,13 @@ function openMemoryDisk(options: DiskOptions): Disk {
   };
   const participant = (): Participant => {
     const fresh = () =>
-      createJobParticipant({ ...createMemoryJobTables(stored), rolledBack: () => undefined });
+      createJobParticipant({
+        ...createMemoryJobTables(stored),
+        begun: () => undefined,
+        ending: () => undefined,
+        rolledBack: () => undefined,
+        commonMs: () => null,
+      });
     let current = fresh();
     return {
       execute: (command) => current.execute(command),

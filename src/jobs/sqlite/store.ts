@@ -28,14 +28,21 @@ function restore(command: JobCommand<"append">, change: Change): Change {
   return { ...change, events };
 }
 
+/** Each process has a steady clock of its own; what is stored goes by the one that they share. */
+function atTime(command: JobCommand, commonMs: number | null): JobCommand {
+  return commonMs === null ? command : { ...command, at: { ...command.at, steadyMs: commonMs } };
+}
+
 /** The writer's side: runs where the writer runs. */
 export function createJobParticipant(tables: SqliteJobTables): Participant {
   return {
+    begun: () => tables.begun(),
     execute(command) {
-      const given = command as JobCommand;
+      const given = atTime(command as JobCommand, tables.commonMs());
       const executed = execute(tables, given);
       return given.op === "append" ? { ...executed, changes: executed.changes.map(strip) } : executed;
     },
+    ending: () => tables.ending(),
     rolledBack: () => tables.rolledBack(),
   };
 }

@@ -1,16 +1,17 @@
 /** `JobTables` on SQLite: the writer's side, every statement prepared once. Runs inside a transaction it does not see. */
-import { and, asc, eq, getTableColumns, inArray, isNotNull, like, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, isNotNull, like, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { JobStatus } from "../../protocol/jobs.ts";
 import { NO_DEADLINES, type JobTables } from "../tables.ts";
 import type { JobRecord } from "../job.ts";
 import { createLine, DUE } from "./line.ts";
-import { createQueueBook, type QueueBook } from "../queue-book.ts";
+import { createOwnQueue, createSharedQueue, turnOf } from "./queue.ts";
 import { createRetention } from "./retention.ts";
 import { eventRow, sumOf } from "../event-row.ts";
 import { clock, idempotencyKeys, jobEvents, jobPayloads, jobs, prepareSteady } from "./schema.ts";
 import { createSchedules } from "./schedules.ts";
 import { createSearches } from "./searches.ts";
+import { createCommonTime } from "./time.ts";
 import { createWebhookTables } from "./webhooks.ts";
 
 const { num: _num, due: _due, turn: _turn, trimmed: _trimmed, ...recordColumns } = getTableColumns(jobs);
@@ -151,55 +152,36 @@ function prepareRest(orm: Orm) {
   };
 }
 
-/** Turns go on where they had come: at the last that was served, or at the first of those that wait. */
-function fillBook(orm: Orm, book: QueueBook): void {
-  book.clear();
-  const firstSeen = new Set<number>();
-  const open = orm
-    .select({
-      userId: jobs.userId,
-      priority: jobs.priority,
-      turn: jobs.turn,
-      status: jobs.status,
-      attempt: jobs.attempt,
-      due: jobs.due,
-    })
-    .from(jobs)
-    .where(inArray(jobs.status, ["queued", "retrying", "running", "canceling"]))
-    .orderBy(asc(jobs.turn))
-    .all();
-  for (const { status, attempt, due, ...entry } of open) {
-    const { priority, turn } = entry;
-    book.moved({ ...entry, turn: turnOf(turn, due) }, null, status);
-    if (due === DUE.putOff) continue;
-    if (attempt > 0 || !firstSeen.has(priority)) book.serve(priority, turn);
-    if (attempt === 0) firstSeen.add(priority);
-  }
-}
-
-/** The turn of a row, which one that was put off does not have yet. */
-function turnOf(turn: number, due: number | null): number | null {
-  return due === DUE.putOff ? null : turn;
-}
-
 export interface SqliteJobTables extends JobTables {
+  /** A transaction has begun. */
+  begun(): void;
+  /** It is about to be committed. */
+  ending(): void;
   /** Forgets what it remembered: the transaction was rolled back. */
   rolledBack(): void;
+  /** The time of all who write this file, in this transaction; null: commands come with the right one. */
+  commonMs(): number | null;
 }
 
-export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTables {
+/** Other processes write the same file. */
+export interface Sharing {
+  /** The machine's clock, by which their time is counted; null: commands come with the time of all. */
+  readonly wallMs: (() => number) | null;
+}
+
+/** `sharing` null: nobody else writes. */
+export function createSqliteJobTables(
+  connection: SqliteConnection,
+  sharing: Sharing | null = null,
+): SqliteJobTables {
+  const { orm } = connection;
   const writes = { ...prepareRows(orm), ...prepareRest(orm) };
-  const remembered = createQueueBook();
-  fillBook(orm, remembered);
-  // Read again when it is needed next (before the row changes): reading may fail for the reason of the rollback.
-  let stale = false;
-  const bookNow = (): QueueBook => {
-    if (stale) fillBook(orm, remembered);
-    stale = false;
-    return remembered;
-  };
+  const queue = sharing === null ? createOwnQueue(orm) : createSharedQueue(connection);
+  const commonTime = sharing?.wallMs == null ? null : createCommonTime(orm, sharing.wallMs);
+  const storedSteady = prepareSteady(orm);
+  let commonMs: number | null = null;
   /** Null: not known, such as after a rollback; the next command keeps its own. */
-  let steady: number | null = prepareSteady(orm).get()?.steadyMs ?? 0;
+  let steady: number | null = storedSteady.get()?.steadyMs ?? 0;
   const known = new WeakMap<JobRecord, Known>();
   const knownOf = (job: JobRecord): Known => {
     const found = known.get(job);
@@ -216,7 +198,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
       return job;
     },
     insert(job, input, due) {
-      const book = bookNow();
+      const book = queue.now();
       const turn = due ? book.nextTurn(job.userId, job.priority) : null;
       const place = { turn: turn ?? 0, due: due ? DUE.now : DUE.putOff };
       const { num } = writes.insert.get({ ...job, ...place, trimmed: false });
@@ -236,7 +218,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
         }
         return;
       }
-      const book = bookNow();
+      const book = queue.now();
       writes.saveState.run({ ...job, num, due: waits(job.status) ? DUE.later : null });
       book.moved({ userId: job.userId, priority: job.priority, turn }, status, job.status);
       known.set(job, { num, turn, status: job.status });
@@ -253,8 +235,8 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
     setCheckpoint(job, value) {
       writes.setCheckpoint.run({ num: knownOf(job).num, checkpoint: value });
     },
-    unfinished: (userId) => bookNow().unfinished(userId),
-    queued: () => bookNow().queued,
+    unfinished: (userId) => queue.now().unfinished(userId),
+    queued: () => queue.now().queued,
     grant: (leaseBy) => writes.grant.all({ leaseBy }).length,
     defuse(id) {
       writes.defuse.run({ id });
@@ -270,7 +252,7 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
       writes.untrim.run({ num });
     },
     ...createSearches(orm),
-    ...createLine(orm, bookNow),
+    ...createLine(orm, () => queue.now()),
     ...createSchedules(orm),
     ...createRetention(orm),
     ...createWebhookTables(orm, (job) => knownOf(job).num),
@@ -279,9 +261,16 @@ export function createSqliteJobTables({ orm }: SqliteConnection): SqliteJobTable
       writes.keepSteady.run({ steadyMs });
       steady = steadyMs;
     },
+    begun() {
+      queue.begun();
+      commonMs = commonTime?.() ?? null;
+      if (sharing !== null) steady = commonMs ?? storedSteady.get()?.steadyMs ?? 0;
+    },
+    ending: () => queue.ending(),
     rolledBack() {
-      stale = true;
+      queue.rolledBack();
       steady = null;
     },
+    commonMs: () => commonMs,
   };
 }
