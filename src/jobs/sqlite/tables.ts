@@ -177,7 +177,8 @@ export function createSqliteJobTables(
   const { orm } = connection;
   const writes = { ...prepareRows(orm), ...prepareRest(orm) };
   const queue = sharing === null ? createOwnQueue(orm) : createSharedQueue(connection);
-  const commonTime = sharing?.wallMs == null ? null : createCommonTime(orm, sharing.wallMs);
+  const wallMs = sharing?.wallMs ?? null;
+  const commonTime = wallMs === null ? null : createCommonTime(orm, wallMs);
   const storedSteady = prepareSteady(orm);
   let commonMs: number | null = null;
   /** Null: not known, such as after a rollback; the next command keeps its own. */
