@@ -1,5 +1,5 @@
-/** The simplest participant: each command is a call of one of a store's methods, carried out by statements of its own. */
-import type { Writer } from "../database/writer.ts";
+/** The PostgreSQL side of commands that are calls of a store's methods: each is carried out by statements of its own. */
+import type { Call } from "../database/calls.ts";
 import type { PostgresClient } from "./connection.ts";
 import type { PostgresParticipant } from "./writer.ts";
 
@@ -9,11 +9,6 @@ export type Executors<Writes> = {
     ? (client: PostgresClient, ...given: Given) => Answer
     : never;
 };
-
-interface Call {
-  readonly call: string;
-  readonly given: readonly unknown[];
-}
 
 export function createCallParticipant<Writes>(executors: Executors<Writes>): PostgresParticipant {
   const byName = executors as unknown as Readonly<
@@ -31,17 +26,4 @@ export function createCallParticipant<Writes>(executors: Executors<Writes>): Pos
     },
     ended: () => {},
   };
-}
-
-/** The methods of these names, each as an errand to the writer. */
-export function createCalls<Writes>(
-  writer: Writer,
-  to: string,
-  names: readonly (keyof Writes & string)[],
-): Writes {
-  const send =
-    (call: string) =>
-    (...given: readonly unknown[]) =>
-      writer.write(to, { call, given } satisfies Call);
-  return Object.fromEntries(names.map((name) => [name, send(name)])) as Writes;
 }

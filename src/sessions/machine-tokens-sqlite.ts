@@ -1,6 +1,8 @@
 /** The SQLite driver of `MachineTokenStore`: one table; writes go through the database's one writer. */
 import { desc, eq, getTableColumns, lt, or, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { createCalls } from "../database/calls.ts";
+import { createCallParticipant, type Executors } from "../sqlite/calls.ts";
 import type { SqliteConnection } from "../sqlite/database.ts";
 import type { Writer } from "../database/writer.ts";
 import type { Participant } from "../sqlite/writer.ts";
@@ -24,17 +26,10 @@ export const machineTokens = sqliteTable("machine_tokens", {
 
 const { hash: _hash, ...columns } = getTableColumns(machineTokens);
 
-type Writes = Pick<MachineTokenStore, "create" | "used" | "revoke" | "remove" | "forget">;
-type Executors = {
-  readonly [Name in keyof Writes]: (...given: Parameters<Writes[Name]>) => Awaited<ReturnType<Writes[Name]>>;
-};
+const WRITES = ["create", "used", "revoke", "remove", "forget"] as const;
+type Writes = Pick<MachineTokenStore, (typeof WRITES)[number]>;
 
-interface MachineTokenCommand {
-  readonly call: keyof Writes;
-  readonly given: readonly unknown[];
-}
-
-function createExecutors({ orm }: SqliteConnection): Executors {
+function createExecutors({ orm }: SqliteConnection): Executors<Writes> {
   return {
     create(token, hash) {
       orm
@@ -67,14 +62,7 @@ function createExecutors({ orm }: SqliteConnection): Executors {
 
 /** The writer's side: runs where the writer runs. */
 export function createMachineTokenParticipant(connection: SqliteConnection): Participant {
-  const executors = createExecutors(connection);
-  return {
-    execute(command) {
-      const { call, given } = command as MachineTokenCommand;
-      return (executors[call] as (...args: readonly unknown[]) => unknown)(...given);
-    },
-    rolledBack: () => {},
-  };
+  return createCallParticipant<Writes>(createExecutors(connection));
 }
 
 export function createSqliteMachineTokenStore(writer: Writer, { orm }: SqliteConnection): MachineTokenStore {
@@ -83,16 +71,8 @@ export function createSqliteMachineTokenStore(writer: Writer, { orm }: SqliteCon
     .from(machineTokens)
     .where(eq(machineTokens.hash, sql.placeholder("hash")))
     .prepare();
-  const send = <Name extends keyof Writes>(call: Name): Writes[Name] =>
-    ((...given: readonly unknown[]) =>
-      writer.write(MACHINE_TOKENS, { call, given } satisfies MachineTokenCommand)) as Writes[Name];
-
   return {
-    create: send("create"),
-    used: send("used"),
-    revoke: send("revoke"),
-    remove: send("remove"),
-    forget: send("forget"),
+    ...createCalls<Writes>(writer, MACHINE_TOKENS, WRITES),
     find: async (hash) => byHash.get({ hash }) ?? null,
     list: async () => orm.select(columns).from(machineTokens).orderBy(desc(machineTokens.id)).all(),
   };

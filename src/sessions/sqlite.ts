@@ -3,6 +3,8 @@ import { and, asc, desc, eq, getTableColumns, gt, isNull, lt, lte, or, sql, type
 import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { ChosenPresence, Presence } from "../protocol/sessions.ts";
+import { createCalls } from "../database/calls.ts";
+import { createCallParticipant, type Executors } from "../sqlite/calls.ts";
 import type { SqliteConnection } from "../sqlite/database.ts";
 import type { Writer } from "../database/writer.ts";
 import type { Participant } from "../sqlite/writer.ts";
@@ -44,30 +46,22 @@ export const revocations = sqliteTable(
 
 const { forgetAt: _forgetAt, ...recordColumns } = getTableColumns(sessions);
 
-type Writes = Pick<
-  SessionStore,
-  | "create"
-  | "connected"
-  | "away"
-  | "touch"
-  | "choose"
-  | "enter"
-  | "leave"
-  | "end"
-  | "sweep"
-  | "recover"
-  | "revoke"
->;
-type Executors = {
-  readonly [Name in keyof Writes]: (...given: Parameters<Writes[Name]>) => Awaited<ReturnType<Writes[Name]>>;
-};
+const WRITES = [
+  "create",
+  "connected",
+  "away",
+  "touch",
+  "choose",
+  "enter",
+  "leave",
+  "end",
+  "sweep",
+  "recover",
+  "revoke",
+] as const;
+type Writes = Pick<SessionStore, (typeof WRITES)[number]>;
 
-interface SessionCommand {
-  readonly call: keyof Writes;
-  readonly given: readonly unknown[];
-}
-
-function createExecutors({ orm }: SqliteConnection): Executors {
+function createExecutors({ orm }: SqliteConnection): Executors<Writes> {
   const living = (id: SessionId | SQL) => and(eq(sessions.id, id), isNull(sessions.endedAt));
   const p = sql.placeholder;
   // Prepared: every session in use comes by here, every second.
@@ -164,14 +158,7 @@ function createExecutors({ orm }: SqliteConnection): Executors {
 
 /** The writer's side: runs where the writer runs. */
 export function createSessionParticipant(connection: SqliteConnection): Participant {
-  const executors = createExecutors(connection);
-  return {
-    execute(command) {
-      const { call, given } = command as SessionCommand;
-      return (executors[call] as (...args: readonly unknown[]) => unknown)(...given);
-    },
-    rolledBack: () => {},
-  };
+  return createCallParticipant<Writes>(createExecutors(connection));
 }
 
 export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnection): SessionStore {
@@ -186,23 +173,8 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
     .from(sessions)
     .where(isNull(sessions.endedAt))
     .prepare();
-  // Every writing method is the same errand: carry the call to the writer and its answer back.
-  const send = <Name extends keyof Writes>(call: Name): Writes[Name] =>
-    ((...given: readonly unknown[]) =>
-      writer.write(SESSIONS, { call, given } satisfies SessionCommand)) as Writes[Name];
-
   return {
-    create: send("create"),
-    connected: send("connected"),
-    away: send("away"),
-    touch: send("touch"),
-    choose: send("choose"),
-    enter: send("enter"),
-    leave: send("leave"),
-    end: send("end"),
-    sweep: send("sweep"),
-    recover: send("recover"),
-    revoke: send("revoke"),
+    ...createCalls<Writes>(writer, SESSIONS, WRITES),
     count: async () => {
       const { all, online } = counts.get() ?? { all: 0, online: 0 };
       return { online, away: all - online };

@@ -1,5 +1,5 @@
-/** The simplest participant: each command is a call of one of a store's methods. */
-import type { Writer } from "../database/writer.ts";
+/** The SQLite side of commands that are calls of a store's methods. */
+import type { Call } from "../database/calls.ts";
 import type { Participant } from "./writer.ts";
 
 /** A store's writing methods, as they are carried out inside the open transaction. */
@@ -8,11 +8,6 @@ export type Executors<Writes> = {
     ? (...given: Given) => Answer
     : never;
 };
-
-interface Call {
-  readonly call: string;
-  readonly given: readonly unknown[];
-}
 
 export function createCallParticipant<Writes>(executors: Executors<Writes>): Participant {
   const byName = executors as unknown as Readonly<Record<string, (...given: readonly unknown[]) => unknown>>;
@@ -25,17 +20,4 @@ export function createCallParticipant<Writes>(executors: Executors<Writes>): Par
     },
     rolledBack: () => {},
   };
-}
-
-/** The methods of these names, each as an errand to the writer. */
-export function createCalls<Writes>(
-  writer: Writer,
-  to: string,
-  names: readonly (keyof Writes & string)[],
-): Writes {
-  const send =
-    (call: string) =>
-    (...given: readonly unknown[]) =>
-      writer.write(to, { call, given } satisfies Call);
-  return Object.fromEntries(names.map((name) => [name, send(name)])) as Writes;
 }

@@ -1,6 +1,7 @@
 /** The SQLite driver of `NodeStore`: two small tables; writes go through the database's one writer. */
 import { and, asc, eq, getTableColumns, inArray, isNull, lt, lte, ne, or, sql } from "drizzle-orm";
-import { createCallParticipant, createCalls, type Executors } from "../../sqlite/calls.ts";
+import { createCalls } from "../../database/calls.ts";
+import { createCallParticipant, type Executors } from "../../sqlite/calls.ts";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { Writer } from "../../database/writer.ts";
 import type { Participant } from "../../sqlite/writer.ts";

@@ -1,8 +1,9 @@
 /** The PostgreSQL driver of `MachineTokenStore`: one table; what is written shares the transactions of the one writer. */
-import { createCallParticipant, createCalls, type Executors } from "../../postgres/calls.ts";
+import { createCallParticipant, type Executors } from "../../postgres/calls.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { createRows } from "../../postgres/rows.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
+import { createCalls } from "../../database/calls.ts";
 import type { Writer } from "../../database/writer.ts";
 import type { MachineToken, MachineTokenStore } from "../machine-tokens.ts";
 import { machineTokens } from "./schema.ts";

@@ -1,9 +1,10 @@
 /** The PostgreSQL driver of `SessionStore`: one table; what is written shares the transactions of the one writer. */
 import type { SessionId } from "../../lib/ids.ts";
-import { createCallParticipant, createCalls, type Executors } from "../../postgres/calls.ts";
+import { createCallParticipant, type Executors } from "../../postgres/calls.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { createRows } from "../../postgres/rows.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
+import { createCalls } from "../../database/calls.ts";
 import type { Writer } from "../../database/writer.ts";
 import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "../changes.ts";
 import type { SessionRecord } from "../session.ts";
