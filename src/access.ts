@@ -8,6 +8,7 @@ import { createEphemeralKeys, openSigningKeys } from "./sessions/keys.ts";
 import { createMachineTokens, type MachineTokenStore } from "./sessions/machine-tokens.ts";
 import { rememberSessions } from "./sessions/remembered.ts";
 import { createRevocations, type Revocations } from "./sessions/revocations.ts";
+import type { RevocationStore } from "./sessions/revocations/store.ts";
 import { createSessions, type Sessions } from "./sessions/sessions.ts";
 import { createSessionTokens, type SessionTokens } from "./sessions/tokens.ts";
 import { createUserTokens, type UserKeySource, type UserTokens } from "./sessions/user-tokens.ts";
@@ -30,7 +31,8 @@ export interface TokensOptions {
 export interface AccessOptions {
   readonly config: Config;
   readonly tokens: Tokens;
-  readonly store: SessionStore;
+  readonly sessions: SessionStore;
+  readonly revocations: RevocationStore;
   readonly machineTokens: MachineTokenStore;
   readonly nodeId: string;
   readonly clock: Clock;
@@ -71,8 +73,8 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const { config, nodeId, clock, ids, logger } = options;
   const { sessionTokens, userTokens } = options.tokens;
   const { resumeMs, sessionTokenMs, userSessions, roomsMax } = config;
-  const store = rememberSessions(options.store, clock);
-  const revocations = createRevocations(store);
+  const store = rememberSessions(options.sessions, clock);
+  const revocations = createRevocations(options.revocations);
   await revocations.load();
   const sessions = createSessions({
     store,

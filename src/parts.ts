@@ -115,9 +115,8 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const { config, logger, clock, ids } = base;
   const store = storage.jobs;
   const nodeId = base.nodeId(config);
-  const { machineTokens } = storage;
   const tokens = await base.openTokens(base);
-  const access = await openAccess({ ...base, tokens, store: storage.sessions, machineTokens, nodeId });
+  const access = await openAccess({ ...base, ...storage, tokens, nodeId });
   const { sessions } = access;
   const backplane = createLocalNetwork().join(logger);
   const feed = createFeed();

@@ -27,6 +27,12 @@ import {
   createSqliteMachineTokenStore,
   MACHINE_TOKENS,
 } from "./sessions/machine-tokens-sqlite.ts";
+import {
+  createRevocationParticipant,
+  createSqliteRevocationStore,
+  REVOCATIONS,
+} from "./sessions/revocations/sqlite.ts";
+import type { RevocationStore } from "./sessions/revocations/store.ts";
 import { createSessionParticipant, createSqliteSessionStore, SESSIONS } from "./sessions/sqlite.ts";
 import type { SessionStore } from "./sessions/store.ts";
 import { entryPoint } from "./lib/entry-point.ts";
@@ -44,6 +50,7 @@ import { migratePostgres, openPostgres, openPostgresBeside } from "./storage/pos
 export interface Storage {
   readonly jobs: JobStore;
   readonly sessions: SessionStore;
+  readonly revocations: RevocationStore;
   readonly machineTokens: MachineTokenStore;
   readonly roomHistory: RoomHistory;
   readonly nodes: NodeStore;
@@ -81,6 +88,7 @@ export function createParticipants(
   return {
     [JOBS]: createJobParticipant(createSqliteJobTables(connection, sharing)),
     [SESSIONS]: createSessionParticipant(connection),
+    [REVOCATIONS]: createRevocationParticipant(connection),
     [MACHINE_TOKENS]: createMachineTokenParticipant(connection),
     [ROOM_HISTORY]: createRoomHistoryParticipant(connection),
     [NODES]: createNodeParticipant(connection),
@@ -115,6 +123,7 @@ export function assembleStorage(
   return {
     jobs: withinRoom(createSqliteJobStore(writer, createSqliteJobReads(reader)), disk),
     sessions: createSqliteSessionStore(writer, reader),
+    revocations: createSqliteRevocationStore(writer, reader),
     machineTokens: createSqliteMachineTokenStore(writer, reader),
     roomHistory: createSqliteRoomHistory(writer, reader),
     nodes,

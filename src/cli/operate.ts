@@ -48,7 +48,7 @@ export async function withReads<Result>(
 }
 
 /** The same things as the server does, with nobody connected and nothing running. */
-function writesOf(config: Config, { jobs, sessions }: Storage): OperatorWrites {
+function writesOf(config: Config, { jobs, sessions, revocations }: Storage): OperatorWrites {
   const clock = createSystemClock();
   const ids = createIds(clock);
   const logger = createLogger({ level: "silent", pretty: false });
@@ -68,7 +68,7 @@ function writesOf(config: Config, { jobs, sessions }: Storage): OperatorWrites {
       webhookProblem: () => null,
       onSubmit: () => {},
     }),
-    revocations: createRevocations(sessions),
+    revocations: createRevocations(revocations),
     async endSession(id) {
       const at = Math.round(clock.wallMs());
       const lived = await sessions.end(id, at, at + config.sessionTokenMs + config.resumeMs);

@@ -2,7 +2,7 @@
 import type { SessionId } from "../lib/ids.ts";
 import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "./changes.ts";
 import type { SessionRecord } from "./session.ts";
-import type { Revocation, SessionStore } from "./store.ts";
+import type { SessionStore } from "./store.ts";
 
 interface Row extends SessionRecord {
   readonly forgetAt: number | null;
@@ -14,7 +14,6 @@ function recordOf({ forgetAt: _forgetAt, ...record }: Row): SessionRecord {
 
 export function createMemorySessionStore(): SessionStore {
   const rows = new Map<SessionId, Row>();
-  const revoked = new Map<string, Revocation>();
   const living = (id: SessionId): Row | null => {
     const row = rows.get(id);
     return row === undefined || row.endedAt !== null ? null : row;
@@ -97,16 +96,8 @@ export function createMemorySessionStore(): SessionStore {
         )
         .slice(0, limit);
       for (const { id } of over) rows.delete(id);
-      for (const [key, { until }] of revoked) if (until <= wallMs) revoked.delete(key);
       return over.map(({ id }) => id);
     },
-    revoke: async (revocation) => {
-      const key = `${revocation.kind}/${revocation.subject}`;
-      const known = revoked.get(key) ?? revocation;
-      const before = Math.max(known.before, revocation.before);
-      revoked.set(key, { ...revocation, before, until: Math.max(known.until, revocation.until) });
-    },
-    revocations: async () => [...revoked.values()],
     recover: async ({ nodeId, awayBy, expiresBy, at }) => {
       for (const row of rows.values()) {
         if (row.nodeId !== nodeId || row.endedAt !== null) continue;

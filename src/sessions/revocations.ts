@@ -5,7 +5,7 @@
 import type { UserId } from "../lib/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
-import type { Revocation, SessionStore } from "./store.ts";
+import type { Revocation, RevocationStore } from "./revocations/store.ts";
 
 export interface Revocations {
   /** Reads all of them from the store. Rejects when it cannot: nobody is let in on a guess. */
@@ -14,8 +14,8 @@ export interface Revocations {
   revoke(kind: Revocation["kind"], subject: string, before: number): Promise<void>;
   /** Calls `listener` when one was stored by this node. */
   onRevoked(listener: () => void): void;
-  /** Those that no living token can be hit by any more, as the store forgets them; quick while there are none. */
-  forget(wallMs: number): void;
+  /** Those that no living token can be hit by any more, here and in the store; quick while there are none. */
+  forget(wallMs: number): Promise<void>;
   /** How many are known. */
   readonly size: number;
   /** `since`: when the credential was issued, or the session opened where there is none (wall time in ms). */
@@ -28,7 +28,7 @@ export function isSessionRevoked(revocations: Revocations, session: SessionRecor
   return revocations.isRevoked(userId, binding, binding?.issuedAt ?? createdAt);
 }
 
-export function createRevocations(store: SessionStore): Revocations {
+export function createRevocations(store: RevocationStore): Revocations {
   const known = new Map<string, number>();
   /** No earlier does any of them end. */
   let nextEndMs = Number.POSITIVE_INFINITY;
@@ -42,7 +42,7 @@ export function createRevocations(store: SessionStore): Revocations {
 
   return {
     async load() {
-      for (const revocation of await store.revocations()) learn(revocation);
+      for (const revocation of await store.list()) learn(revocation);
     },
     async revoke(kind, subject, before) {
       const revocation: Revocation = { kind, subject, before, until: before + LIMITS.userTokenLifeMs };
@@ -51,8 +51,9 @@ export function createRevocations(store: SessionStore): Revocations {
       for (const listener of listeners) listener();
     },
     onRevoked: (listener) => void listeners.push(listener),
-    forget(wallMs) {
+    async forget(wallMs) {
       if (wallMs < nextEndMs) return;
+      await store.forget(wallMs);
       nextEndMs = Number.POSITIVE_INFINITY;
       for (const [key, before] of known) {
         const endMs = before + LIMITS.userTokenLifeMs;

@@ -22,7 +22,7 @@ export interface SessionsOptions {
   readonly nodeId: string;
   readonly resumeMs: number;
   /** What else is forgotten as time goes by (wall time in ms). */
-  readonly onSweep?: (wallMs: number) => void;
+  readonly onSweep?: (wallMs: number) => Promise<void>;
   /** Living sessions of one user; 0 = no limit. */
   readonly userSessions: number;
   /** Rooms of one session. */
@@ -124,7 +124,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       await flush();
       const swept = await store.sweep(clock.steadyMs(), clock.wallMs(), SWEEP_MOST);
       if (swept.length > 0) for (const listener of expiredListeners) listener(swept);
-      options.onSweep?.(clock.wallMs());
+      await options.onSweep?.(clock.wallMs());
     } catch (error) {
       logger.warn({ error }, "sessions could not be swept");
     }

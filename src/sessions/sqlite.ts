@@ -1,6 +1,6 @@
 /** The SQLite driver of `SessionStore`: one table; writes go through the database's one writer. */
 import { and, asc, desc, eq, getTableColumns, gt, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
-import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { ChosenPresence, Presence } from "../protocol/sessions.ts";
 import { createCalls } from "../database/calls.ts";
@@ -10,7 +10,7 @@ import type { Writer } from "../database/writer.ts";
 import type { Participant } from "../sqlite/writer.ts";
 import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "./changes.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
-import type { Revocation, SessionStore } from "./store.ts";
+import type { SessionStore } from "./store.ts";
 
 /** Name of this room's commands at the writer. */
 export const SESSIONS = "sessions";
@@ -33,17 +33,6 @@ export const sessions = sqliteTable("sessions", {
   chosenPresence: text("chosen_presence").$type<ChosenPresence>().notNull(),
 });
 
-export const revocations = sqliteTable(
-  "revocations",
-  {
-    kind: text("kind").$type<Revocation["kind"]>().notNull(),
-    subject: text("subject").notNull(),
-    before: integer("before").notNull(),
-    until: integer("until").notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.kind, table.subject] })],
-);
-
 const { forgetAt: _forgetAt, ...recordColumns } = getTableColumns(sessions);
 
 const WRITES = [
@@ -57,7 +46,6 @@ const WRITES = [
   "end",
   "sweep",
   "recover",
-  "revoke",
 ] as const;
 type Writes = Pick<SessionStore, (typeof WRITES)[number]>;
 
@@ -124,21 +112,7 @@ function createExecutors({ orm }: SqliteConnection): Executors<Writes> {
         .limit(limit)
         .all();
       for (const { id } of over) orm.delete(sessions).where(eq(sessions.id, id)).run();
-      orm.delete(revocations).where(lte(revocations.until, wallMs)).run();
       return over.map(({ id }) => id);
-    },
-    revoke(revocation) {
-      orm
-        .insert(revocations)
-        .values(revocation)
-        .onConflictDoUpdate({
-          target: [revocations.kind, revocations.subject],
-          set: {
-            before: sql`max(${revocations.before}, excluded.before)`,
-            until: sql`max(${revocations.until}, excluded.until)`,
-          },
-        })
-        .run();
     },
     recover({ nodeId, awayBy, expiresBy, at }) {
       orm
@@ -179,7 +153,6 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
       const { all, online } = counts.get() ?? { all: 0, online: 0 };
       return { online, away: all - online };
     },
-    revocations: async () => orm.select().from(revocations).all(),
     find: async (id) => byId.get({ id }) ?? null,
     page: async ({ userId, before, limit }) =>
       orm

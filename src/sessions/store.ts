@@ -55,15 +55,6 @@ export interface Recovery {
   readonly at: number;
 }
 
-export interface Revocation {
-  /** `user`: everything of the user issued up to `before`; `token`: one user token by its id. */
-  readonly kind: "user" | "token";
-  readonly subject: string;
-  readonly before: number;
-  /** Kept until then. */
-  readonly until: number;
-}
-
 export interface SessionQuery {
   /** null: of all users. */
   readonly userId: UserId | null;
@@ -103,12 +94,8 @@ export interface SessionStore {
   leave(id: SessionId, room: string): Promise<SessionRecord | null>;
   /** Logs it out; true when it lived until now. */
   end(id: SessionId, at: number, forgetAt: number): Promise<boolean>;
-  /** Removes at most `limit` sessions that expired, ended ones and revocations that may be forgotten. */
+  /** Removes at most `limit` sessions that expired, and ended ones that may be forgotten. */
   sweep(steadyMs: number, wallMs: number, limit: number): Promise<readonly SessionId[]>;
-  /** Keeps the later `before` when the subject was revoked already. */
-  revoke(revocation: Revocation): Promise<void>;
-  /** All that are still kept. */
-  revocations(): Promise<readonly Revocation[]>;
   /** At start: this node's sockets of before are gone, and time while it was down does not count. */
   recover(recovery: Recovery): Promise<void>;
 }

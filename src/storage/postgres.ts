@@ -35,6 +35,12 @@ import {
   createSessionReads,
   SESSIONS,
 } from "../sessions/postgres/sessions.ts";
+import {
+  createPostgresRevocationStore,
+  createRevocationParticipant,
+  createRevocationReads,
+  REVOCATIONS,
+} from "../sessions/revocations/postgres.ts";
 import { createNoDisk } from "../sqlite/disk.ts";
 import type { OpenOptions, Storage, StorageOptions } from "../storage.ts";
 
@@ -61,6 +67,7 @@ function createParticipants(clock: Clock): Readonly<Record<string, PostgresParti
   return {
     [JOBS]: createPostgresJobParticipant(clock),
     [SESSIONS]: createSessionParticipant(),
+    [REVOCATIONS]: createRevocationParticipant(),
     [MACHINE_TOKENS]: createMachineTokenParticipant(),
     [ROOM_HISTORY]: createRoomHistoryParticipant(),
     [NODES]: createNodeParticipant(),
@@ -92,6 +99,7 @@ async function assemble(
   return {
     jobs: createPostgresJobStore(writer, reads(createPostgresJobReads(pool))),
     sessions: createPostgresSessionStore(writer, reads(createSessionReads(pool))),
+    revocations: createPostgresRevocationStore(writer, reads(createRevocationReads(pool))),
     machineTokens: createPostgresMachineTokenStore(writer, reads(createMachineTokenReads(pool))),
     roomHistory: createPostgresRoomHistory(writer, reads(createRoomHistoryReads(pool))),
     nodes,

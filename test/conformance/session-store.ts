@@ -365,41 +365,6 @@ function restart(check: Check): void {
   );
 }
 
-function revoking(check: Check): void {
-  const until = WALL_MS + 1000;
-
-  check("revocations are kept apart by kind and subject", async (store) => {
-    const given = [
-      { kind: "user" as const, subject: "u", before: 5, until },
-      { kind: "user" as const, subject: "v", before: 6, until },
-      { kind: "token" as const, subject: "u", before: 7, until },
-    ];
-    for (const revocation of given) await store.revoke(revocation);
-    const kept = await store.revocations();
-    expect(kept.toSorted((a, b) => a.before - b.before)).toEqual(given);
-  });
-
-  check("a second revocation only ever widens the first", async (store) => {
-    const subject = { kind: "user" as const, subject: "u" };
-    await store.revoke({ ...subject, before: 50, until: until + 10 });
-    await store.revoke({ ...subject, before: 40, until });
-    expect(await store.revocations()).toEqual([{ ...subject, before: 50, until: until + 10 }]);
-    await store.revoke({ ...subject, before: 60, until: until + 20 });
-    expect(await store.revocations()).toEqual([{ ...subject, before: 60, until: until + 20 }]);
-  });
-
-  check("a revocation is forgotten at its time, by the wall clock", async (store) => {
-    const early = { kind: "user" as const, subject: "u", before: 5, until };
-    const late = { kind: "user" as const, subject: "v", before: 5, until: until + 1 };
-    await store.revoke(early);
-    await store.revoke(late);
-    await store.sweep(Number.MAX_SAFE_INTEGER, until - 1, 10);
-    expect(await store.revocations()).toHaveLength(2);
-    await store.sweep(0, until, 10);
-    expect(await store.revocations()).toEqual([late]);
-  });
-}
-
 /** Declares the suite. `open` gives a store without sessions, once for each test. */
 export function describeSessionStore(name: string, open: () => Promise<OpenedSessionStore>): void {
   const check: Check = (promise, body) => {
@@ -413,6 +378,6 @@ export function describeSessionStore(name: string, open: () => Promise<OpenedSes
     });
   };
   describe(name, () => {
-    for (const topic of [life, rooms, use, ending, restart, revoking]) topic(check);
+    for (const topic of [life, rooms, use, ending, restart]) topic(check);
   });
 }

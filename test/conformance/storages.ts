@@ -11,6 +11,8 @@ import { createParticipants, openStorage, type Storage } from "../../src/storage
 import { createSqliteNodeStore } from "../../src/nodes/sqlite/store.ts";
 import { createSqliteRoomHistory } from "../../src/sessions/history/sqlite.ts";
 import { createSqliteMachineTokenStore } from "../../src/sessions/machine-tokens-sqlite.ts";
+import { createSqliteRevocationStore } from "../../src/sessions/revocations/sqlite.ts";
+import type { RevocationStore } from "../../src/sessions/revocations/store.ts";
 import { createSqliteSessionStore } from "../../src/sessions/sqlite.ts";
 import type { SessionStore } from "../../src/sessions/store.ts";
 import { openSqlite } from "../../src/sqlite/database.ts";
@@ -18,6 +20,7 @@ import { migrate } from "../../src/sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { createInlineWriter } from "../../src/sqlite/writer.ts";
 import type { OpenedJobStore } from "./job-store.ts";
+import type { OpenedRevocationStore } from "./revocation-store.ts";
 import type { OpenedSessionStore } from "./session-store.ts";
 
 export interface TemporaryFolder {
@@ -43,7 +46,10 @@ export function openThreaded(
   return openStorage({ databaseUrl: `sqlite:${join(dataDir, "holdline.db")}`, dataDir, durability });
 }
 
-type InlineStorage = Pick<Storage, "jobs" | "sessions" | "machineTokens" | "roomHistory" | "nodes" | "stop">;
+type InlineStorage = Pick<
+  Storage,
+  "jobs" | "sessions" | "revocations" | "machineTokens" | "roomHistory" | "nodes" | "stop"
+>;
 
 /** The same file without thread and lock, which opens in a few milliseconds. */
 export function openInline(folder: TemporaryFolder): InlineStorage {
@@ -54,6 +60,7 @@ export function openInline(folder: TemporaryFolder): InlineStorage {
   return {
     jobs: createSqliteJobStore(writer, createSqliteJobReads(connection)),
     sessions: createSqliteSessionStore(writer, connection),
+    revocations: createSqliteRevocationStore(writer, connection),
     machineTokens: createSqliteMachineTokenStore(writer, connection),
     roomHistory: createSqliteRoomHistory(writer, connection),
     nodes: createSqliteNodeStore(writer, connection),
@@ -205,6 +212,11 @@ const NODES = ["node-1", "node-2"];
 async function emptySessions(sessions: SessionStore): Promise<void> {
   for (const node of NODES) await sessions.recover({ nodeId: node, awayBy: 0, expiresBy: 0, at: 0 });
   await sessions.sweep(LATE_MS, LATE_MS, 10_000);
+}
+
+/** A store that the next test finds empty again. */
+export function emptyRevocations(store: RevocationStore): OpenedRevocationStore {
+  return { store, close: () => store.forget(LATE_MS) };
 }
 
 export interface SharedStorage {

@@ -11,6 +11,7 @@ import { LIMITS } from "../../src/protocol/limits.ts";
 import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
 import { createRevocations } from "../../src/sessions/revocations.ts";
+import { createMemoryRevocationStore } from "../../src/sessions/revocations/memory.ts";
 import type { SessionRecord } from "../../src/sessions/session.ts";
 import { createSessions } from "../../src/sessions/sessions.ts";
 import { recordingLogger } from "../handlers/run-setup.ts";
@@ -22,6 +23,7 @@ export interface Shared {
   readonly clock: ReturnType<typeof createVirtualClock>;
   readonly jobs: ReturnType<typeof createMemoryJobStore>;
   readonly sessions: ReturnType<typeof createMemorySessionStore>;
+  readonly revocations: ReturnType<typeof createMemoryRevocationStore>;
   readonly history: ReturnType<typeof createMemoryRoomHistory>;
 }
 
@@ -31,6 +33,7 @@ export function createShared(): Shared {
     clock: createVirtualClock(),
     jobs: createMemoryJobStore(),
     sessions: createMemorySessionStore(),
+    revocations: createMemoryRevocationStore(),
     history: createMemoryRoomHistory(),
   };
 }
@@ -60,7 +63,7 @@ export async function startNode(shared: Shared, nodeId: string) {
     roomsMax: 10,
     ...times,
   });
-  const revocations = createRevocations(shared.sessions);
+  const revocations = createRevocations(shared.revocations);
   const hub = createHub({
     store: jobs,
     clock,

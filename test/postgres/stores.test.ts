@@ -1,14 +1,18 @@
-/** The contracts of sessions, of machine tokens and of the history of rooms on PostgreSQL. */
+/** The contracts of sessions, of revocations, of machine tokens and of the history of rooms on PostgreSQL. */
 import { afterAll } from "bun:test";
 import { describeRoomHistory } from "../conformance/room-history.ts";
 import { describeMachineTokens } from "../conformance/machine-tokens.ts";
+import { describeRevocationStore } from "../conformance/revocation-store.ts";
 import { describeSessionStore } from "../conformance/session-store.ts";
+import { emptyRevocations } from "../conformance/storages.ts";
 import { sharePostgres } from "./storage.ts";
 
 const shared = sharePostgres();
 afterAll(() => shared.end());
 
 describeSessionStore("PostgreSQL", () => shared.openSessions());
+
+describeRevocationStore("PostgreSQL", async () => emptyRevocations((await shared.storage()).revocations));
 
 describeRoomHistory("PostgreSQL", async () => {
   const { roomHistory } = await shared.storage();

@@ -21,6 +21,7 @@ import { createMemoryNodeStore } from "../../src/nodes/memory.ts";
 import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemoryMachineTokenStore } from "../../src/sessions/machine-tokens-memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
+import { createMemoryRevocationStore } from "../../src/sessions/revocations/memory.ts";
 import type { SessionStore } from "../../src/sessions/store.ts";
 import { openSqlite } from "../../src/sqlite/database.ts";
 import { createNoDisk } from "../../src/sqlite/disk.ts";
@@ -297,6 +298,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
   const stored = createMemoryJobs();
   const sessionsStored = createMemorySessionStore();
   const nodes = createMemoryNodeStore();
+  const revocations = createMemoryRevocationStore();
   let before = copyMemoryJobs(stored);
   const transactions: Transactions = {
     begin() {
@@ -359,6 +361,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
       return {
         jobs: createSqliteJobStore(writer, createMemoryJobReads(stored)),
         sessions: createWrittenSessions(sessionsStored, sessionsWriter),
+        revocations,
         machineTokens: createMemoryMachineTokenStore(),
         roomHistory: createMemoryRoomHistory(),
         nodes,
@@ -394,7 +397,7 @@ function createSessionsParticipant(store: SessionStore): Participant {
 }
 
 /** What only reads. */
-const READS: ReadonlySet<string> = new Set(["find", "listOf", "page", "inRooms", "revocations", "count"]);
+const READS: ReadonlySet<string> = new Set(["find", "listOf", "page", "inRooms", "count"]);
 
 function createWrittenSessions(store: SessionStore, writer: Writer): SessionStore {
   const calls = (Object.keys(store) as (keyof SessionStore)[])

@@ -4,6 +4,7 @@ import { createSqliteJobReads } from "../../src/jobs/sqlite/reads.ts";
 import { createSqliteJobStore } from "../../src/jobs/sqlite/store.ts";
 import type { SessionId } from "../../src/lib/ids.ts";
 import { createSqliteRoomHistory } from "../../src/sessions/history/sqlite.ts";
+import { createSqliteRevocationStore } from "../../src/sessions/revocations/sqlite.ts";
 import { createSqliteSessionStore } from "../../src/sessions/sqlite.ts";
 import { openSqlite } from "../../src/sqlite/database.ts";
 import { migrate } from "../../src/sqlite/migrate.ts";
@@ -86,7 +87,10 @@ async function useEverything(): Promise<void> {
   await sessions.sweep(1, 1, 1);
   await sessions.listOf(USER, 1);
   await sessions.count();
-  await sessions.revoke({ kind: "user", subject: "u", before: 1, until: 1 });
+  const revocations = createSqliteRevocationStore(writer, connection);
+  await revocations.revoke({ kind: "user", subject: "u", before: 1, until: 1 });
+  await revocations.forget(1);
+  await revocations.list();
 }
 await useEverything();
 

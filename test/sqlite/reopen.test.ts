@@ -48,7 +48,7 @@ async function makeAll(on: Drive): Promise<Made> {
 
 /** All that reads can say. */
 async function view(
-  { jobs, sessions }: Storage,
+  { jobs, sessions, revocations }: Storage,
   ids: readonly JobId[],
   sessionId: SessionId,
 ): Promise<unknown> {
@@ -68,7 +68,7 @@ async function view(
     cancelable: await jobs.cancelable({ sessionId: null, after: null, limit: 100 }),
     key: await jobs.findByKey(KEY),
     session: await sessions.find(sessionId),
-    revocations: await sessions.revocations(),
+    revocations: await revocations.list(),
   };
 }
 
@@ -100,7 +100,7 @@ describe("a storage that is opened again", () => {
       expiresBy: 4.5,
       endedAt: null,
     });
-    await storage.sessions.revoke({ kind: "user", subject: "u", before: 5, until: 6 });
+    await storage.revocations.revoke({ kind: "user", subject: "u", before: 5, until: 6 });
     const seen = await view(storage, made.ids, sessionId);
     await storage.stop();
 

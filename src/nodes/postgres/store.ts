@@ -1,6 +1,6 @@
 /** The PostgreSQL driver of `NodeStore`: two small tables; what is written shares the transactions of the one writer. */
 import { createCallParticipant, type Executors } from "../../postgres/calls.ts";
-import { createCalls } from "../../sqlite/calls.ts";
+import { createCalls } from "../../database/calls.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { createRows } from "../../postgres/rows.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";

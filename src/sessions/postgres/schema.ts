@@ -5,7 +5,7 @@ import { big, jsonText } from "../../postgres/columns.ts";
 import type { ChosenPresence, Presence } from "../../protocol/sessions.ts";
 import type { MachineKind } from "../machine-tokens.ts";
 import type { UserBinding } from "../session.ts";
-import type { Revocation } from "../store.ts";
+import type { Revocation } from "../revocations/store.ts";
 
 export const sessions = pgTable("sessions", {
   id: text("id").$type<SessionId>().primaryKey(),

@@ -9,7 +9,7 @@ import type { Writer } from "../../database/writer.ts";
 import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "../changes.ts";
 import type { SessionRecord } from "../session.ts";
 import type { SessionStore } from "../store.ts";
-import { revocations, sessions } from "./schema.ts";
+import { sessions } from "./schema.ts";
 
 /** Name of this room's commands at the writer. */
 export const SESSIONS = "sessions";
@@ -25,12 +25,10 @@ const WRITES = [
   "end",
   "sweep",
   "recover",
-  "revoke",
 ] as const;
 type Writes = Pick<SessionStore, (typeof WRITES)[number]>;
 
 const rows = createRows(sessions);
-const revocationRows = createRows(revocations);
 /** What a change may change. */
 const CHANGING = [
   "id", "nodeId", "connectedAt", "lastSeenAt", "presence", "rooms", "binding", "awayBy", "expiresBy", "endedAt",
@@ -106,16 +104,7 @@ const EXECUTORS: Executors<Writes> = {
          LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id`,
       [steadyMs, wallMs, limit],
     );
-    await client.unsafe("DELETE FROM revocations WHERE until <= $1", [wallMs]);
     return over.map((row) => row["id"] as SessionId);
-  },
-  async revoke(client, { kind, subject, before, until }) {
-    await client.unsafe(
-      `INSERT INTO revocations (kind, subject, before, until) VALUES ($1, $2, $3, $4)
-       ON CONFLICT (kind, subject) DO UPDATE SET before = greatest(revocations.before, excluded.before),
-         until = greatest(revocations.until, excluded.until)`,
-      [kind, subject, before, until],
-    );
   },
   async recover(client, { nodeId, awayBy, expiresBy, at }) {
     await client.unsafe(
@@ -147,8 +136,6 @@ export function createSessionReads(client: PostgresClient): SessionReads {
       const online = Number(row?.["online"]);
       return { online, away: Number(row?.["living"]) - online };
     },
-    revocations: async () =>
-      (await client.unsafe("SELECT * FROM revocations")).map((row) => revocationRows.read(row)),
     find: async (id) => (await some("id = $1", id))[0] ?? null,
     page: ({ userId, before, limit }) =>
       some(

@@ -1,0 +1,27 @@
+/**
+ * The `RevocationStore` contract: what was revoked beyond single sessions. It is always in the database, wherever sessions
+ * are kept: a revocation is a promise, and has to survive what sessions need not.
+ *
+ * Guarantees every driver gives (held by test/conformance/revocation-store.ts)
+ * - Every call is atomic; `revoke` resolves when it is as durable as the store was configured.
+ * - A subject is revoked once; told again, its revocation only ever widens.
+ */
+
+export interface Revocation {
+  /** `user`: everything of the user issued up to `before`; `token`: one user token by its id. */
+  readonly kind: "user" | "token";
+  readonly subject: string;
+  /** Wall time in ms. */
+  readonly before: number;
+  /** Kept until then (wall time in ms). */
+  readonly until: number;
+}
+
+export interface RevocationStore {
+  /** Keeps the later `before` and the later `until` when the subject was revoked already. */
+  revoke(revocation: Revocation): Promise<void>;
+  /** All that are still kept. */
+  list(): Promise<readonly Revocation[]>;
+  /** Those whose `until` is not after `wallMs`. */
+  forget(wallMs: number): Promise<void>;
+}
