@@ -17,7 +17,9 @@ export const revocationSchema = z.strictObject({
     .min(1)
     .max(TOKEN_ID_CHARS)
     .optional()
-    .describe("One user token: its `jti`, or base64url SHA-256 of it where it has none."),
+    .describe(
+      "One user token: its `jti`, or base64url SHA-256 of its signed part (`header.payload`) where it has none.",
+    ),
   before: z
     .union([z.iso.datetime({ offset: true }), z.int().min(0)])
     .optional()

@@ -69,7 +69,9 @@ export function createRevocations(store: RevocationStore): Revocations {
       const userBefore = known.get(name("user", userId));
       // Times in tokens are whole seconds: one issued in the very second of the revocation is taken for an older one.
       if (userBefore !== undefined && since <= userBefore) return true;
-      return binding !== null && known.has(name("token", binding.tokenId));
+      if (binding === null) return false;
+      const { tokenId, tokenHash } = binding;
+      return known.has(name("token", tokenId)) || known.has(name("token", tokenHash));
     },
   };
 }

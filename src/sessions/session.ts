@@ -6,7 +6,10 @@ import type { ChosenPresence, Presence, SessionObject } from "../protocol/sessio
 export interface UserBinding {
   /** base64url SHA-256: `uth` of the session's tokens. */
   readonly tokenHash: string;
-  /** Its `jti`, or its hash where it has none: what a revocation names. */
+  /**
+   * Its `jti`, or base64url SHA-256 of what is signed in it (`header.payload`) where it has none: what a revocation names.
+   * Not of the whole token, since of one text there is more than one valid ES256 signature.
+   */
   readonly tokenId: string;
   readonly issuedAt: number;
   readonly expiresAt: number;

@@ -142,7 +142,7 @@ export async function createUserTokens(options: UserTokensOptions): Promise<User
       userId: claims.sub as UserId,
       binding: {
         tokenHash: hash,
-        tokenId: claims.jti ?? hash,
+        tokenId: claims.jti ?? hashToken(token.slice(0, token.lastIndexOf("."))),
         issuedAt: issuedAt ?? 0,
         expiresAt,
         types: claims.holdline?.types ?? null,

@@ -5,6 +5,7 @@ import { apiOf, call, expectProblem, lastingBody, newSession, tokensBody } from 
 import { adminOf, issueToken, operate, operateJson } from "../support/operator.ts";
 import { sharedServer, startServer } from "../support/server.ts";
 import { readToken, userToken } from "../support/tokens.ts";
+import { createSigningKey } from "./identity-provider.ts";
 import { until, within } from "../support/wait.ts";
 import type { JobBody, SessionBody } from "../support/wire.ts";
 
@@ -24,6 +25,17 @@ function someone(): string {
 }
 const tokenOf = (sub: string, claims: Record<string, unknown> = {}): string =>
   userToken(SECRET, { sub, iat: seconds(), jti: Bun.randomUUIDv7(), ...claims });
+
+/** Order of the group of P-256 (FIPS 186-4, D.1.2.3): with (r, s), (r, n − s) is a signature of the same text. */
+const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+
+function secondSignature(token: string): string {
+  const [header, claims, signature = ""] = token.split(".");
+  const hex = Buffer.from(signature, "base64url").toString("hex");
+  const s = P256_ORDER - BigInt(`0x${hex.slice(64)}`);
+  const other = Buffer.from(hex.slice(0, 64) + s.toString(16).padStart(64, "0"), "hex");
+  return `${header}.${claims}.${other.toString("base64url")}`;
+}
 
 const ADMIN_CALLS: readonly (readonly [method: string, path: string, json?: unknown])[] = [
   ["GET", "/v1/admin/nodes"],
@@ -364,6 +376,31 @@ describe("S16 a revocation of", () => {
       const answer = await apiOf(server(), `${head}.${claims}.${spelling}`).call("GET", "/v1/jobs");
       expectProblem(answer, 401, "unauthenticated");
     }
+  });
+
+  test("S16 an ES256 token without jti by its hash holds for the second signature of the same text", async () => {
+    const key = await createSigningKey("ES256");
+    await using mortal = await startServer({ env: { HOLDLINE_AUTH_PUBLIC_KEY: key.pem } });
+    const admin = await adminOf(mortal);
+    const revoke = (tokenId: string) =>
+      admin.call("POST", "/v1/admin/revocations", { json: { tokenId } }).then(({ status }) => status);
+    const statusOf = async (token: string) => (await apiOf(mortal, token).call("GET", "/v1/jobs")).status;
+    const sha256 = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("base64url");
+
+    const token = await key.sign({ sub: someone(), jti: undefined });
+    const twin = secondSignature(token);
+    expect(twin).not.toBe(token);
+    expect([await statusOf(token), await statusOf(twin)]).toEqual([200, 200]);
+    const client = await connect(mortal, { token: twin });
+    expect(await revoke(sha256(token.slice(0, token.lastIndexOf("."))))).toBe(204);
+    expect((await client.waitForClose(TOLD_MS)).code).toBe(4502);
+    for (const one of [token, twin, secondSignature(twin)]) {
+      expectProblem(await apiOf(mortal, one).call("GET", "/v1/jobs"), 401, "token_revoked");
+    }
+    // By the hash of all of it, as a session token has it: exactly this one.
+    const other = await key.sign({ sub: someone(), jti: undefined });
+    expect(await revoke(sha256(other))).toBe(204);
+    expect(await statusOf(other)).toBe(401);
   });
 
   test("a user ends the streams that are open: nothing more of the log is shown", async () => {
