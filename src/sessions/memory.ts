@@ -33,6 +33,10 @@ export function createMemorySessionStore(): SessionStore {
       const row = rows.get(id);
       return row === undefined ? null : recordOf(row);
     },
+    findOwn: async (userId, id) => {
+      const row = rows.get(id);
+      return row?.userId === userId ? recordOf(row) : null;
+    },
     count: async () => {
       const alive = [...rows.values()].filter(({ endedAt }) => endedAt === null);
       const online = alive.filter(({ connectedAt }) => connectedAt !== null).length;

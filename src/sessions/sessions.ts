@@ -46,6 +46,8 @@ export interface Sessions {
   connected(id: SessionId, binding: UserBinding | null): Promise<SessionRecord>;
   issueToken(session: Pick<SessionRecord, "id" | "userId" | "binding">): Promise<TokenObject>;
   find(id: SessionId): Promise<SessionRecord | null>;
+  /** As `find`, if it is this user's; another's takes as long as an unknown one. */
+  findOwn(userId: UserId, id: SessionId): Promise<SessionRecord | null>;
   listOf(userId: UserId): Promise<readonly SessionRecord[]>;
   /** Its socket closed. */
   left(id: SessionId): Promise<void>;
@@ -185,6 +187,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
 
     find: (id) => store.find(id),
+    findOwn: (userId, id) => store.findOwn(userId, id),
     listOf: (userId) => store.listOf(userId, LISTED_MOST),
 
     async left(id) {

@@ -141,6 +141,14 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
     .from(sessions)
     .where(eq(sessions.id, sql.placeholder("id")))
     .prepare();
+  const ownById = orm
+    .select(recordColumns)
+    .from(sessions)
+    // With the plus no index serves the user: there is one row at most by the id.
+    .where(
+      and(eq(sessions.id, sql.placeholder("id")), sql`+${sessions.userId} = ${sql.placeholder("userId")}`),
+    )
+    .prepare();
   // By the index of those that live.
   const counts = orm
     .select({ all: sql<number>`count(*)`, online: sql<number>`count(${sessions.connectedAt})` })
@@ -154,6 +162,7 @@ export function createSqliteSessionStore(writer: Writer, { orm }: SqliteConnecti
       return { online, away: all - online };
     },
     find: async (id) => byId.get({ id }) ?? null,
+    findOwn: async (userId, id) => ownById.get({ userId, id }) ?? null,
     page: async ({ userId, before, limit }) =>
       orm
         .select(recordColumns)

@@ -66,6 +66,10 @@ export interface SessionQuery {
 export interface SessionStore {
   create(session: SessionRecord): Promise<void>;
   find(id: SessionId): Promise<SessionRecord | null>;
+  /**
+   * As `find`, if it is this user's: another's is not even read, so that it takes as long as one that there is not.
+   */
+  findOwn(userId: UserId, id: SessionId): Promise<SessionRecord | null>;
   /** Living sessions of the user, newest first, at most `limit`. */
   listOf(userId: UserId, limit: number): Promise<readonly SessionRecord[]>;
   /** Living sessions of all users: with a socket, and without. */

@@ -121,11 +121,11 @@ describe("S10 another user's job or session", () => {
   });
 
   /** Medians of many questions, foreign and unknown in turn, so that whatever else the machine does hits both. */
-  async function compare(ask: (id: string) => Promise<unknown>): Promise<number> {
+  async function compare(ask: (id: string) => Promise<unknown>, foreign = jobs): Promise<number> {
     const [foreignMs, unknownMs]: [number[], number[]] = [[], []];
     for (let n = 0; n < 150; n += 1) {
       for (const [id, tookMs] of [
-        [jobs[n % 2] ?? "", foreignMs],
+        [foreign[n % foreign.length] ?? "", foreignMs],
         [Bun.randomUUIDv7(), unknownMs],
       ] as const) {
         const startedMs = performance.now();
@@ -141,6 +141,11 @@ describe("S10 another user's job or session", () => {
     expect(await compare((id) => api.call("GET", `/v1/jobs/${id}/events`))).toBeWithin(0.5, 2);
     expect(await compare((id) => api.call("POST", `/v1/jobs/${id}/cancel`))).toBeWithin(0.5, 2);
     expect(await compare((id) => mallory.attach(id))).toBeWithin(0.5, 2);
+    const sessions = [alice.sessionId, (await newSession(server(), tokenOf("alice"))).sessionId];
+    for (const method of ["GET", "DELETE"]) {
+      const ratio = await compare((id) => api.call(method, `/v1/sessions/${id}`), sessions);
+      expect(ratio).toBeWithin(0.5, 2);
+    }
   });
 });
 

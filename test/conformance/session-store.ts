@@ -83,6 +83,18 @@ function life(check: Check): void {
     expect(await store.find(nextId())).toBeNull();
   });
 
+  check("a user's own session is found, and no other user's", async (store) => {
+    const session = await created(store);
+    const theirs = await created(store, { userId: "user-2" as UserId });
+    expect(await store.findOwn(USER, session.id)).toEqual(session);
+    expect(await store.findOwn(USER, theirs.id)).toBeNull();
+    expect(await store.find(theirs.id)).toEqual(theirs);
+    expect(await store.findOwn(USER, theirs.id)).toBeNull();
+    expect(await store.findOwn(USER, nextId())).toBeNull();
+    await store.end(session.id, WALL_MS, WALL_MS + 1);
+    expect(await store.findOwn(USER, session.id)).toMatchObject({ endedAt: WALL_MS });
+  });
+
   check("a user's living sessions are listed, newest first, up to the limit", async (store) => {
     const [first, second, third] = [await created(store), await created(store, AWAY), await created(store)];
     await created(store, { userId: "user-2" as UserId });

@@ -1,6 +1,6 @@
 /** Sessions that are looked up all the time are read once in a while, and never after they were changed here. */
 import { expect, test } from "bun:test";
-import type { SessionId } from "../../src/lib/ids.ts";
+import type { SessionId, UserId } from "../../src/lib/ids.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
 import { rememberSessions } from "../../src/sessions/remembered.ts";
 import type { SessionRecord } from "../../src/sessions/session.ts";
@@ -38,6 +38,10 @@ async function setUp() {
       const found = await shared.find(wanted);
       await held;
       return found;
+    },
+    findOwn(userId: UserId, wanted: SessionId) {
+      reads.push(wanted);
+      return shared.findOwn(userId, wanted);
     },
   };
   const store = rememberSessions(watched, clock);
@@ -85,4 +89,14 @@ test("what was read while a write was under way is not kept", async () => {
   resolve();
   expect((await early)?.endedAt).toBeNull();
   expect((await store.find(id))?.endedAt).toBe(5);
+});
+
+test("another's session is asked for as an unknown one is, though it is known by heart", async () => {
+  const { store, reads } = await setUp();
+  const [mallory, unknown] = ["mallory" as UserId, "01a2066e-0437-75fa-a030-b82837260fbd" as SessionId];
+  await store.find(id);
+  for (const wanted of [id, unknown, id, unknown]) expect(await store.findOwn(mallory, wanted)).toBeNull();
+  expect(reads).toEqual([id, id, unknown, id, unknown]);
+  expect(await store.findOwn(session.userId, id)).toEqual(session);
+  expect(reads).toHaveLength(5);
 });

@@ -397,7 +397,7 @@ function createSessionsParticipant(store: SessionStore): Participant {
 }
 
 /** What only reads. */
-const READS: ReadonlySet<string> = new Set(["find", "listOf", "page", "inRooms", "count"]);
+const READS: ReadonlySet<string> = new Set(["find", "findOwn", "listOf", "page", "inRooms", "count"]);
 
 function createWrittenSessions(store: SessionStore, writer: Writer): SessionStore {
   const calls = (Object.keys(store) as (keyof SessionStore)[])

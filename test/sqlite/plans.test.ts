@@ -85,6 +85,7 @@ async function useEverything(): Promise<void> {
   await sessions.connected({ id, nodeId: "node", at: 1, binding: null });
   await sessions.end(id, 1, 1);
   await sessions.sweep(1, 1, 1);
+  await sessions.findOwn(USER, id);
   await sessions.listOf(USER, 1);
   await sessions.count();
   const revocations = createSqliteRevocationStore(writer, connection);

@@ -35,8 +35,8 @@ async function ownSession(
   const principal = await authenticate(services, call);
   const name = call.req.param("id") ?? "";
   const id = name === "current" ? principal.sessionId : isUuid(name) ? (name as SessionId) : null;
-  const session = id === null ? null : await services.sessions.find(id);
-  if (session === null || session.userId !== principal.userId || session.endedAt !== null) {
+  const session = id === null ? null : await services.sessions.findOwn(principal.userId, id);
+  if (session === null || session.endedAt !== null) {
     throw new Refusal("not_found", "No such session.");
   }
   return { session, principal };

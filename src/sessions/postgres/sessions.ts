@@ -137,6 +137,7 @@ export function createSessionReads(client: PostgresClient): SessionReads {
       return { online, away: Number(row?.["living"]) - online };
     },
     find: async (id) => (await some("id = $1", id))[0] ?? null,
+    findOwn: async (userId, id) => (await some("id = $1 AND user_id = $2", id, userId))[0] ?? null,
     page: ({ userId, before, limit }) =>
       some(
         `ended_at IS NULL AND ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR id < $2)
