@@ -120,6 +120,14 @@ export interface JobSummary {
   readonly head: number;
 }
 
+/** How a job stands: what somebody has to know who follows it and did not hear of its last change. */
+export interface JobHead extends JobSummary {
+  /** See `isSilenced`. */
+  readonly silenced: boolean;
+  /** It was neither receipted by its session nor deleted. */
+  readonly open: boolean;
+}
+
 /** A committed change of one job: its new state and the entries that were logged, first…head without gap. */
 export interface Change {
   readonly job: JobSummary;
@@ -155,6 +163,14 @@ export function summarize(job: JobRecord): JobSummary {
  */
 export function isSilenced(job: Pick<JobRecord, "cancelReason">): boolean {
   return job.cancelReason === "lane";
+}
+
+export function headOf(job: JobRecord): JobHead {
+  return {
+    ...summarize(job),
+    silenced: isSilenced(job),
+    open: !job.acknowledged && job.purgedAt === null,
+  };
 }
 
 /** Why the log cannot be read from after `after`; null when it can. */

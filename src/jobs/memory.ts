@@ -7,7 +7,7 @@ import type { JobId } from "../lib/ids.ts";
 import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
 import { byPlace, execute } from "./execute.ts";
 import { hasPrefix } from "./holder.ts";
-import { sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
+import { headOf, sizeOf, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";
 import { createQueueBook } from "./queue-book.ts";
 import { resultOf } from "./result.ts";
 import { NO_DEADLINES, type JobTables, type Overdue } from "./tables.ts";
@@ -276,7 +276,6 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
     job: { ...row.job },
     result: resultOf(row.job, logOf(row.job.id).at(-1)),
   });
-  const newestFirst = (a: Row, b: Row): number => b.num - a.num;
 
   return {
     find: async (id) => {
@@ -327,9 +326,22 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
     openJobs: async (sessionId, limit) =>
       [...rows.values()]
         .filter(({ job }) => job.sessionId === sessionId && !job.acknowledged && job.purgedAt === null)
-        .toSorted(newestFirst)
+        .toSorted((a, b) => (a.job.id < b.job.id ? 1 : -1))
         .slice(0, limit)
         .map(({ job }) => summarize(job)),
+    heads: async (ids) =>
+      [...new Set(ids)].flatMap((id) => {
+        const row = rows.get(id);
+        return row === undefined ? [] : [headOf(row.job)];
+      }),
+    newJobsOf: async ({ sessions, after, limit }) => {
+      const wanted = new Set<string | null>(sessions);
+      return [...rows.values()]
+        .map(({ job }) => headOf(job))
+        .filter(({ id, sessionId, open }) => open && id > after && wanted.has(sessionId))
+        .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+        .slice(0, limit);
+    },
     cancelable: async ({ sessionId, after, limit }) =>
       [...rows.values()]
         .filter(({ job, num }) => {

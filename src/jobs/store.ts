@@ -17,7 +17,7 @@ import type { Instant } from "../lib/clock.ts";
 import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
 import type { CancelReason } from "../protocol/events.ts";
 import type { JobStatus } from "../protocol/jobs.ts";
-import type { Change, Item, JobRecord, JobSpec, JobSummary, StoredEvent } from "./job.ts";
+import type { Change, Item, JobHead, JobRecord, JobSpec, JobSummary, StoredEvent } from "./job.ts";
 import type { WebhookState } from "../protocol/webhooks.ts";
 import type { RunEnd } from "./transitions.ts";
 import type { WebhookAttempt, WebhookOutcome, WebhookRecord } from "./webhook.ts";
@@ -257,6 +257,13 @@ export interface JobQuery {
   readonly limit: number;
 }
 
+export interface NewJobsQuery {
+  readonly sessions: readonly SessionId[];
+  /** Those that were accepted after this one (by their ids). */
+  readonly after: JobId;
+  readonly limit: number;
+}
+
 export interface CancelableQuery {
   /** null: of all sessions. */
   readonly sessionId: SessionId | null;
@@ -297,6 +304,10 @@ export interface JobStore {
   list(query: JobQuery): Promise<readonly JobWithResult[]>;
   /** Jobs of the session that are unfinished, or finished and not acknowledged by it; newest first. */
   openJobs(sessionId: SessionId, limit: number): Promise<readonly JobSummary[]>;
+  /** How these jobs stand, in any order; what is unknown is left out. */
+  heads(ids: readonly JobId[]): Promise<readonly JobHead[]>;
+  /** Jobs of these sessions that are unfinished, or finished and not acknowledged; oldest first. */
+  newJobsOf(query: NewJobsQuery): Promise<readonly JobHead[]>;
   /** Unfinished jobs that a log-out or a lost socket may cancel, oldest first. */
   cancelable(query: CancelableQuery): Promise<readonly CancelableJob[]>;
   /** Jobs that are queued or retrying, counted. */

@@ -12,6 +12,7 @@ import webhooks from "../../migrations/postgres/0010_webhooks.sql" with { type: 
 import nodes from "../../migrations/postgres/0011_nodes.sql" with { type: "text" };
 import burials from "../../migrations/postgres/0012_burials.sql" with { type: "text" };
 import queueMoves from "../../migrations/postgres/0013_queue_moves.sql" with { type: "text" };
+import newJobs from "../../migrations/postgres/0014_new_jobs.sql" with { type: "text" };
 import { orderMigrations } from "../database/migrations.ts";
 
 export const POSTGRES_MIGRATIONS = orderMigrations({
@@ -28,4 +29,5 @@ export const POSTGRES_MIGRATIONS = orderMigrations({
   "0011_nodes.sql": nodes,
   "0012_burials.sql": burials,
   "0013_queue_moves.sql": queueMoves,
+  "0014_new_jobs.sql": newJobs,
 });

@@ -12,6 +12,7 @@ import webhooks from "../../migrations/sqlite/0010_webhooks.sql" with { type: "t
 import nodes from "../../migrations/sqlite/0011_nodes.sql" with { type: "text" };
 import burials from "../../migrations/sqlite/0012_burials.sql" with { type: "text" };
 import queueMoves from "../../migrations/sqlite/0013_queue_moves.sql" with { type: "text" };
+import newJobs from "../../migrations/sqlite/0014_new_jobs.sql" with { type: "text" };
 import { orderMigrations } from "../database/migrations.ts";
 
 export const SQLITE_MIGRATIONS = orderMigrations({
@@ -28,4 +29,5 @@ export const SQLITE_MIGRATIONS = orderMigrations({
   "0011_nodes.sql": nodes,
   "0012_burials.sql": burials,
   "0013_queue_moves.sql": queueMoves,
+  "0014_new_jobs.sql": newJobs,
 });

@@ -7,6 +7,7 @@ import { canceling } from "./job-store/canceling.ts";
 import { claiming } from "./job-store/claiming.ts";
 import { ending } from "./job-store/ending.ts";
 import { fencing } from "./job-store/fencing.ts";
+import { heads } from "./job-store/heads.ts";
 import { idempotency } from "./job-store/idempotency.ts";
 import { lanes } from "./job-store/lanes.ts";
 import { listing } from "./job-store/listing.ts";
@@ -45,6 +46,7 @@ const TOPICS: readonly (readonly [name: string, topic: (check: Check) => void])[
   ["sweep, renew and recover", timing],
   ["reading one job", reading],
   ["reading many jobs", listing],
+  ["how jobs stand", heads],
   ["an announcement", announcing],
   ["purge and retain", retention],
   ["a webhook", webhooks],

@@ -87,6 +87,8 @@ function relay(
     audioChunks: async (id, after) => (await turn()).audioChunks(id, after),
     list: async (query) => (await turn()).list(query),
     openJobs: async (sessionId, limit) => (await turn()).openJobs(sessionId, limit),
+    heads: async (ids) => (await turn()).heads(ids),
+    newJobsOf: async (query) => (await turn()).newJobsOf(query),
     cancelable: async (query) => (await turn()).cancelable(query),
     waiting: async () => (await turn()).waiting(),
     position: async (id) => (await turn()).position(id),

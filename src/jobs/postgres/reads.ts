@@ -1,10 +1,10 @@
 /** The reading half of the PostgreSQL driver: single statements on a pool of connections, paged where a log is long. */
 import { seqOfRow, eventRow, sumOf } from "../event-row.ts";
-import { createRows } from "../../postgres/rows.ts";
+import { createRows, listed } from "../../postgres/rows.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { DatabaseDamaged } from "../../database/writer.ts";
 import type { JobId, SessionId } from "../../lib/ids.ts";
-import { sizeOf, type JobRecord, type JobSummary, type StoredEvent } from "../job.ts";
+import { isSilenced, sizeOf, type JobHead, type JobRecord, type JobSummary, type StoredEvent } from "../job.ts";
 import { resultOf } from "../result.ts";
 import type { JobStore, JobWithResult } from "../store.ts";
 import { jobRows } from "./fetched.ts";
@@ -96,7 +96,19 @@ function createLogReads(client: PostgresClient): Pick<JobStore, "events" | "audi
   };
 }
 
-function createLists(client: PostgresClient): Pick<JobStore, "list" | "openJobs" | "cancelable" | "waiting"> {
+/** As an array, made once: so that an index is asked for each of them. */
+const LISTED = "ANY (ARRAY(SELECT json_array_elements_text($1::text::json)))";
+const SUMMARY = `id, user_id AS "userId", session_id AS "sessionId", type, status, attempt, head`;
+const HEAD = `${SUMMARY}, cancel_reason AS "cancelReason", NOT acknowledged AND purged_at IS NULL AS open`;
+
+function headOf(raw: PostgresRow): JobHead {
+  const { cancelReason, ...head } = raw as unknown as JobHead & Pick<JobRecord, "cancelReason">;
+  return { ...head, silenced: isSilenced({ cancelReason }) };
+}
+
+type Lists = Pick<JobStore, "list" | "openJobs" | "heads" | "newJobsOf" | "cancelable" | "waiting">;
+
+function createLists(client: PostgresClient): Lists {
   return {
     async list({ userId, status, type, before, limit }) {
       const among = "($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR id < $2)";
@@ -123,11 +135,21 @@ function createLists(client: PostgresClient): Pick<JobStore, "list" | "openJobs"
     },
     openJobs: async (sessionId, limit) => {
       const rows = await client.unsafe(
-        `SELECT id, user_id AS "userId", session_id AS "sessionId", type, status, attempt, head FROM jobs
-         WHERE session_id = $1 AND NOT acknowledged AND purged_at IS NULL ORDER BY num DESC LIMIT $2`,
+        `SELECT ${SUMMARY} FROM jobs
+         WHERE session_id = $1 AND NOT acknowledged AND purged_at IS NULL ORDER BY id DESC LIMIT $2`,
         [sessionId, limit],
       );
       return rows.map((row) => row as unknown as JobSummary);
+    },
+    heads: async (ids) =>
+      (await client.unsafe(`SELECT ${HEAD} FROM jobs WHERE id = ${LISTED}`, [listed(ids)])).map(headOf),
+    newJobsOf: async ({ sessions, after, limit }) => {
+      const rows = await client.unsafe(
+        `SELECT ${HEAD} FROM jobs WHERE session_id = ${LISTED} AND NOT acknowledged AND id > $2
+           AND purged_at IS NULL ORDER BY id LIMIT $3`,
+        [listed(sessions), after, limit],
+      );
+      return rows.map(headOf);
     },
     cancelable: async ({ sessionId, after, limit }) => {
       const rows = await client.unsafe(

@@ -1,9 +1,10 @@
 /** The reading half of the SQLite driver, on a connection of its own: prepared, paged, and never across an await. */
 import { and, asc, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import { sizeOf, type JobRecord, type StoredEvent } from "../job.ts";
+import { isSilenced, sizeOf, type JobHead, type JobRecord, type JobSummary, type StoredEvent } from "../job.ts";
 import { eventRow, seqOfRow } from "../event-row.ts";
 import { resultOf } from "../result.ts";
+import type { JobId } from "../../lib/ids.ts";
 import type { JobStore, JobWithResult } from "../store.ts";
 import {
   IS_PREPARED_KEY,
@@ -58,16 +59,17 @@ function prepareLog(orm: SqliteConnection["orm"]) {
   };
 }
 
+const SUMMARY = {
+  id: jobs.id,
+  userId: jobs.userId,
+  sessionId: jobs.sessionId,
+  type: jobs.type,
+  status: jobs.status,
+  attempt: jobs.attempt,
+  head: jobs.head,
+};
+
 function prepareJobs(orm: SqliteConnection["orm"]) {
-  const summary = {
-    id: jobs.id,
-    userId: jobs.userId,
-    sessionId: jobs.sessionId,
-    type: jobs.type,
-    status: jobs.status,
-    attempt: jobs.attempt,
-    head: jobs.head,
-  };
   const record = { num: jobs.num, turn: jobs.turn, due: jobs.due, ...RECORD_COLUMNS };
   return {
     row: orm
@@ -99,10 +101,41 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
       .where(IS_PREPARED_KEY)
       .prepare(),
     openJobs: orm
-      .select(summary)
+      .select(SUMMARY)
       .from(jobs)
       .where(and(eq(jobs.sessionId, p("sessionId")), sql`acknowledged = 0`, isNull(jobs.purgedAt)))
-      .orderBy(desc(jobs.num))
+      .orderBy(desc(jobs.id))
+      .limit(p("limit"))
+      .prepare(),
+  };
+}
+
+/** How jobs stand, many at a time: what is asked for is one JSON text, so that the statement stays the same. */
+function prepareHeads(orm: SqliteConnection["orm"]) {
+  const head = {
+    ...SUMMARY,
+    cancelReason: jobs.cancelReason,
+    acknowledged: jobs.acknowledged,
+    purgedAt: jobs.purgedAt,
+  };
+  return {
+    heads: orm
+      .select(head)
+      .from(jobs)
+      .where(sql`${jobs.id} IN (SELECT value FROM json_each(${p("ids")}))`)
+      .prepare(),
+    newJobsOf: orm
+      .select(head)
+      .from(jobs)
+      .where(
+        and(
+          sql`${jobs.sessionId} IN (SELECT value FROM json_each(${p("sessions")}))`,
+          sql`acknowledged = 0`,
+          gt(jobs.id, p("after")),
+          isNull(jobs.purgedAt),
+        ),
+      )
+      .orderBy(asc(jobs.id))
       .limit(p("limit"))
       .prepare(),
   };
@@ -110,18 +143,18 @@ function prepareJobs(orm: SqliteConnection["orm"]) {
 
 /** Found by the index of such jobs, or by that of a session's open jobs: what has not ended is not receipted. */
 function prepareCancelable(orm: SqliteConnection["orm"]) {
-  const cancelable = [sql`cancel_on_disconnect = 1`, isNull(jobs.finishedAt), gt(jobs.num, p("after"))];
+  const cancelable = [sql`cancel_on_disconnect = 1`, isNull(jobs.finishedAt)];
   const select = () =>
     orm.select({ id: jobs.id, sessionId: jobs.sessionId, orphanMs: jobs.orphanMs }).from(jobs);
   return {
     cancelable: select()
-      .where(and(...cancelable))
+      .where(and(...cancelable, gt(jobs.num, p("after"))))
       .orderBy(asc(jobs.num))
       .limit(p("limit"))
       .prepare(),
     cancelableOf: select()
-      .where(and(eq(jobs.sessionId, p("sessionId")), sql`acknowledged = 0`, ...cancelable))
-      .orderBy(asc(jobs.num))
+      .where(and(eq(jobs.sessionId, p("sessionId")), sql`acknowledged = 0`, ...cancelable, gt(jobs.id, p("after"))))
+      .orderBy(asc(jobs.id))
       .limit(p("limit"))
       .prepare(),
   };
@@ -164,12 +197,18 @@ function toRecord(row: JobRow | undefined): JobRecord | null {
   return job;
 }
 
+function toHead(row: JobSummary & Pick<JobRecord, "cancelReason" | "acknowledged" | "purgedAt">): JobHead {
+  const { cancelReason, acknowledged, purgedAt, ...summary } = row;
+  return { ...summary, silenced: isSilenced({ cancelReason }), open: !acknowledged && purgedAt === null };
+}
+
 export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
 
 export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
   const statements = {
     ...prepareJobs(orm),
     ...prepareCancelable(orm),
+    ...prepareHeads(orm),
     ...prepareLog(orm),
     ahead: prepareAhead(orm),
     waiting: prepareWaiting(orm),
@@ -224,12 +263,15 @@ export function createSqliteJobReads({ orm }: SqliteConnection): JobReads {
     list: createList(orm, withResult),
 
     openJobs: async (sessionId, limit) => statements.openJobs.all({ sessionId, limit }),
+    heads: async (ids) => statements.heads.all({ ids: JSON.stringify(ids) }).map(toHead),
+    newJobsOf: async ({ sessions, after, limit }) =>
+      statements.newJobsOf.all({ sessions: JSON.stringify(sessions), after, limit }).map(toHead),
     cancelable: async ({ sessionId, after, limit }) => {
-      const from = after === null ? 0 : (statements.row.get({ id: after })?.num ?? 0);
+      const numOf = (id: JobId | null): number => (id === null ? 0 : (statements.row.get({ id })?.num ?? 0));
       const rows =
         sessionId === null
-          ? statements.cancelable.all({ after: from, limit })
-          : statements.cancelableOf.all({ sessionId, after: from, limit });
+          ? statements.cancelable.all({ after: numOf(after), limit })
+          : statements.cancelableOf.all({ sessionId, after: after ?? "", limit });
       return rows.flatMap(({ id, sessionId: owner, orphanMs }) =>
         owner === null ? [] : [{ id, sessionId: owner, orphanMs }],
       );

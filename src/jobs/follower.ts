@@ -1,0 +1,15 @@
+/** Who on this node waits for news of jobs that other nodes move on: sockets, HTTP calls, runs, leases. */
+import type { JobId } from "../lib/ids.ts";
+import type { JobHead, JobSummary } from "./job.ts";
+
+export interface Follower {
+  /** Whether the job matters here, as another node tells of it. What is told is a hint: it only decides what is read. */
+  minds(hint: JobSummary): boolean;
+  /** Jobs that it waits for. */
+  followed(): Iterable<JobId>;
+  /**
+   * How jobs stand in the store, or stood a moment ago: some are no news, and what this process committed meanwhile may
+   * be ahead of them.
+   */
+  moved(jobs: readonly JobHead[]): void;
+}
