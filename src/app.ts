@@ -110,6 +110,7 @@ async function shutDown(
   // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
   await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
   await server?.stop(true);
+  await parts.elsewhere.stop();
   parts.rooms.stop();
   await parts.access.sessions.stop();
   await parts.backplane.stop();
@@ -175,6 +176,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   await startWithRoom(base, parts.ticker, over.signal);
   parts.remote.start();
   parts.hub.start();
+  parts.elsewhere.start();
   parts.orphans.start();
   parts.retention.start();
   parts.telemetry.start();

@@ -15,6 +15,7 @@ import { createRemote, type Remote } from "./handlers/remote/remote.ts";
 import { createWorkerTypes } from "./handlers/remote/registered.ts";
 import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
+import { createElsewhere, type Elsewhere } from "./hub/elsewhere.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
 import { createNeighbours, type Neighbours } from "./hub/neighbours.ts";
 import { createRooms, type Rooms } from "./hub/rooms/rooms.ts";
@@ -80,6 +81,7 @@ export interface Parts {
   readonly feed: Feed;
   readonly hub: Hub;
   readonly rooms: Rooms;
+  readonly elsewhere: Elsewhere;
   readonly neighbours: Neighbours;
   readonly registry: Registry;
   /** null without a folder of handlers. */
@@ -133,7 +135,6 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     ids,
     logger,
   });
-  const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, rooms, logger });
   const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
   const webhooks = openWebhooks(base, store, targets);
   const { builtin, registry } = openTypes(base, targets);
@@ -152,6 +153,16 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
+  const elsewhere = createElsewhere({
+    store,
+    backplane,
+    hub,
+    others: [feed, scheduler, remote.leases],
+    onReady: (type) => (registry.find(type) === null ? undefined : onSubmit(type)),
+    clock,
+    logger,
+  });
+  const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, elsewhere, rooms, logger });
   const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
   const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
   const orphans = createOrphans({ store, clock, logger, absentMs: absent });
@@ -187,7 +198,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     targets,
     webhooks,
   };
-  const delivery = { backplane, feed, hub, rooms, neighbours };
+  const delivery = { backplane, feed, hub, elsewhere, rooms, neighbours };
   return { nodeId, telemetry, storage, access, ...delivery, ...work };
 }
 

@@ -22,7 +22,8 @@
  * - Only nodes of this installation can publish: the driver's connection is authenticated, or each signal is.
  * - After `stop` nothing is heard and nothing is sent.
  */
-import type { JobId, SessionId, UserId } from "../lib/ids.ts";
+import type { JobSummary } from "../jobs/job.ts";
+import type { SessionId, UserId } from "../lib/ids.ts";
 import type { MessageFrame } from "../protocol/frames.ts";
 
 /** Whom a frame is for. */
@@ -31,15 +32,9 @@ export type Audience =
   | { readonly to: "session"; readonly sessionId: SessionId }
   | { readonly to: "all" };
 
-/** A job's log has grown. */
-export interface Head {
-  readonly job: JobId;
-  /** Newest seq that is committed. */
-  readonly head: number;
-}
-
 export type Signal =
-  | { readonly kind: "jobs"; readonly heads: readonly Head[] }
+  /** Jobs whose logs have grown, as they stand by now. */
+  | { readonly kind: "jobs"; readonly jobs: readonly JobSummary[] }
   /** The session changed: rooms, presence, the node that has its socket, or it is over. */
   | { readonly kind: "session"; readonly id: SessionId }
   /** There are new ones. */

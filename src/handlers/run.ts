@@ -40,6 +40,7 @@ export class RunStopped extends Error {
 export interface Run {
   readonly id: JobId;
   readonly type: string;
+  readonly attempt: number;
   /** Asks the handler to stop. */
   stop(reason: RunStopped): void;
   /** Steady time at which it was asked to; null: it was not. */
@@ -322,6 +323,7 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
   return {
     id: job.id,
     type: job.type,
+    attempt: job.attempt,
     stop,
     get stoppedMs() {
       return stoppedMs;

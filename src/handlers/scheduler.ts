@@ -6,6 +6,7 @@ import type { Change, JobRecord } from "../jobs/job.ts";
 import { traceIdOf } from "../jobs/job-object.ts";
 import { ownerOf } from "../jobs/holder.ts";
 import type { ClaimedJob, JobStore } from "../jobs/store.ts";
+import type { Follower } from "../jobs/follower.ts";
 import { instant, type Clock, type Timer } from "../lib/clock.ts";
 import type { Ids, JobId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -26,7 +27,7 @@ export interface SchedulerOptions extends Pick<RunOptions, "random" | "eventByte
   readonly maxLostLeases: number;
 }
 
-export interface Scheduler {
+export interface Scheduler extends Follower {
   /**
    * Returns the runs of earlier processes of this node, then begins to claim. The first claim takes a commit, so whoever listens in
    * the same turn is reachable before anything runs: a job that kills its process cannot keep it from ever answering.
@@ -34,7 +35,7 @@ export interface Scheduler {
   start(): Promise<void>;
   /** A job of this type may be ready, or a slot is free. */
   wake(): void;
-  /** Watches for cancels of what runs here, and for retries. */
+  /** Watches for cancels of what runs here, and for retries. What other nodes do to its runs it is told as a follower. */
   committed(changes: readonly Change[]): void;
   /**
    * Claims nothing more; runs may finish until `drainMs`, then they are released. Time goes on having its way until
@@ -241,6 +242,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     }
   };
 
+  /** A job is to be canceled: one that runs here, or is perhaps being claimed. */
+  const cancel = (id: JobId): void => {
+    const run = runs.get(id);
+    if (run !== undefined) run.stop(new RunStopped("canceled"));
+    else if (claiming) early.add(id);
+  };
+
   return {
     async start() {
       const { maxLostLeases } = options;
@@ -275,12 +283,29 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     committed(changes) {
       for (const { job } of changes) {
-        if (job.status === "canceling") {
-          const run = runs.get(job.id);
-          if (run !== undefined) run.stop(new RunStopped("canceled"));
-          else if (claiming) early.add(job.id);
-        } else if (job.status === "canceled") runs.get(job.id)?.stop(new RunStopped("lease_lost"));
+        if (job.status === "canceling") cancel(job.id);
+        else if (job.status === "canceled") runs.get(job.id)?.stop(new RunStopped("lease_lost"));
         else if (job.status === "retrying") wake();
+      }
+    },
+
+    minds({ id, status, attempt }) {
+      const run = runs.get(id);
+      if (run === undefined) return claiming && status === "canceling";
+      return status !== "running" || attempt !== run.attempt;
+    },
+    followed: () => runs.keys(),
+    moved(jobs) {
+      for (const { id, status, attempt } of jobs) {
+        const run = runs.get(id);
+        if (status === "canceling") cancel(id);
+        // How a job stood before this run says nothing of it.
+        else if (
+          run !== undefined &&
+          attempt >= run.attempt &&
+          (attempt > run.attempt || status !== "running")
+        )
+          run.stop(new RunStopped("lease_lost"));
       }
     },
 

@@ -3,7 +3,6 @@
  * audio. What arrived is committed before more is read, so that a worker is never ahead of the disk by more than the
  * connection holds.
  */
-import { isTerminalStatus } from "../protocol/jobs.ts";
 import { createItemReader, parseLine, type ItemReader } from "../handlers/remote/items.ts";
 import type { RemoteRun } from "../handlers/remote/remote.ts";
 import type { Item, JobRecord } from "../jobs/job.ts";
@@ -122,9 +121,10 @@ async function takeLines(
 /** Resolves when nothing of this run can be written any more, or its worker is to finish. */
 function whenOver({ feed, remote }: HttpServices, { id, attempt }: JobRecord) {
   const { promise, resolve } = Promise.withResolvers<"over">();
-  const unsubscribe = feed.subscribe(id, ({ job }) => {
+  const unsubscribe = feed.subscribe(id, (job) => {
     const isHeld = job.status === "running" || job.status === "canceling";
-    if (!isHeld || isTerminalStatus(job.status) || job.attempt !== attempt) resolve("over");
+    // What is told of an earlier run came late.
+    if (job.attempt > attempt || (job.attempt === attempt && !isHeld)) resolve("over");
   });
   void remote.terminated.then(() => resolve("over"));
   return { over: promise, unsubscribe };

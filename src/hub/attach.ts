@@ -59,6 +59,8 @@ export async function attach(
       ...(reason === null || output === null ? {} : { reason, output }),
     };
     connection.send(frame);
+    // A commit that is announced later, or told by another node, does not begin it anew.
+    connection.known.add(id);
     const cursor = output?.seq ?? after;
     // A change that came meanwhile may know of a cancel that the record did not.
     connection.attach(id, cursor, job.head).silenced ||= isSilenced(job);
@@ -67,7 +69,6 @@ export async function attach(
     connection.wake();
   } catch (error) {
     connection.detach(attachment);
-    connection.asked.delete(id);
     throw error;
   }
 }

@@ -79,8 +79,10 @@ export class Connection {
   opening = true;
   /** Jobs that the welcome listed: they flow when the client asks for them. */
   listed: ReadonlySet<JobId> = new Set();
-  /** Jobs it asked for since the last commit was announced: a read may have been ahead of the announcement. */
-  readonly asked = new Set<JobId>();
+  /** It lists all of them down to this one, and none that is older. */
+  listedDownTo = "";
+  /** Young jobs that it followed by itself, or was asked to follow: however often they are heard of, they are not new. */
+  readonly known = new Set<JobId>();
 
   readonly #options: ConnectionOptions;
   #outbox: Outgoing[] = [];

@@ -5,7 +5,8 @@
  * connection that missed a change reads the log.
  */
 import type { Audience } from "../backplane/backplane.ts";
-import { isSilenced, type Change } from "../jobs/job.ts";
+import type { Follower } from "../jobs/follower.ts";
+import type { Change } from "../jobs/job.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 import type { JobId, SessionId, UserId } from "../lib/ids.ts";
@@ -15,7 +16,7 @@ import type { ServerFrame } from "../protocol/frames.ts";
 import type { TokenObject } from "../protocol/sessions.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { Connection, type Attachment, type Socket } from "./connection.ts";
-import { encodeEvent, type LogFrame } from "./encode.ts";
+import { createWatchers } from "./watchers.ts";
 
 export interface HubOptions {
   readonly store: JobStore;
@@ -32,7 +33,7 @@ export interface HubOptions {
   readonly onGap: (connection: Connection, job: JobId, cursor: number) => void;
 }
 
-export interface Hub {
+export interface Hub extends Follower {
   /** A socket opened; it belongs to nobody yet. */
   add(socket: Socket): Connection;
   /** The session sits on this connection from now on; an older one is closed as replaced. */
@@ -53,8 +54,8 @@ export interface Hub {
   /** Hands a frame that nobody keeps to the open connections of the audience; returns how many took it. */
   push(audience: Audience, frame: ServerFrame): number;
   committed(changes: readonly Change[]): void;
-  /** Logs that grew on another node: those who follow them here read on. */
-  grown(jobs: readonly JobId[]): Promise<void>;
+  /** Jobs up to this id were looked for in the store: none of them is new to a connection from here on. */
+  settle(upTo: JobId): void;
   /** Sessions that sit on a connection of this node. */
   sessions(): readonly SessionId[];
   readonly size: number;
@@ -78,38 +79,8 @@ export function createHub(options: HubOptions): Hub {
   const { store, clock, logger } = options;
   const connections = new Set<Connection>();
   const seats = new Map<SessionId, Connection>();
-  const watchers = new Map<JobId, Set<Attachment>>();
-  /** Connections that asked for something since the last commit was announced. */
-  const asking = new Set<Connection>();
+  const watchers = createWatchers({ attachments: options.attachments, seats });
   let timer: Timer | null = null;
-
-  const unwatch = (attachment: Attachment): void => {
-    const set = watchers.get(attachment.job);
-    set?.delete(attachment);
-    if (set?.size === 0) watchers.delete(attachment.job);
-  };
-
-  const watch = (attachment: Attachment): void => {
-    const set = watchers.get(attachment.job);
-    if (set === undefined) watchers.set(attachment.job, new Set([attachment]));
-    else set.add(attachment);
-  };
-
-  const follow = (connection: Connection, job: JobId, cursor: number): Attachment | null => {
-    if (!connection.attachments.has(job) && connection.attachments.size >= options.attachments) return null;
-    const attachment = connection.attach(job, cursor, 0);
-    watch(attachment);
-    return attachment;
-  };
-
-  /** A new job is followed by its session's connection from the first entry. */
-  const attachNew = (change: Change): void => {
-    const { id, sessionId, userId } = change.job;
-    const connection = sessionId === null ? undefined : seats.get(sessionId);
-    if (connection === undefined || connection.userId !== userId || connection.closed) return;
-    // What the client asked for before this was announced is answered already, or about to be.
-    if (!connection.listed.has(id) && !connection.asked.has(id)) follow(connection, id, 0);
-  };
 
   const look = (connection: Connection, nowMs: number): void => {
     if (nowMs - connection.lastHeardMs > options.pingMs + options.pingTimeoutMs) {
@@ -173,29 +144,15 @@ export function createHub(options: HubOptions): Hub {
     }
   };
 
-  const deliver = (change: Change, touched: Set<Connection>): void => {
-    const set = watchers.get(change.job.id);
-    if (set === undefined) return;
-    let frames: readonly LogFrame[] | null = null;
-    const encoded = (): readonly LogFrame[] =>
-      (frames ??= change.events.map((event) => encodeEvent(change.job.id, event, change)));
-    for (const attachment of set) {
-      const { connection } = attachment;
-      if (connection.userId !== change.job.userId) continue;
-      attachment.head = Math.max(attachment.head, change.job.head);
-      attachment.silenced = change.silenced;
-      if (connection.offer(attachment, change.first, encoded)) touched.add(connection);
-      else connection.wake();
-    }
-  };
-
   return {
+    ...watchers,
+
     add(socket) {
       const connection: Connection = new Connection({
         socket,
         store,
         queueBytes: options.queueBytes,
-        onDetached: unwatch,
+        onDetached: (attachment) => watchers.drop(attachment),
         onGap: ({ job, cursor }) => options.onGap(connection, job, cursor),
         onError: (error) => {
           logger.error({ error }, "a log could not be read for a connection");
@@ -225,17 +182,14 @@ export function createHub(options: HubOptions): Hub {
           : clock.elapsedMs() + endsAt + LIMITS.userTokenGraceMs - clock.wallMs();
     },
 
-    follow(connection, job) {
-      const attachment = follow(connection, job, Number.POSITIVE_INFINITY);
-      if (attachment === null) return null;
-      connection.asked.add(job);
-      asking.add(connection);
-      return attachment;
-    },
+    follow: (connection, job) => watchers.follow(connection, job, Number.POSITIVE_INFINITY),
 
     opened(connection, listed) {
       connection.opening = false;
       connection.listed = listed;
+      // It lists no more than that: what is older was there before as well.
+      if (listed.size > LIMITS.welcomeJobs)
+        connection.listedDownTo = [...listed].reduce((a, b) => (a < b ? a : b));
       // What the welcome lists flows when the client asks for it; what was accepted later flows by itself.
       for (const attachment of connection.attachments.values()) {
         if (listed.has(attachment.job)) connection.detach(attachment);
@@ -246,8 +200,7 @@ export function createHub(options: HubOptions): Hub {
     remove(connection) {
       connection.closed = true;
       connections.delete(connection);
-      asking.delete(connection);
-      for (const attachment of connection.attachments.values()) unwatch(attachment);
+      for (const attachment of connection.attachments.values()) watchers.drop(attachment);
       connection.attachments.clear();
       const { sessionId } = connection;
       if (sessionId === null || seats.get(sessionId) !== connection) return;
@@ -279,30 +232,6 @@ export function createHub(options: HubOptions): Hub {
         if (connection.pass(text)) taken += 1;
       }
       return taken;
-    },
-
-    committed(changes) {
-      const touched = new Set<Connection>();
-      for (const change of changes) {
-        if (change.first === 1) attachNew(change);
-        deliver(change, touched);
-      }
-      for (const connection of touched) connection.flush();
-      for (const connection of asking) connection.asked.clear();
-      asking.clear();
-    },
-
-    async grown(jobs) {
-      for (const id of jobs) {
-        if (!watchers.has(id)) continue;
-        const job = await store.find(id);
-        for (const attachment of watchers.get(id) ?? []) {
-          if (job === null || attachment.connection.userId !== job.userId) continue;
-          attachment.head = Math.max(attachment.head, job.head);
-          attachment.silenced = isSilenced(job);
-          attachment.connection.wake();
-        }
-      }
     },
 
     sessions: () => [...seats.keys()],

@@ -9,13 +9,15 @@ import type { Logger } from "../lib/logger.ts";
 import type { MessageFrame } from "../protocol/frames.ts";
 import { isSessionRevoked, type Revocations } from "../sessions/revocations.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import type { Elsewhere } from "./elsewhere.ts";
 import type { Hub } from "./hub.ts";
 import type { Rooms } from "./rooms/rooms.ts";
 
 export interface NeighboursOptions {
   readonly backplane: Backplane;
   readonly nodeId: string;
-  readonly hub: Pick<Hub, "connectionOf" | "closeSession" | "sessions" | "push" | "grown">;
+  readonly hub: Pick<Hub, "connectionOf" | "closeSession" | "sessions" | "push">;
+  readonly elsewhere: Pick<Elsewhere, "heard" | "missed">;
   readonly rooms: Pick<Rooms, "learn" | "forget" | "handOn" | "start">;
   readonly sessions: Pick<Sessions, "find" | "onChanged" | "onEnded" | "onExpired">;
   readonly revocations: Revocations;
@@ -30,7 +32,7 @@ export interface Neighbours {
 }
 
 export function createNeighbours(options: NeighboursOptions): Neighbours {
-  const { backplane, nodeId, hub, rooms, sessions, revocations, logger } = options;
+  const { backplane, nodeId, hub, elsewhere, rooms, sessions, revocations, logger } = options;
 
   const tell = (signal: Signal): void => {
     if (!backplane.alone) backplane.publish(signal);
@@ -67,7 +69,8 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
   const act = async (signal: Signal): Promise<void> => {
     switch (signal.kind) {
       case "jobs":
-        return hub.grown(signal.heads.map(({ job }) => job));
+        elsewhere.heard(signal.jobs);
+        return;
       case "session":
         return lookAtSession(signal.id);
       case "revocations":
@@ -86,6 +89,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     );
   });
   backplane.onLost(() => {
+    elsewhere.missed();
     const everything = async (): Promise<void> => {
       await lookAtRevocations();
       for (const id of hub.sessions()) await lookAtSession(id);
@@ -97,7 +101,9 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
   return {
     committed(changes) {
       if (backplane.alone) return;
-      tell({ kind: "jobs", heads: changes.map(({ job: { id, head } }) => ({ job: id, head })) });
+      // What one commit did to a job is told as one.
+      const jobs = new Map(changes.map(({ job }) => [job.id, job]));
+      tell({ kind: "jobs", jobs: [...jobs.values()] });
     },
 
     push(audience, frame) {

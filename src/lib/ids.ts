@@ -29,6 +29,12 @@ export interface Ids {
   hex(bytes: number): string;
 }
 
+/** No id that was made before this steady time is greater, and every one that is made from then on is. */
+export function idAt(steadyMs: number): JobId {
+  const hex = Math.floor(steadyMs).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000` as JobId;
+}
+
 /**
  * Ids from the runtime's secure randomness; UUIDv7 ones only ever grow: their time is the steady one, since lists go by
  * it and a wall clock may be set back.

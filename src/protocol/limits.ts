@@ -156,6 +156,14 @@ export const LIMITS = {
   logReads: 4,
   logReadSliceMs: 1,
 
+  // Several nodes
+  /** How often a node that is not alone looks for what it was not told: as late as that an event may be. */
+  lookMs: 2 * SECOND_MS,
+  /** Jobs, or sessions, of one read of such a look. */
+  lookJobs: 500,
+  /** How long after its id was made a job may be committed; so long it is looked for. */
+  newJobMs: MINUTE_MS,
+
   // Workers
   workerNameChars: 128,
   workerTypes: 100,

@@ -1,6 +1,7 @@
 /** The contract of `Backplane` (src/backplane/backplane.ts) as a suite: every driver is held to the same one. */
 import { describe, expect, test } from "bun:test";
 import type { Backplane, Signal } from "../../src/backplane/backplane.ts";
+import type { JobSummary } from "../../src/jobs/job.ts";
 import type { JobId, SessionId, UserId } from "../../src/lib/ids.ts";
 import type { MessageFrame } from "../../src/protocol/frames.ts";
 import { until } from "../support/wait.ts";
@@ -23,10 +24,20 @@ const FRAME: MessageFrame = {
 const { room: _room, ...unaddressed } = FRAME;
 const push = (to: "user" | "session" | "all"): MessageFrame => ({ ...unaddressed, from: null, to });
 
+const JOB: JobSummary = {
+  id: "01890000-0000-7000-8000-000000000002" as JobId,
+  userId: "mara" as UserId,
+  sessionId: "01890000-0000-7000-9000-000000000001" as SessionId,
+  type: "chat",
+  status: "running",
+  attempt: 1,
+  head: 7,
+};
+
 /** One of each kind and form. */
 const SIGNALS: readonly Signal[] = [
-  { kind: "jobs", heads: [{ job: "job-1" as JobId, head: 7 }] },
-  { kind: "jobs", heads: [] },
+  { kind: "jobs", jobs: [JOB, { ...JOB, sessionId: null }] },
+  { kind: "jobs", jobs: [] },
   { kind: "session", id: "session-1" as SessionId },
   { kind: "revocations" },
   { kind: "push", audience: { to: "user", userId: "mara ü" as UserId }, frame: push("user") },

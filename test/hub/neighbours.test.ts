@@ -1,5 +1,6 @@
 /** Two nodes on one set of stores: what one does reaches the sockets of the other, by hints that are looked up. */
 import { describe, expect, test } from "bun:test";
+import { summarize } from "../../src/jobs/job.ts";
 import type { SessionId } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { drive, SESSION } from "../conformance/drive.ts";
@@ -126,7 +127,8 @@ describe("jobs and pushes over two nodes", () => {
     await pass(shared);
     expect(seat.socket.seqs(run.id)).toBe("1 2 3-4");
     // A hint of what is not there costs a read.
-    there.backplane.publish({ kind: "jobs", heads: [{ job: run.id, head: 999 }] });
+    const stands = summarize(await on.job(run.id));
+    there.backplane.publish({ kind: "jobs", jobs: [{ ...stands, head: 999, status: "canceled" }] });
     await pass(shared);
     expect(seat.socket.seqs(run.id)).toBe("1 2 3-4");
     expect(seat.connection.attachments.size).toBe(1);

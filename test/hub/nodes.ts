@@ -2,9 +2,11 @@
 import type { Backplane } from "../../src/backplane/backplane.ts";
 import { createLocalNetwork, type LocalNetwork } from "../../src/backplane/local.ts";
 import type { Connection } from "../../src/hub/connection.ts";
+import { createElsewhere } from "../../src/hub/elsewhere.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { createNeighbours } from "../../src/hub/neighbours.ts";
 import { createRooms } from "../../src/hub/rooms/rooms.ts";
+import { createFeed } from "../../src/jobs/feed.ts";
 import { createMemoryJobStore } from "../../src/jobs/memory.ts";
 import { createIds, type SessionId } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
@@ -79,10 +81,31 @@ export async function startNode(shared: Shared, nodeId: string) {
   const rules = [{ pattern: "kept", history: 5 }];
   const more = { presenceGraceMs: 1000, roomHistory: shared.history, rules, keptMs: 60_000 };
   const rooms = createRooms({ hub, sessions, backplane, clock, ids, logger, ...more });
-  const neighbours = createNeighbours({ backplane, nodeId, hub, rooms, sessions, revocations, logger });
+  const feed = createFeed();
+  const ready: string[] = [];
+  const elsewhere = createElsewhere({
+    store: jobs,
+    backplane,
+    hub,
+    others: [feed],
+    onReady: (type) => void ready.push(type),
+    clock,
+    logger,
+  });
+  const neighbours = createNeighbours({
+    backplane,
+    nodeId,
+    hub,
+    elsewhere,
+    rooms,
+    sessions,
+    revocations,
+    logger,
+  });
   sessions.onEnded((id) => hub.closeSession(id, "revoked"));
   await backplane.start();
   await rooms.start();
+  elsewhere.start();
 
   const sit = (session: SessionRecord): Seat => {
     const socket = createFakeSocket();
@@ -97,6 +120,10 @@ export async function startNode(shared: Shared, nodeId: string) {
     sessions,
     revocations,
     hub,
+    feed,
+    elsewhere,
+    /** Types of which a job may be ready, as other nodes told. */
+    ready,
     rooms,
     neighbours,
     lines,

@@ -189,8 +189,8 @@ test("a feed tells those who asked for the job, until they do not want to hear m
   const { on, feed } = setup();
   const [one, other] = [await on.started(), await on.started()];
   const heard: string[] = [];
-  const stopFirst = feed.subscribe(one.id, ({ first }) => heard.push(`first ${first}`));
-  const stopSecond = feed.subscribe(one.id, ({ first }) => heard.push(`second ${first}`));
+  const stopFirst = feed.subscribe(one.id, ({ head }) => heard.push(`first ${head}`));
+  const stopSecond = feed.subscribe(one.id, ({ head }) => heard.push(`second ${head}`));
   await on.text(one, "x");
   await on.text(other, "x");
   stopFirst();

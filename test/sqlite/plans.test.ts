@@ -126,7 +126,9 @@ test("no statement reads a whole table, save those that mean to", () => {
   const scans = [...prepared]
     .filter((text) => !WHOLE.some((piece) => text.includes(piece)))
     .filter((text) =>
-      planOf(text).some((detail) => /^SCAN (?!.*(USING .*INDEX|CONSTANT ROW|front|json_each VIRTUAL TABLE))/.test(detail)),
+      planOf(text).some((detail) =>
+        /^SCAN (?!.*(USING .*INDEX|CONSTANT ROW|front|json_each VIRTUAL TABLE))/.test(detail),
+      ),
     );
   expect(scans).toEqual([]);
 });

@@ -2,7 +2,8 @@
  * Which remote workers were heard of lately and what they hold, as far as this process knows: for operators, and for a
  * drain, which waits for them. Nothing depends on it being whole; the store alone knows who holds what.
  */
-import type { Change } from "../../jobs/job.ts";
+import type { Follower } from "../../jobs/follower.ts";
+import type { Change, JobSummary } from "../../jobs/job.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { JobId } from "../../lib/ids.ts";
 import { LIMITS } from "../../protocol/limits.ts";
@@ -14,7 +15,7 @@ export interface WorkerIdentity {
   readonly name: string;
 }
 
-export interface Directory {
+export interface Directory extends Follower {
   /** `types`: what it asks for, when it does. */
   heard(worker: WorkerIdentity, types?: readonly string[]): void;
   polls(worker: WorkerIdentity, step: 1 | -1): void;
@@ -37,6 +38,9 @@ interface Entry extends WorkerIdentity {
 }
 
 const keyOf = ({ tokenId, name }: WorkerIdentity): string => `${tokenId}:${name}`;
+
+const isOver = ({ status }: Pick<JobSummary, "status">): boolean =>
+  status !== "running" && status !== "canceling";
 
 export function createDirectory(clock: Clock): Directory {
   /** Heard last at the end. */
@@ -78,9 +82,13 @@ export function createDirectory(clock: Clock): Directory {
     },
     committed(changes) {
       if (holders.size === 0) return;
-      for (const { job } of changes) {
-        if (job.status !== "running" && job.status !== "canceling") holders.delete(job.id);
-      }
+      for (const { job } of changes) if (isOver(job)) holders.delete(job.id);
+      if (holders.size === 0) whenFree?.();
+    },
+    minds: (hint) => holders.has(hint.id) && isOver(hint),
+    followed: () => holders.keys(),
+    moved(jobs) {
+      for (const job of jobs) if (isOver(job)) holders.delete(job.id);
       if (holders.size === 0) whenFree?.();
     },
     list() {

@@ -3,6 +3,7 @@
  * told while the server drains. What a worker does to a job is decided by the store (jobs/remote.ts).
  */
 import type { Change, Item, JobRecord } from "../../jobs/job.ts";
+import type { Follower } from "../../jobs/follower.ts";
 import type { ClaimedJob, HoldOutcome, JobOutcome, JobStore } from "../../jobs/store.ts";
 import type { RunEnd } from "../../jobs/transitions.ts";
 import { instant, type Clock } from "../../lib/clock.ts";
@@ -70,6 +71,8 @@ export interface Remote {
   readonly terminated: Promise<void>;
   workers(): readonly WorkerObject[];
   readonly counts: RemoteCounts;
+  /** Leases known here that other nodes hear of. */
+  readonly leases: Follower;
   wake(type: string): void;
   committed(changes: readonly Change[]): void;
   start(): void;
@@ -170,6 +173,7 @@ export function createRemote(options: RemoteOptions): Remote {
     get counts() {
       return { ...counted, polls: dispatch.waiting, leases: directory.leases };
     },
+    leases: directory,
     wake: (type) => dispatch.wake(type),
     committed(changes) {
       countLost(changes);

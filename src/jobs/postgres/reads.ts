@@ -4,7 +4,14 @@ import { createRows, listed } from "../../postgres/rows.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { DatabaseDamaged } from "../../database/writer.ts";
 import type { JobId, SessionId } from "../../lib/ids.ts";
-import { isSilenced, sizeOf, type JobHead, type JobRecord, type JobSummary, type StoredEvent } from "../job.ts";
+import {
+  isSilenced,
+  sizeOf,
+  type JobHead,
+  type JobRecord,
+  type JobSummary,
+  type StoredEvent,
+} from "../job.ts";
 import { resultOf } from "../result.ts";
 import type { JobStore, JobWithResult } from "../store.ts";
 import { jobRows } from "./fetched.ts";

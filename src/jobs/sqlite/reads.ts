@@ -1,7 +1,14 @@
 /** The reading half of the SQLite driver, on a connection of its own: prepared, paged, and never across an await. */
 import { and, asc, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import { isSilenced, sizeOf, type JobHead, type JobRecord, type JobSummary, type StoredEvent } from "../job.ts";
+import {
+  isSilenced,
+  sizeOf,
+  type JobHead,
+  type JobRecord,
+  type JobSummary,
+  type StoredEvent,
+} from "../job.ts";
 import { eventRow, seqOfRow } from "../event-row.ts";
 import { resultOf } from "../result.ts";
 import type { JobId } from "../../lib/ids.ts";
@@ -153,7 +160,14 @@ function prepareCancelable(orm: SqliteConnection["orm"]) {
       .limit(p("limit"))
       .prepare(),
     cancelableOf: select()
-      .where(and(eq(jobs.sessionId, p("sessionId")), sql`acknowledged = 0`, ...cancelable, gt(jobs.id, p("after"))))
+      .where(
+        and(
+          eq(jobs.sessionId, p("sessionId")),
+          sql`acknowledged = 0`,
+          ...cancelable,
+          gt(jobs.id, p("after")),
+        ),
+      )
       .orderBy(asc(jobs.id))
       .limit(p("limit"))
       .prepare(),
