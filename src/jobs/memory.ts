@@ -384,10 +384,11 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
   };
 }
 
-/** A store that lives as long as the process. */
-export function createMemoryJobStore(): JobStore {
-  const stored = createMemoryJobs();
-  const tables = createMemoryJobTables(stored);
+/** A store that lives as long as the process. Several over the same tables are those of nodes that share a database. */
+export function createMemoryJobStore(
+  stored: MemoryJobs = createMemoryJobs(),
+  tables: JobTables = createMemoryJobTables(stored),
+): JobStore {
   const listeners: ((changes: readonly Change[]) => void)[] = [];
   const group = createGroup<JobCommand, unknown>({
     most: 1000,

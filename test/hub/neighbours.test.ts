@@ -115,8 +115,7 @@ describe("a session over two nodes", () => {
 describe("jobs and pushes over two nodes", () => {
   test("a log that grows there is read on here", async () => {
     const { shared, here, there } = await twoNodes();
-    shared.jobs.onCommitted((changes) => there.neighbours.committed(changes));
-    const on = drive(shared.jobs, shared.clock);
+    const on = drive(there.jobs, shared.clock);
     const seat = await here.open();
     const run = await on.started({ sessionId: SESSION, userId: seat.session.userId });
     here.hub.follow(seat.connection, run.id);
@@ -136,8 +135,7 @@ describe("jobs and pushes over two nodes", () => {
 
   test("a job that gave way on the other node falls silent on this one", async () => {
     const { shared, here, there } = await twoNodes();
-    shared.jobs.onCommitted((changes) => there.neighbours.committed(changes));
-    const on = drive(shared.jobs, shared.clock);
+    const on = drive(there.jobs, shared.clock);
     const seat = await here.open();
     const lane = { sessionId: SESSION, userId: seat.session.userId, lane: "voice" };
     const run = await on.started(lane);

@@ -1,14 +1,14 @@
 /** Nodes over shared stores, with sockets and time in the test's hand: what parts.ts wires, as far as rooms and other nodes matter. */
 import type { Backplane } from "../../src/backplane/backplane.ts";
-import { createLocalNetwork, type LocalNetwork } from "../../src/backplane/local.ts";
 import type { Connection } from "../../src/hub/connection.ts";
 import { createElsewhere } from "../../src/hub/elsewhere.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { createNeighbours } from "../../src/hub/neighbours.ts";
 import { createRooms } from "../../src/hub/rooms/rooms.ts";
 import { createFeed } from "../../src/jobs/feed.ts";
-import { createMemoryJobStore } from "../../src/jobs/memory.ts";
-import { createIds, type SessionId } from "../../src/lib/ids.ts";
+import { createMemoryJobs, createMemoryJobStore, createMemoryJobTables } from "../../src/jobs/memory.ts";
+import type { JobStore } from "../../src/jobs/store.ts";
+import { createIds, type JobId, type SessionId } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
@@ -18,22 +18,26 @@ import type { SessionRecord } from "../../src/sessions/session.ts";
 import { createSessions } from "../../src/sessions/sessions.ts";
 import { recordingLogger } from "../handlers/run-setup.ts";
 import { createVirtualClock, settle } from "../handlers/virtual-clock.ts";
+import { createLossyNetwork, type LossyNetwork } from "./lossy-network.ts";
 import { createFakeSocket, type FakeSocket } from "./fake-socket.ts";
 
 export interface Shared {
-  readonly network: LocalNetwork;
+  readonly network: LossyNetwork;
   readonly clock: ReturnType<typeof createVirtualClock>;
-  readonly jobs: ReturnType<typeof createMemoryJobStore>;
+  /** The store of jobs as one more node has it. */
+  readonly openJobs: () => JobStore;
   readonly sessions: ReturnType<typeof createMemorySessionStore>;
   readonly revocations: ReturnType<typeof createMemoryRevocationStore>;
   readonly history: ReturnType<typeof createMemoryRoomHistory>;
 }
 
 export function createShared(): Shared {
+  const stored = createMemoryJobs();
+  const tables = createMemoryJobTables(stored);
   return {
-    network: createLocalNetwork(),
+    network: createLossyNetwork(),
     clock: createVirtualClock(),
-    jobs: createMemoryJobStore(),
+    openJobs: () => createMemoryJobStore(stored, tables),
     sessions: createMemorySessionStore(),
     revocations: createMemoryRevocationStore(),
     history: createMemoryRoomHistory(),
@@ -48,7 +52,8 @@ export interface Seat {
 
 /** One node: what parts.ts wires, as far as other nodes matter. */
 export async function startNode(shared: Shared, nodeId: string) {
-  const { clock, jobs } = shared;
+  const { clock } = shared;
+  const jobs = shared.openJobs();
   const { logger, lines } = recordingLogger();
   const ids = createIds();
   const backplane: Backplane = shared.network.join(logger);
@@ -102,16 +107,21 @@ export async function startNode(shared: Shared, nodeId: string) {
     revocations,
     logger,
   });
+  jobs.onCommitted((changes) => {
+    hub.committed(changes);
+    feed.committed(changes);
+    neighbours.committed(changes);
+  });
   sessions.onEnded((id) => hub.closeSession(id, "revoked"));
   await backplane.start();
   await rooms.start();
   elsewhere.start();
 
-  const sit = (session: SessionRecord): Seat => {
+  const sit = (session: SessionRecord, listed: ReadonlySet<JobId> = new Set()): Seat => {
     const socket = createFakeSocket();
     const connection = hub.add(socket);
     hub.seat(connection, session);
-    hub.opened(connection, new Set());
+    hub.opened(connection, listed);
     rooms.opened(connection, session.rooms);
     return { session, connection, socket };
   };
@@ -119,6 +129,7 @@ export async function startNode(shared: Shared, nodeId: string) {
     backplane,
     sessions,
     revocations,
+    jobs,
     hub,
     feed,
     elsewhere,
@@ -128,7 +139,8 @@ export async function startNode(shared: Shared, nodeId: string) {
     neighbours,
     lines,
     open: async (): Promise<Seat> => sit(await sessions.open(null, { connected: true })),
-    resume: async (id: SessionId): Promise<Seat> => sit(await sessions.connected(id, null)),
+    resume: async (id: SessionId, listed?: ReadonlySet<JobId>): Promise<Seat> =>
+      sit(await sessions.connected(id, null), listed),
     join: (seat: Seat, room: string, after?: string) =>
       rooms.join(seat.connection, { type: "join", room, ...(after === undefined ? {} : { after }) }),
   };
