@@ -139,28 +139,19 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const webhooks = openWebhooks(base, store, targets);
   const { builtin, registry } = openTypes(base, targets);
   const bootId = ids.any();
-  const scheduler = createScheduler({
-    ...config,
-    store,
-    registry,
-    clock,
-    ids,
-    logger,
-    nodeId,
-    bootId,
-    random: base.random,
-  });
+  const scheduler = createScheduler({ ...base, ...config, store, registry, nodeId, bootId });
   const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
-  const elsewhere = createElsewhere({
+  const elsewhere = openElsewhere(base, {
     store,
     backplane,
     hub,
-    others: [feed, scheduler, remote.leases],
-    onReady: (type) => (registry.find(type) === null ? undefined : onSubmit(type)),
-    clock,
-    logger,
+    feed,
+    scheduler,
+    remote,
+    registry,
+    onSubmit,
   });
   const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, elsewhere, rooms, logger });
   const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
@@ -211,6 +202,18 @@ function openTypes(base: Base, targets: Targets): Pick<Parts, "builtin" | "regis
   const registry = createRegistry([...builtin.handlers, ...configured, ...workerTypes, ...base.handlers]);
   checkTypes(registry.list(), targets);
   return { builtin, registry };
+}
+
+/** What other nodes do to jobs that somebody here waits for. */
+function openElsewhere(
+  { clock, logger }: Base,
+  given: Pick<Parts, "backplane" | "hub" | "feed" | "scheduler" | "remote" | "registry" | "onSubmit"> & {
+    readonly store: JobStore;
+  },
+): Elsewhere {
+  const { feed, scheduler, remote, registry, onSubmit } = given;
+  const onReady = (type: string): void => (registry.find(type) === null ? undefined : onSubmit(type));
+  return createElsewhere({ ...given, others: [feed, scheduler, remote.leases], onReady, clock, logger });
 }
 
 /** Who sends the webhooks of users. */

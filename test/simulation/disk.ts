@@ -5,12 +5,8 @@
  */
 import { Database } from "bun:sqlite";
 import { drizzle } from "drizzle-orm/bun-sqlite";
-import {
-  createMemoryJobReads,
-  createMemoryJobs,
-  createMemoryJobTables,
-  copyMemoryJobs,
-} from "../../src/jobs/memory.ts";
+import { createMemoryJobReads } from "../../src/jobs/memory-reads.ts";
+import { createMemoryJobs, createMemoryJobTables, copyMemoryJobs } from "../../src/jobs/memory-tables.ts";
 import { createJobParticipant, createSqliteJobStore } from "../../src/jobs/sqlite/store.ts";
 import { JOBS } from "../../src/jobs/writes.ts";
 import type { JobRecord, StoredEvent } from "../../src/jobs/job.ts";
