@@ -120,7 +120,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const tokens = await base.openTokens(base);
   const access = await openAccess({ ...base, ...storage, tokens, nodeId });
   const { sessions } = access;
-  const backplane = createLocalNetwork().join(logger);
+  const backplane = createLocalNetwork().join({ nodeId, logger });
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
   const rooms = createRooms({

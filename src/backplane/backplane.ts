@@ -10,16 +10,18 @@
  *   that session as a member of the room.
  *
  * Guarantees every driver gives (held by test/conformance/backplane.ts)
- * - A signal reaches every other node that is there, at most once unless the driver says that it may repeat, and never
- *   the node that published it: that one has acted already.
- * - Of one publisher's signals, those that arrive arrive in the order in which it published them. Between two
- *   publishers there is no order.
+ * - A signal reaches every node that it is addressed to and that is there, at most once, and never the node that
+ *   published it: that one has acted already.
+ * - Of one publisher's signals, those that arrive at a node arrive in the order in which it published them, however they
+ *   were addressed. Between two publishers there is no order.
  * - `publish` neither waits nor throws, and never calls a listener itself. What a driver cannot pass on it drops, so
  *   that its memory stays bounded while the others are out of reach.
  * - A listener that throws harms neither other listeners nor the next signal.
- * - After signals may have been lost (a connection that broke and came back) `onLost` is called, behind all signals
- *   from before and ahead of those that follow.
- * - Only nodes of this installation can publish: the driver's connection is authenticated, or each signal is.
+ * - After signals to all may have been lost, here or on their way here, `onLost` is called, behind all signals from
+ *   before and ahead of those that follow. It may be called when nothing was lost. Of signals to one node or to a room
+ *   it is only told where others were lost with them.
+ * - Only nodes of this installation can publish, and what they published can be brought in again by nobody: the driver's
+ *   connection is authenticated, or each signal is.
  * - After `stop` nothing is heard and nothing is sent.
  */
 import type { JobSummary } from "../jobs/job.ts";
@@ -48,15 +50,47 @@ export type Signal =
       readonly num: number | null;
     };
 
+/** Who hears a signal, of the nodes that did not publish it: all, one, or those that listen to a room. */
+export type Recipients = "all" | { readonly node: string } | { readonly room: string };
+
+/** Signals since the start, one by one. */
+export interface BackplaneCounts {
+  readonly sent: number;
+  readonly received: number;
+  /** Could not be passed on, or were given up unsent. */
+  readonly dropped: number;
+  /** Messages that were not heard: nobody of this installation wrote them, or not now. */
+  readonly bad: number;
+  /** Calls of `onLost`. */
+  readonly lost: number;
+}
+
 export interface Backplane {
   /** true: nobody else can hear, so a publisher may save itself the work. May change at any time. */
   readonly alone: boolean;
-  publish(signal: Signal): void;
+  /**
+   * Whether signals flow, both ways, from and to every node that is known to be there. While they do not, what matters
+   * is found by asking the stores, and this says how often that is worth it. It is noticed within a few seconds.
+   */
+  readonly healthy: boolean;
+  readonly counts: BackplaneCounts;
+  publish(signal: Signal, to?: Recipients): void;
   /** Calls `listener` with every signal of another node, in a turn of the loop of its own. */
   onSignal(listener: (signal: Signal) => void): void;
   /** Calls `listener` when signals may have been lost: it looks at everything again. */
   onLost(listener: () => void): void;
-  /** Resolves when signals of others are heard. */
+  /**
+   * This node hears what is addressed to the room until `unlisten`. Resolves when that is so; when the others are out
+   * of reach it resolves all the same, and the room is heard when they are back.
+   */
+  listen(room: string): Promise<void>;
+  unlisten(room: string): void;
+  /** Ids of the nodes that are said to be there now, this one among them or not: `healthy` is about these. */
+  expect(nodes: readonly string[]): void;
+  /**
+   * Resolves when signals of others are heard, or when it is clear that they cannot be for now: the driver goes on
+   * trying, and calls `onLost` when it succeeds.
+   */
   start(): Promise<void>;
   stop(): Promise<void>;
 }

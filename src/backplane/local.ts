@@ -1,24 +1,33 @@
 /** The `local` driver of `Backplane`: nodes of one process. A server that is alone is the only one on it. */
 import type { Logger } from "../lib/logger.ts";
-import type { Backplane, Signal } from "./backplane.ts";
+import type { Backplane, Recipients, Signal } from "./backplane.ts";
+
+export interface LocalNode {
+  readonly nodeId: string;
+  readonly logger: Logger;
+}
 
 export interface LocalNetwork {
   /** One more node. It hears others from its `start` on. */
-  join(logger: Logger): Backplane;
+  join(node: LocalNode): Backplane;
 }
 
-interface Node {
+interface Ear {
+  isMeant(to: Recipients): boolean;
   receive(signal: Signal): void;
 }
 
 /** A network without nodes. Nothing is lost on it, so that `onLost` is never called. */
 export function createLocalNetwork(): LocalNetwork {
-  const nodes = new Set<Node>();
+  const nodes = new Set<Ear>();
 
-  const join = (logger: Logger): Backplane => {
+  const join = ({ nodeId, logger }: LocalNode): Backplane => {
     const listeners: ((signal: Signal) => void)[] = [];
+    const rooms = new Set<string>();
+    const counts = { sent: 0, received: 0, dropped: 0, bad: 0, lost: 0 };
     const hear = (signal: Signal): void => {
-      if (!nodes.has(node)) return;
+      if (!nodes.has(ear)) return;
+      counts.received += 1;
       for (const listener of listeners) {
         try {
           listener(signal);
@@ -27,19 +36,30 @@ export function createLocalNetwork(): LocalNetwork {
         }
       }
     };
-    const node: Node = { receive: (signal) => void setImmediate(hear, signal) };
+    const ear: Ear = {
+      isMeant: (to) => to === "all" || ("node" in to ? to.node === nodeId : rooms.has(to.room)),
+      receive: (signal) => void setImmediate(hear, signal),
+    };
     return {
       get alone() {
-        return nodes.size - (nodes.has(node) ? 1 : 0) === 0;
+        return nodes.size - (nodes.has(ear) ? 1 : 0) === 0;
       },
-      publish(signal) {
-        if (!nodes.has(node)) return;
-        for (const other of nodes) if (other !== node) other.receive(signal);
+      get healthy() {
+        return nodes.has(ear);
+      },
+      counts,
+      publish(signal, to = "all") {
+        if (!nodes.has(ear)) return;
+        counts.sent += 1;
+        for (const other of nodes) if (other !== ear && other.isMeant(to)) other.receive(signal);
       },
       onSignal: (listener) => void listeners.push(listener),
       onLost: () => {},
-      start: async () => void nodes.add(node),
-      stop: async () => void nodes.delete(node),
+      listen: async (room) => void rooms.add(room),
+      unlisten: (room) => void rooms.delete(room),
+      expect: () => {},
+      start: async () => void nodes.add(ear),
+      stop: async () => void nodes.delete(ear),
     };
   };
   return { join };

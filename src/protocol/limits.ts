@@ -210,6 +210,18 @@ export const LIMITS = {
   framesPerMinute: 600,
   concurrency: 1000,
 
+  // Between nodes
+  /** Signals of one turn that go in one message, unless a single one is longer. */
+  backplaneMessageBytes: MIB,
+  /** What may be on its way to Redis unanswered; more is given up. */
+  backplaneUnsentBytes: 16 * MIB,
+  /** How often a node is heard at least, for how long it may not be, and how old a message may be. */
+  backplaneBeatMs: SECOND_MS,
+  backplaneSilentMs: 3 * SECOND_MS,
+  backplaneLateMs: 5 * SECOND_MS,
+  /** Least time between two looks at everything because signals were lost. */
+  backplaneLostMs: SECOND_MS,
+
   // Disk: on one smaller than 512 MiB the first two are an eighth of the whole at most (sqlite/disk.ts)
   /** With less free than this no new jobs are accepted. */
   diskLowBytes: 64 * MIB,

@@ -57,7 +57,7 @@ export async function startNode(shared: Shared, nodeId: string) {
   const jobs = shared.openJobs();
   const { logger, lines } = recordingLogger();
   const ids = createIds();
-  const backplane: Backplane = shared.network.join(logger);
+  const backplane: Backplane = shared.network.join({ nodeId, logger });
   const tokens = { issue: () => Promise.reject(new Error("no tokens here")) } as never;
   const times = { resumeMs: 60_000, tokenLifeMs: 60_000 };
   const sessions = createSessions({

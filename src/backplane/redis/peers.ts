@@ -1,0 +1,84 @@
+/**
+ * What this node knows of the others from what it hears: whether a message is new, whether one is missing, and who has
+ * fallen silent.
+ */
+import { LIMITS } from "../../protocol/limits.ts";
+import type { Envelope } from "./envelope.ts";
+
+/** A message is heard, or it is not: heard already (or in the wrong order), or written too long ago. */
+export type Verdict = "new" | "missed" | "repeated" | "late";
+
+export interface Peers {
+  /**
+   * Judges a message that its signature vouches for. `missed`: it is new, and another one before it never came.
+   * `toAll`: whether it was. `nowMs`: the installation's steady time.
+   */
+  judge(envelope: Envelope, toAll: boolean, nowMs: number): Verdict;
+  /** Signals may have been lost in a way that has been dealt with: no message that is heard next can show a hole. */
+  begin(nowMs: number): void;
+  /** Nodes that should be heard and are not. */
+  silent(nowMs: number): readonly string[];
+  expect(nodes: readonly string[]): void;
+}
+
+interface Peer {
+  readonly node: string;
+  number: number;
+  /** null: nothing is known to have come before the next message. */
+  mark: number | null;
+  heardMs: number;
+  /** It said goodbye. */
+  readonly gone: boolean;
+}
+
+/** A boot that fell silent is remembered as long as a message of its could still be brought in again. */
+const REMEMBERED_MS = 4 * LIMITS.backplaneLateMs;
+
+export function createPeers(self: string): Peers {
+  const peers = new Map<string, Peer>();
+  let expected: readonly string[] | null = null;
+  /** When everything was heard from: never yet. */
+  let begunMs = Number.POSITIVE_INFINITY;
+
+  const forgetOld = (nowMs: number): void => {
+    for (const [boot, { heardMs }] of peers) if (nowMs - heardMs > REMEMBERED_MS) peers.delete(boot);
+  };
+
+  const isHeard = ({ heardMs, gone }: Peer, nowMs: number): boolean =>
+    !gone && nowMs - heardMs <= LIMITS.backplaneSilentMs;
+
+  return {
+    judge({ boot, node, number, mark, at, bye }, toAll, nowMs) {
+      if (at < nowMs - LIMITS.backplaneLateMs) return "late";
+      const known = peers.get(boot);
+      if (known !== undefined && number <= known.number) return "repeated";
+      if (known === undefined) forgetOld(nowMs);
+      // Whoever was there before this node listened has said things that it did not miss.
+      const isNewcomer = nowMs - begunMs > LIMITS.backplaneSilentMs;
+      const before = known === undefined ? (isNewcomer ? 0 : null) : known.mark;
+      peers.set(boot, { node, number, mark, heardMs: nowMs, gone: bye === true });
+      return before === null || mark === (toAll ? before + 1 : before) ? "new" : "missed";
+    },
+
+    begin(nowMs) {
+      begunMs = nowMs;
+      for (const peer of peers.values()) peer.mark = null;
+    },
+
+    silent(nowMs) {
+      const heard = new Set<string>();
+      for (const peer of peers.values()) if (isHeard(peer, nowMs)) heard.add(peer.node);
+      // Until somebody says who is there, those are expected who were there a moment ago.
+      const lately = (): string[] =>
+        [...peers.values()]
+          .filter(({ heardMs, gone }) => !gone && nowMs - heardMs <= REMEMBERED_MS)
+          .map(({ node }) => node);
+      const wanted = expected ?? lately();
+      return [...new Set(wanted)].filter((node) => node !== self && !heard.has(node));
+    },
+
+    expect(nodes) {
+      expected = nodes;
+    },
+  };
+}
