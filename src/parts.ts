@@ -3,7 +3,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
 import type { Config } from "./config.ts";
 import type { Backplane } from "./backplane/backplane.ts";
-import { createLocalNetwork } from "./backplane/local.ts";
+import { openBackplane } from "./backplane/open.ts";
 import { countedHub, countedStorage } from "./counted.ts";
 import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
 import { createConfiguredHandlers } from "./handlers/configured.ts";
@@ -120,7 +120,9 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const tokens = await base.openTokens(base);
   const access = await openAccess({ ...base, ...storage, tokens, nodeId });
   const { sessions } = access;
-  const backplane = createLocalNetwork().join({ nodeId, logger });
+  const bootId = ids.any();
+  const installation = () => storage.installation();
+  const backplane = await openBackplane({ ...base, ...config, nodeId, bootId, installation });
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
   const rooms = createRooms({
@@ -131,6 +133,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     hub,
     sessions,
     backplane,
+    nodeId,
     clock,
     ids,
     logger,
@@ -138,7 +141,6 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
   const webhooks = openWebhooks(base, store, targets);
   const { builtin, registry } = openTypes(base, targets);
-  const bootId = ids.any();
   const scheduler = createScheduler({ ...base, ...config, store, registry, nodeId, bootId });
   const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });

@@ -249,15 +249,15 @@ describe("a file that cannot be read", () => {
 test("everything that is wrong is told at once, with its place", () => {
   const given = {
     file: "port = -1\nnonsense = 1",
-    env: { HOLDLINE_HOST: "0.0.0.0", HOLDLINE_REDIS_URL: "redis://r", HOLDLINE_NONSENSE: "1" },
+    env: { HOLDLINE_HOST: "0.0.0.0", HOLDLINE_REDIS_URL: "redis://", HOLDLINE_NONSENSE: "1" },
     flags: { log: "loud" },
   };
   expect(refused(given).map((line) => line.split(" is ")[0])).toEqual([
     "nonsense (holdline.toml line 2)",
     "HOLDLINE_NONSENSE",
     "port (holdline.toml line 1)",
+    'HOLDLINE_REDIS_URL "redis://" names no host, or one that',
     "--log",
-    "HOLDLINE_REDIS_URL",
     `HOLDLINE_HOST "0.0.0.0" can be reached from other machines, and no key of user tokens`,
   ]);
 });

@@ -28,7 +28,6 @@ const NOT_SET = "not set";
  * that silently runs without the authentication it was given would be open. Whoever builds the part deletes its line.
  */
 const UNAVAILABLE: readonly Unavailable[] = [
-  { key: "redisUrl", allowed: NOT_SET },
   { key: "sessionsUrl", allowed: NOT_SET },
   { key: "role", allowed: "all" },
   { key: "otlpEndpoint", warned: true, allowed: NOT_SET },

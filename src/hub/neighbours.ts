@@ -2,7 +2,7 @@
  * The other nodes of this installation: tells them what changed here, and acts on what they say, by what the stores say
  * (the rules are the backplane's: src/backplane/backplane.ts).
  */
-import type { Audience, Backplane, Signal } from "../backplane/backplane.ts";
+import type { Audience, Backplane, Recipients, Signal } from "../backplane/backplane.ts";
 import type { Change } from "../jobs/job.ts";
 import type { SessionId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -34,8 +34,8 @@ export interface Neighbours {
 export function createNeighbours(options: NeighboursOptions): Neighbours {
   const { backplane, nodeId, hub, elsewhere, rooms, sessions, revocations, logger } = options;
 
-  const tell = (signal: Signal): void => {
-    if (!backplane.alone) backplane.publish(signal);
+  const tell = (signal: Signal, to?: Recipients): void => {
+    if (!backplane.alone) backplane.publish(signal, to);
   };
   sessions.onChanged(({ id }) => tell({ kind: "session", id }));
   sessions.onEnded((id) => tell({ kind: "session", id }));
@@ -43,6 +43,19 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     for (const id of ids) tell({ kind: "session", id });
   });
   revocations.onRevoked(() => tell({ kind: "revocations" }));
+
+  let telling: Promise<void> = Promise.resolve();
+  /** To where the session's socket is; one behind the other, though the nodes are looked up side by side. */
+  const tellItsNode = (id: SessionId, signal: Signal): void => {
+    const found = sessions.find(id).then(
+      (session) => (session === null || session.connectedAt === null ? null : { node: session.nodeId }),
+      () => "all" as const,
+    );
+    telling = telling.then(async () => {
+      const to = await found;
+      if (to !== null) tell(signal, to);
+    });
+  };
 
   /** What became of a session elsewhere. */
   const lookAtSession = async (id: SessionId): Promise<void> => {
@@ -107,8 +120,12 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     },
 
     push(audience, frame) {
-      tell({ kind: "push", audience, frame });
-      return hub.push(audience, frame);
+      const taken = hub.push(audience, frame);
+      if (backplane.alone) return taken;
+      const signal: Signal = { kind: "push", audience, frame };
+      if (audience.to !== "session") tell(signal);
+      else if (taken === 0) tellItsNode(audience.sessionId, signal);
+      return taken;
     },
   };
 }

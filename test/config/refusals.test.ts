@@ -193,7 +193,6 @@ describe("settings that do not go together are refused:", () => {
 
 describe("what this version does not have is refused, not ignored:", () => {
   const later: [variable: string, value: string, allowed: string][] = [
-    ["REDIS_URL", "redis://cache:6379", "not set"],
     ["SESSIONS_URL", "redis://cache:6379", "not set"],
     ["ROLE", "gateway", "all"],
   ];

@@ -19,7 +19,11 @@ describeBackplane(
       close: () => Promise.resolve(),
       async cut(during) {
         await server.halt();
-        await during().finally(() => server.resume());
+        try {
+          await during();
+        } finally {
+          await server.resume();
+        }
       },
     };
   },

@@ -25,17 +25,20 @@ export function createLossyNetwork(): LossyNetwork {
   const lossy: LossyNetwork = {
     fate: well,
     lose: () => onLost.forEach((listener) => listener()),
-    join(logger): Backplane {
-      const backplane = network.join(logger);
+    join(node): Backplane {
+      const backplane = network.join(node);
       return {
         ...backplane,
         get alone() {
           return backplane.alone;
         },
-        publish(signal) {
+        get healthy() {
+          return backplane.healthy;
+        },
+        publish(signal, to) {
           for (const turns of lossy.fate(signal)) {
-            if (turns === 0) backplane.publish(signal);
-            else void later(turns, () => backplane.publish(signal));
+            if (turns === 0) backplane.publish(signal, to);
+            else void later(turns, () => backplane.publish(signal, to));
           }
         },
         onLost: (listener) => void onLost.push(listener),

@@ -5,7 +5,7 @@ import type { SessionId } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { drive, SESSION } from "../conformance/drive.ts";
 import { settle } from "../handlers/virtual-clock.ts";
-import { heard, pass, seen, twoNodes } from "./nodes.ts";
+import { heard, pass, seen, startNode, twoNodes } from "./nodes.ts";
 
 describe("a room over two nodes", () => {
   test("its members see and hear each other, once", async () => {
@@ -70,6 +70,33 @@ describe("a room over two nodes", () => {
     await pass(shared);
     expect(heard(ann)).toEqual(["an operator's"]);
   });
+});
+
+test("a node hears what is said in rooms of those who sit there, and in no other", async () => {
+  const { shared, here, there } = await twoNodes();
+  const [ann, ben] = [await here.open(), await there.open()];
+  let messages = 0;
+  there.backplane.onSignal(({ kind }) => (messages += kind === "message" ? 1 : 0));
+  const say = async (): Promise<number> => {
+    await here.rooms.say(ann.connection, "lobby", "?");
+    await pass(shared);
+    return messages;
+  };
+  await here.join(ann, "lobby");
+  await pass(shared);
+  expect(await say()).toBe(0);
+  await there.join(ben, "lobby");
+  await pass(shared);
+  expect(await say()).toBe(1);
+  there.hub.remove(ben.connection);
+  await pass(shared);
+  expect(await say()).toBe(1);
+  const again = await there.resume(ben.session.id);
+  await pass(shared);
+  expect(await say()).toBe(2);
+  await there.rooms.leave(again.connection, "lobby");
+  await pass(shared);
+  expect(await say()).toBe(2);
 });
 
 describe("a session over two nodes", () => {
@@ -166,5 +193,23 @@ describe("jobs and pushes over two nodes", () => {
     expect(here.neighbours.push(audience, { ...frame, to: "user", data: "to ben" })).toBe(0);
     await pass(shared);
     expect([heard(ann), heard(ben)]).toEqual([["to all"], ["to all", "to ben"]]);
+  });
+
+  test("a push to a session goes to the node that has its socket, in order, and to no other", async () => {
+    const { shared, here, there } = await twoNodes();
+    const ben = await there.open();
+    const elsewhere = await startNode(shared, "elsewhere");
+    let heardElsewhere = 0;
+    elsewhere.backplane.onSignal(({ kind }) => (heardElsewhere += kind === "push" ? 1 : 0));
+    const audience = { to: "session", sessionId: ben.session.id } as const;
+    const frame = { type: "message", to: "session", id: "1", from: null, at: 0 } as const;
+    for (const data of [1, 2, 3]) expect(here.neighbours.push(audience, { ...frame, data })).toBe(0);
+    await pass(shared);
+    there.hub.remove(ben.connection);
+    await pass(shared);
+    here.neighbours.push(audience, { ...frame, data: "too late" });
+    await pass(shared);
+    expect(heard(ben)).toEqual([1, 2, 3]);
+    expect(heardElsewhere).toBe(0);
   });
 });

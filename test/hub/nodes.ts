@@ -86,7 +86,7 @@ export async function startNode(shared: Shared, nodeId: string) {
   });
   const rules = [{ pattern: "kept", history: 5 }];
   const more = { presenceGraceMs: 1000, roomHistory: shared.history, rules, keptMs: 60_000 };
-  const rooms = createRooms({ hub, sessions, backplane, clock, ids, logger, ...more });
+  const rooms = createRooms({ hub, sessions, backplane, nodeId, clock, ids, logger, ...more });
   const feed = createFeed();
   const ready: string[] = [];
   const elsewhere = createElsewhere({

@@ -172,9 +172,11 @@ function openLine(options: LineOptions) {
 
   const ear = createEar({
     line: hearing,
-    channels: ["all" as const, { node: nodeId }, ...[...options.rooms].map((room) => ({ room }))].map(
-      envelopes.channelOf,
-    ),
+    channels: [
+      toAll,
+      envelopes.channelOf({ node: nodeId }),
+      ...[...options.rooms].map((room) => envelopes.channelOf({ room })),
+    ],
     onMessage(channel, text) {
       if (stopped) return;
       if (envelopes.claims(text, bootId)) {

@@ -18,6 +18,7 @@ import type { RoomHistory } from "../../sessions/history/history.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Connection } from "../connection.ts";
 import type { Hub } from "../hub.ts";
+import { createListening } from "./listening.ts";
 import { createKeeping, type RoomRule } from "./history.ts";
 import { createPresence } from "./presence.ts";
 import { createRoster } from "./roster.ts";
@@ -29,6 +30,7 @@ export interface RoomsOptions {
     "find" | "enterRoom" | "leaveRoom" | "choosePresence" | "inRooms" | "onChanged" | "onEnded" | "onExpired"
   >;
   readonly backplane: Backplane;
+  readonly nodeId: string;
   readonly clock: Clock;
   readonly ids: Ids;
   /** How long a member may be without a socket before that shows. */
@@ -134,12 +136,19 @@ export function createRooms(options: RoomsOptions): Rooms {
     };
     // Seen means stored, where a room keeps what is said.
     const num = keeping.most(room) > 0 ? await keeping.keep(frame) : null;
-    if (!backplane.alone) backplane.publish({ kind: "message", room, frame, num });
+    if (!backplane.alone) backplane.publish({ kind: "message", room, frame, num }, { room });
     return { id: frame.id, delivered: handOn(room, frame, num) };
   };
 
-  const learn = (session: SessionRecord): void => roster.put(session);
-  const forget = (id: SessionId): void => roster.remove(id);
+  const listening = createListening(backplane, options.nodeId);
+  const learn = (session: SessionRecord): void => {
+    roster.put(session);
+    listening.put(session);
+  };
+  const forget = (id: SessionId): void => {
+    roster.remove(id);
+    listening.remove(id);
+  };
   sessions.onChanged(learn);
   sessions.onEnded(forget);
   sessions.onExpired((expired) => {
@@ -150,6 +159,7 @@ export function createRooms(options: RoomsOptions): Rooms {
     async join(connection, { room, after, id: re }) {
       const id = idOf(connection);
       await sessions.enterRoom(id, room);
+      await listening.heard(room);
       presence.introduce(room, id);
       if (after === undefined) return;
       await keeping.catchUp(connection, { room, after, ...(re === undefined ? {} : { re }) });
