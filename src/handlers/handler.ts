@@ -40,6 +40,8 @@ export interface RunningJob {
   readonly metadata: Readonly<Record<string, string>>;
   /** W3C Trace Context of this job, to hand on to whatever the handler calls. */
   readonly traceparent: string;
+  /** How long the run may write nothing between two outputs before it is ended; null: as long as it likes. */
+  readonly idleMs: number | null;
   readonly signal: AbortSignal;
   readonly log: RunLog;
   /** What an earlier run left with `checkpoint`, or null. */

@@ -131,6 +131,7 @@ function createRunningJob(
     sessionId: job.sessionId,
     metadata: job.metadata,
     traceparent: job.traceparent,
+    idleMs: job.idleMs,
     signal,
     log: options.logger,
     lastCheckpoint: claimed.checkpoint === null ? null : (JSON.parse(claimed.checkpoint) as Json),

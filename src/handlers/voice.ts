@@ -61,7 +61,7 @@ export function createVoiceHandler({ chat, speech, clock }: VoiceParts): Handler
       const writes = createWriteWindow(WRITES_IN_FLIGHT);
       let text = "";
       try {
-        const { model } = await chat.generate(
+        const outcome = await chat.generate(
           { ...options, messages: whole, signal, traceparent: job.traceparent },
           (delta) => {
             text += delta;
@@ -72,7 +72,7 @@ export function createVoiceHandler({ chat, speech, clock }: VoiceParts): Handler
         );
         sentences.end().forEach(say);
         await writes.drain();
-        return { text, model, ...(await speaker.finish()) };
+        return { text, ...outcome, ...(await speaker.finish()) };
       } catch (error) {
         over.abort(error);
         await speaker.finish().catch(() => undefined);

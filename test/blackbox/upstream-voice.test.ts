@@ -104,6 +104,17 @@ test.each([
   expectShape(dataOf(log).at(-1), { speech: { failed: expect.stringContaining(reason) } });
 });
 
+test("a speech upstream slower than the job's idle limit ends the sound and not the text", async () => {
+  writing("too slow", SENTENCES, () => turn());
+  upstreams.answers.set("speech too slow", (exchange, n) =>
+    wishOf(exchange).input?.startsWith("Alpha") === true ? spell(exchange, n) : undefined,
+  );
+  const { job, log } = await upstreams.ended(voiceOf("too slow"), { idleMs: 600, maxAttempts: 1 });
+  expect(job).toMatchObject({ status: "succeeded", attempt: 1 });
+  expectShape(job.result, { text: TEXT, spokenTo: "Alpha is one.".length });
+  expectShape(dataOf(log).at(-1), { speech: { failed: "The speech upstream fell silent." } });
+});
+
 test("the text does not wait for a slow speech upstream, and its sound comes whole and in order", async () => {
   const written = Promise.withResolvers<void>();
   writing("slow", SENTENCES, () => turn());

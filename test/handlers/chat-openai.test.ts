@@ -105,7 +105,7 @@ describe("an answer", () => {
     );
     expect(await generate({ url: upstream.url })).toEqual({
       deltas: ["Hel", "lo"],
-      outcome: { model: "up-1", usage },
+      outcome: { model: "up-1", usage, finishReason: "stop" },
       error: null,
     });
   });

@@ -290,7 +290,7 @@ describe("the engine", () => {
       deltas.push(delta);
       return Promise.resolve();
     });
-    expect(outcome).toEqual({ model: ELIZA_MODEL });
+    expect(outcome).toEqual({ model: ELIZA_MODEL, finishReason: "stop" });
     expect(deltas.join("")).toBe(respond(script, request.messages));
     for (const delta of deltas.slice(0, -1)) expect(delta).toMatch(/^\S+\s+$/);
     expect(deltas.at(-1)).toMatch(/^\S+$/);

@@ -77,6 +77,7 @@ export function createFakeJob(options: FakeJobOptions = {}): FakeJob {
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
       signal: controller.signal,
       log: { info: () => undefined, warn: () => undefined },
+      idleMs: null,
       lastCheckpoint: null,
       text: (delta) => write({ text: delta }),
       audioFormat: (format) => write({ format }),

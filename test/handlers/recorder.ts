@@ -13,6 +13,7 @@ export type Entry =
 
 export interface RecorderOptions {
   readonly attempt?: number;
+  readonly idleMs?: number;
   readonly lastCheckpoint?: Json;
   readonly previous?: Readonly<Record<string, PreviousJob>>;
   /** Called before an entry counts as committed: may wait (a slow disk) or throw (a full one). */
@@ -72,6 +73,7 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
       traceparent: TRACEPARENT,
       signal: abortion.signal,
       log: { info: log, warn: log },
+      idleMs: options.idleMs ?? null,
       lastCheckpoint: options.lastCheckpoint ?? null,
       text: (delta, { index = 0 } = {}) => write({ kind: "text", delta, index }),
       audioFormat: (format) => write({ kind: "format", format }),

@@ -27,6 +27,7 @@ describe("sound that fails", () => {
     expect(await run({ chat: writing(text), speech, recorder })).toEqual({
       text,
       model: "test-model",
+      usage: { tokens: 1 },
       durationMs: 7,
       spokenTo: 4,
     });
@@ -78,6 +79,28 @@ describe("sound that fails", () => {
     expect(complaints(recorder)).toEqual([{ speech: { failed: "The speech upstream fell silent." } }]);
     expect(clock.timers).toBe(0);
   });
+
+  test.each([true, false])(
+    "speech gives up before the idle limit of its job (upstream: %p)",
+    async (upstream) => {
+      const [recorder, clock] = [createRecorder({ idleMs: 3000 }), createManualClock()];
+      const asked = Promise.withResolvers<void>();
+      const speech = createTestEngine(
+        (request) => {
+          asked.resolve();
+          return hanging(request.signal);
+        },
+        { upstream },
+      );
+      const running = run({ chat: writing("One. Two."), speech, recorder, clock });
+      await asked.promise;
+      clock.advance(2000);
+      expect(await running).toHaveProperty("text", "One. Two.");
+      const who = upstream ? "upstream" : "engine";
+      expect(complaints(recorder)).toEqual([{ speech: { failed: `The speech ${who} fell silent.` } }]);
+      expect(clock.timers).toBe(0);
+    },
+  );
 
   test("time that our own disk takes is no silence of the upstream", async () => {
     const disk = Promise.withResolvers<void>();

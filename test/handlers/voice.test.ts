@@ -26,6 +26,7 @@ describe("text and sound", () => {
     expect(await run({ chat: writing(text), speech, recorder })).toEqual({
       text,
       model: "test-model",
+      usage: { tokens: 1 },
       durationMs: text.length - 3,
       spokenTo: text.length,
     });

@@ -18,6 +18,8 @@ export interface Exchange extends AskedOf {
   readonly chunk: (bytes?: string | Uint8Array) => void;
   /** Ends the connection, wherever it is. */
   readonly end: () => void;
+  /** Breaks the connection off, as a machine does that has crashed. */
+  readonly reset: () => void;
   /** Resolves when the other side has closed the connection. */
   readonly gone: Promise<void>;
 }
@@ -42,6 +44,7 @@ function exchangeOn(socket: Socket, gone: Promise<void>, asked: AskedOf): Exchan
       write(Buffer.concat([Buffer.from(`${buffer.length.toString(16)}\r\n`), buffer, Buffer.from("\r\n")]));
     },
     end: () => void socket.end(),
+    reset: () => void socket.resetAndDestroy(),
     gone,
   };
 }

@@ -14,11 +14,14 @@ const MIB = 1024 * 1024;
 const ANSWER_MOST = 16 * MIB;
 /** One line of the stream, and so one event. */
 const LINE_MOST = MIB;
+/** A `finish_reason`; the API has words of one line. */
+const REASON_MOST = 64;
 
 export interface Completion {
   /** The upstream's own name of its model. */
   readonly model?: string;
   readonly usage?: Json;
+  readonly finishReason?: string;
 }
 
 const count = z.union([z.number(), z.string().max(100), z.null()]);
@@ -32,13 +35,25 @@ const content = z.object({ content: z.string().nullish() }).nullish();
 const completionSchema = z.object({
   model: z.string().max(200).nullish().catch(null),
   choices: z
-    .array(z.object({ delta: content, message: content, finish_reason: z.string().nullish() }))
+    .array(
+      z.object({
+        index: z.number().nullish(),
+        delta: content,
+        message: content,
+        finish_reason: z.string().max(REASON_MOST).nullish(),
+      }),
+    )
     .nullish(),
   usage: usageSchema,
   error: z.unknown().optional(),
 });
 
 type Part = z.infer<typeof completionSchema>;
+
+/** The one answer that was asked for; whoever sends more numbers them. */
+function choiceOf({ choices }: Part) {
+  return choices?.find(({ index }) => (index ?? 0) === 0);
+}
 
 function parsePart(json: string): Part {
   let value: unknown;
@@ -51,6 +66,8 @@ function parsePart(json: string): Part {
   if (!part.success) throw upstreamFailure(`${WHO} sent something that is no completion.`);
   if (part.data.error !== undefined && part.data.error !== null)
     throw upstreamFailure(`${WHO} reported an error.`);
+  // A gateway says so of a model that failed, in a stream that ends well in every other respect.
+  if (choiceOf(part.data)?.finish_reason === "error") throw upstreamFailure(`${WHO} reported an error.`);
   return part.data;
 }
 
@@ -68,7 +85,7 @@ async function readJson(response: Response, signal: AbortSignal, write: Write): 
     if (json.length > ANSWER_MOST) throw tooLarge("an answer");
   }
   const part = parsePart(json + decoder.decode());
-  const choice = part.choices?.[0];
+  const choice = choiceOf(part);
   if (choice?.message === undefined || choice.message === null)
     throw upstreamFailure(`${WHO} sent something that is no completion.`);
   const pieces = createPieces();
@@ -78,10 +95,12 @@ async function readJson(response: Response, signal: AbortSignal, write: Write): 
 }
 
 function completionOf(part: Part, before: Completion): Completion {
+  const reason = choiceOf(part)?.finish_reason;
   return {
     ...before,
     ...(part.model === null || part.model === undefined ? {} : { model: part.model }),
     ...(part.usage === null || part.usage === undefined ? {} : { usage: part.usage }),
+    ...(reason ? { finishReason: reason } : {}),
   };
 }
 
@@ -106,7 +125,7 @@ async function readStream(response: Response, signal: AbortSignal, write: Write)
     if (event.data.trim() === "[DONE]") return true;
     if (event.event === "error") throw upstreamFailure(`${WHO} reported an error.`);
     const part = parsePart(event.data);
-    const choice = part.choices?.[0];
+    const choice = choiceOf(part);
     const delta = choice?.delta?.content ?? "";
     chars += delta.length;
     if (chars > ANSWER_MOST) throw tooLarge("an answer");

@@ -25,6 +25,11 @@ export interface ChatOutcome {
   readonly model: string;
   /** As the upstream reported it; absent when it did not. */
   readonly usage?: Json;
+  /**
+   * Why the text ends where it does: `stop`, `length` (maxTokens, or the model's own bound), or another word of the
+   * upstream, such as `content_filter`; absent when it gave none.
+   */
+  readonly finishReason?: string;
 }
 
 export interface ChatEngine {

@@ -69,8 +69,7 @@ export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
       const model = request.model ?? options.model ?? "default";
       const response = await ask(request, model);
       if (!response.ok) await refuse(response, { ...options, who: WHO });
-      const { model: reported, usage } = await readCompletion(response, request.signal, write);
-      return { model: reported ?? model, ...(usage === undefined ? {} : { usage }) };
+      return { model, ...(await readCompletion(response, request.signal, write)) };
     },
   };
 }

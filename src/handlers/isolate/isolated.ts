@@ -66,8 +66,8 @@ function runInThread(job: RunningJob, input: unknown, options: IsolatedOptions):
   };
   thread.addEventListener("close", () => lost("closed"));
 
-  const { id, type, attempt, userId, sessionId, metadata, traceparent, lastCheckpoint } = job;
-  const facts = { id, type, attempt, userId, sessionId, metadata, traceparent, lastCheckpoint };
+  const { id, type, attempt, userId, sessionId, metadata, traceparent, idleMs, lastCheckpoint } = job;
+  const facts = { id, type, attempt, userId, sessionId, metadata, traceparent, idleMs, lastCheckpoint };
   send({ kind: "start", place, facts, input });
   if (job.signal.aborted) abort();
   else job.signal.addEventListener("abort", abort, { once: true });

@@ -4,7 +4,15 @@ import type { RunningJob } from "../handler.ts";
 /** The fields of a job that are data; the calls are made by message. */
 export type JobFacts = Pick<
   RunningJob,
-  "id" | "type" | "attempt" | "userId" | "sessionId" | "metadata" | "traceparent" | "lastCheckpoint"
+  | "id"
+  | "type"
+  | "attempt"
+  | "userId"
+  | "sessionId"
+  | "metadata"
+  | "traceparent"
+  | "idleMs"
+  | "lastCheckpoint"
 >;
 
 /** Calls that the thread hands on and waits for. */

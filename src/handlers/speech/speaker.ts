@@ -13,8 +13,10 @@ import type { Place } from "./places.ts";
 
 /** Text that may wait to be spoken, in UTF-16 units: more than an hour of speech. Past it the speaker gives up. */
 export const WAITING_CHARS = 64 * 1024;
-/** How long an upstream may be silent: less than the job's own idle watchdog, which would end the text as well. */
+/** How long an upstream may be silent. */
 export const SILENCE_MS = 20_000;
+/** Never longer than this part of the job's own idle limit, which would end the text as well. */
+const SILENCE_PART = 2 / 3;
 const WRITES_IN_FLIGHT = 64;
 
 export interface SpeakerOptions {
@@ -99,7 +101,7 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
       await write(job.data({ speech: { skipped, reason } }));
     if (findings?.speakable === false) return;
     begun = place;
-    const watch = engine.upstream ? watchSilence(options, sink) : { ...options, sink, end: () => undefined };
+    const watch = watchSilence(options, sink);
     try {
       const outcome = await engine.speak(
         {
@@ -166,11 +168,21 @@ interface Watch {
   end(): void;
 }
 
-/** Ends a request that nothing was heard of for SILENCE_MS; the time that writing takes does not count. */
-function watchSilence({ clock, signal }: SpeakerOptions, sink: SpeechSink): Watch {
+/** How long the engine may be silent; null: an engine of this process whose job has no limit of its own. */
+function patienceMs({ engine, job }: SpeakerOptions): number | null {
+  if (job.idleMs !== null) return Math.min(SILENCE_MS, job.idleMs * SILENCE_PART);
+  return engine.upstream ? SILENCE_MS : null;
+}
+
+/** Ends a request that nothing was heard of for too long; the time that writing takes does not count. */
+function watchSilence(options: SpeakerOptions, sink: SpeechSink): Watch {
+  const { clock, engine, signal } = options;
+  const silentMs = patienceMs(options);
+  if (silentMs === null) return { signal, sink, end: () => undefined };
   const silence = new AbortController();
+  const who = engine.upstream ? "upstream" : "engine";
   const listen = (): Timer =>
-    clock.after(SILENCE_MS, () => silence.abort(upstreamFailure("The speech upstream fell silent.")));
+    clock.after(silentMs, () => silence.abort(upstreamFailure(`The speech ${who} fell silent.`)));
   let timer = listen();
   const heard = async (write: Promise<void>): Promise<void> => {
     timer.cancel();

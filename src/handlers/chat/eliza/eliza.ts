@@ -27,7 +27,7 @@ export function createElizaEngine(options: { readonly clock: Clock }): ChatEngin
         await sleep(options.clock, WORD_MS, request.signal);
         await write(index === length - 1 ? word.trimEnd() : word);
       }
-      return { model: ELIZA_MODEL };
+      return { model: ELIZA_MODEL, finishReason: length < words.length ? "length" : "stop" };
     },
   };
 }
