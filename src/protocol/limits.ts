@@ -154,7 +154,7 @@ export const LIMITS = {
   replayPageBytes: 256 * KIB,
   /** Pages being read at a time, and how long of one turn of the event loop they may take together. */
   logReads: 4,
-  logReadSliceMs: 1,
+  logReadSliceMs: 0.25,
 
   // Several nodes
   /** How often a node that is not alone looks for what it was not told: as late as that an event may be. */

@@ -3,14 +3,11 @@
  * another one now. What does not have its sum is not shown.
  */
 import { DatabaseDamaged } from "../../database/writer.ts";
-import { seqOfRow, sumOf } from "../event-row.ts";
-import type { jobEvents } from "./schema.ts";
+import { seqOfRow, sumOf, type EventRow } from "../event-row.ts";
 
-type EventRow = typeof jobEvents.$inferSelect;
-
-/** Throws DatabaseDamaged for a row that is not as it was written. */
-export function checkSum(row: EventRow): void {
-  if (row.sum !== null && row.sum !== sumOf(row)) {
+/** Throws DatabaseDamaged for a row that does not have the sum it was written with; null: written before there were any. */
+export function checkSum(row: EventRow, sum: number | null): void {
+  if (sum !== null && sum !== sumOf(row)) {
     throw new DatabaseDamaged(`entry ${seqOfRow(row.id)} of a log is not what was stored`);
   }
 }
