@@ -122,7 +122,7 @@ describe("a job that another node accepts", () => {
   });
 });
 
-describe("hints that are lost", () => {
+describe("faults/R43 hints that are lost", () => {
   test("are made good for within two seconds: new jobs, and logs that grow", async () => {
     const { shared, start, on, seat } = await scene();
     shared.network.fate = lost;
