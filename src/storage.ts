@@ -10,7 +10,7 @@ import { settleCopy } from "./jobs/sqlite/restored.ts";
 import { createSqliteJobTables, type Sharing } from "./jobs/sqlite/tables.ts";
 import { beginCommonTime } from "./jobs/sqlite/time.ts";
 import { JOBS } from "./jobs/writes.ts";
-import { createSystemClock, type Clock } from "./lib/clock.ts";
+import { createSystemClock, type Clock, type Follower } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import { findInstallation } from "./nodes/installation.ts";
 import { createNodeParticipant, createSqliteNodeStore, NODES } from "./nodes/sqlite/store.ts";
@@ -73,9 +73,21 @@ export interface StorageOptions {
   readonly durability: "power" | "process";
 }
 
+/** The server that opens a storage, as one of many on the same database. */
+export interface NodeOptions {
+  /** Its name: unlike that of any other, and the same at its next start. Asked once the data folder is there. */
+  readonly id: () => string;
+  /** Whether there may be others. */
+  readonly several: boolean;
+  /** Its clock, which follows the database's: whatever it stores takes effect at that time. */
+  readonly clock: Clock & Follower;
+}
+
 export interface OpenOptions extends StorageOptions {
   /** This is one of several processes: their parent has the folder (`prepareShared`). */
   readonly shared?: boolean;
+  /** Without it the commands bring their own time, and no other server may be there. */
+  readonly node?: NodeOptions;
   /** Who watches the disk; a command that is over in a moment does not. */
   readonly watch?: { readonly clock: Clock; readonly logger: Logger };
 }

@@ -44,18 +44,20 @@ export interface World {
 /** The world as it is; the clock may be another one. */
 export function createSystemWorld(clock: SystemClock = createSystemClock()): World {
   const ids = createIds(clock);
+  const nodeId: World["nodeId"] = ({ databaseUrl, dataDir }) =>
+    databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids);
   return {
     clock,
     ids,
     random: Math.random,
     async openStorage(config, logger) {
-      const storage = await openStorage({ ...config, watch: { clock, logger } });
+      const node = { id: () => nodeId(config), several: config.redisUrl !== null, clock };
+      const storage = await openStorage({ ...config, watch: { clock, logger }, node });
       clock.resume(await storage.jobs.steadyMs());
       return storage;
     },
     openTokens,
-    nodeId: ({ databaseUrl, dataDir }) =>
-      databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids),
+    nodeId,
     wire: {
       resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
       fetch: (url, init) => fetch(url, init),

@@ -18,7 +18,7 @@ import { createLogger } from "../lib/logger.ts";
 import type { AdminJobObject } from "../protocol/admin.ts";
 import { issueMachineToken, type MachineTokenStore } from "../sessions/machine-tokens.ts";
 import { createRevocations } from "../sessions/revocations.ts";
-import { DatabaseInUseError } from "../postgres/writer.ts";
+import { DatabaseInUseError } from "../postgres/place.ts";
 import { FolderInUseError } from "../sqlite/lock.ts";
 import { openStorage, openStorageBeside, type Storage } from "../storage.ts";
 import type { Flag } from "./command.ts";
@@ -158,7 +158,9 @@ export async function withWrites<Result>(
 ): Promise<Result> {
   const beside = await openStorageBeside(place.config);
   try {
-    const storage = await openStorage(place.config).catch((error: unknown) => {
+    // Alone, and at the time of the database: what it stores is judged by that of the servers to come.
+    const node = { id: () => "command", several: false, clock: createSystemClock() };
+    const storage = await openStorage({ ...place.config, node }).catch((error: unknown) => {
       if (error instanceof FolderInUseError || error instanceof DatabaseInUseError) return null;
       throw error;
     });

@@ -6,6 +6,9 @@
  * `steadyMs` is anchored to the wall clock when the process starts and then only moves forward at one rate, so that its
  * values can be stored and compared after a restart. It stands still while the process does (SIGSTOP, a blocked loop):
  * nobody may be judged by time in which nobody listened.
+ *
+ * Where several processes share a database both readings follow that one's clock (`follow`), so that what one of them
+ * stores means the same to all of them, whatever the clocks of their machines say.
  */
 
 export interface Timer {
@@ -46,8 +49,18 @@ const PAUSE_MS = 1000;
 /** A timer may fire this much before its time without being sent back to wait. */
 const EARLY_MS = 2;
 
+/** A clock that is told what time it is elsewhere, and goes by it. */
+export interface Follower {
+  /**
+   * It was so at some moment since `askedMs` (`elapsedMs`). The first telling sets both readings; it is for the start,
+   * before anything waits. From then on what is behind catches up at once, and steady time that is ahead stands still
+   * until the other has caught up; what lies within the uncertainty of the answer is left as it is.
+   */
+  follow(told: Instant, askedMs: number): void;
+}
+
 /** The machine's own clock, which knows how far the processes before this one had come. */
-export interface SystemClock extends Clock {
+export interface SystemClock extends Clock, Follower {
   /**
    * Steady time goes on from this reading at the earliest, though the wall clock may have been set back meanwhile: what
    * an earlier process stored must not lie in the future. For the start, before anything waits.
@@ -59,18 +72,40 @@ export function createSystemClock(): SystemClock {
   let seenMs = performance.now();
   /** Steady time at `seenMs`. */
   let reachedMs = Date.now();
-  const at = (nowMs: number): number => reachedMs + Math.min(nowMs - seenMs, PAUSE_MS);
-  const steadyMs = (): number => at(performance.now());
-  const look = setInterval(() => {
+  /** How far steady time is ahead of the clock that it follows. */
+  let aheadMs = 0;
+  /** Wall time at `elapsedMs` 0 by the clock that is followed; null: this machine's own is good. */
+  let wallAtZeroMs: number | null = null;
+  const passed = (nowMs: number): number => Math.min(nowMs - seenMs, PAUSE_MS);
+  const steadyMs = (): number => reachedMs + Math.max(passed(performance.now()) - aheadMs, 0);
+  const look = (): void => {
     const nowMs = performance.now();
-    reachedMs = at(nowMs);
+    const passedMs = passed(nowMs);
+    reachedMs += Math.max(passedMs - aheadMs, 0);
+    aheadMs = Math.max(aheadMs - passedMs, 0);
     seenMs = nowMs;
-  }, LOOK_MS);
-  look.unref();
+  };
+  const wallMs = (): number => (wallAtZeroMs === null ? Date.now() : wallAtZeroMs + performance.now());
+  setInterval(look, LOOK_MS).unref();
   return {
-    wallMs: () => Date.now(),
+    wallMs,
     steadyMs,
     elapsedMs: () => performance.now(),
+    follow(told, askedMs) {
+      look();
+      const uncertainMs = seenMs - askedMs;
+      if (wallAtZeroMs === null) {
+        reachedMs = told.steadyMs + uncertainMs / 2;
+        wallAtZeroMs = told.wallMs + uncertainMs / 2 - seenMs;
+        return;
+      }
+      reachedMs = Math.max(reachedMs, told.steadyMs);
+      aheadMs = Math.max(reachedMs - told.steadyMs - uncertainMs, 0);
+      wallAtZeroMs = Math.min(
+        Math.max(wallAtZeroMs, told.wallMs - seenMs),
+        told.wallMs + uncertainMs - seenMs,
+      );
+    },
     resume(leastSteadyMs) {
       reachedMs += Math.max(leastSteadyMs - steadyMs(), 0);
     },

@@ -45,6 +45,10 @@ function optionsOf(url: string, max: number): SQL.Options {
       lock_timeout: LOCK_MS,
       idle_in_transaction_session_timeout: SILENT_TRANSACTION_MS,
       client_min_messages: "warning",
+      // Who has gone without a word keeps its locks no longer than this.
+      tcp_keepalives_idle: 10,
+      tcp_keepalives_interval: 5,
+      tcp_keepalives_count: 3,
       // Everything that is asked has an index. Plans are kept, and those made while a table is small would read all of it
       // when it is large, until somebody has counted its rows.
       enable_seqscan: "off",

@@ -6,7 +6,7 @@
  * nothing new is written before it has.
  */
 import { getTableName } from "drizzle-orm";
-import { sleep, type Clock } from "../lib/clock.ts";
+import { sleep, type Clock, type Instant } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import {
   createWriter,
@@ -25,26 +25,26 @@ import {
   Unanswered,
   type PostgresClient,
   type PostgresConnection,
+  type PostgresRow,
 } from "./connection.ts";
-import { ADVISORY_LOCKS } from "./migrate.ts";
+import { createServerPlace, DatabaseInUseError, type ServerClaim } from "./place.ts";
+import { TIME, timeOf } from "./time.ts";
 import { writers } from "./writers-table.ts";
 
 /** Carries out the commands of one room inside the open transaction. */
 export interface PostgresParticipant {
-  /** In order; a command that is to blame itself is answered so, and takes no other with it. Rejects with what the server says. */
-  execute(commands: readonly unknown[], client: PostgresClient): Promise<readonly WriteResult[]>;
+  /**
+   * In order; a command that is to blame itself is answered so, and takes no other with it. Rejects with what the server
+   * says. `now`: the time of the installation (time.ts), which takes the place of what a command says of it; null: there
+   * is only what they say.
+   */
+  execute(
+    commands: readonly unknown[],
+    client: PostgresClient,
+    now: Instant | null,
+  ): Promise<readonly WriteResult[]>;
   /** What became of the transaction; false also when nobody knows yet. */
   ended(committed: boolean): void;
-}
-
-/** Another server writes to this database. */
-export class DatabaseInUseError extends Error {
-  override readonly name = "DatabaseInUseError";
-  constructor() {
-    super(
-      "another holdline server is using this PostgreSQL database: stop it first, or give this one a database of its own",
-    );
-  }
 }
 
 export interface PostgresWriterOptions {
@@ -53,8 +53,10 @@ export interface PostgresWriterOptions {
   readonly durability: "power" | "process";
   /** Whose row notes the batches; unlike that of any other process. */
   readonly id: string;
-  /** Whether this process alone may write as a server. */
-  readonly exclusive: boolean;
+  /** As which server it writes; null: as none, beside whoever does. */
+  readonly claim: ServerClaim | null;
+  /** Whether commands take effect at the time of the installation. */
+  readonly keepsTime: boolean;
   readonly participants: Readonly<Record<string, PostgresParticipant>>;
   readonly clock: Clock;
   readonly logger: Logger | null;
@@ -77,6 +79,7 @@ const NOTE = `INSERT INTO ${TABLE} (id, batch) VALUES ($1, $2)
 const FORGET = `DELETE FROM ${TABLE} WHERE written_at < now() - interval '7 days'`;
 
 function whyOf(error: unknown): RefusedWhy {
+  if (error instanceof DatabaseInUseError) return "unavailable";
   const state = stateOf(error) ?? "";
   if (state === "53100") return "full";
   if (/^(?:40|55P03|57014)/.test(state)) return "locked";
@@ -100,13 +103,12 @@ class OutcomeUnknown extends Error {
 }
 
 /** The one connection that writes; opened when it is needed, and again after it was lost. */
-function createLine({ url, durability, id, exclusive }: PostgresWriterOptions) {
+function createLine({ url, durability, id, claim }: PostgresWriterOptions) {
   let open: PostgresConnection | null = null;
+  const place = claim === null ? null : createServerPlace(claim);
   const prepare = async (connection: PostgresConnection): Promise<void> => {
     if (durability === "process") await connection.unsafe("SET synchronous_commit = off");
-    if (!exclusive) return;
-    const [row] = await connection.unsafe(`SELECT pg_try_advisory_lock(${ADVISORY_LOCKS.server}) AS taken`);
-    if (row?.["taken"] !== true) throw new DatabaseInUseError();
+    await place?.take(connection);
   };
   return {
     /** Rejects with DatabaseInUseError, or as the network says. */
@@ -156,10 +158,26 @@ function byParticipant(requests: readonly WriteRequest[]): Map<string, number[]>
   return places;
 }
 
+/** Begins a transaction; the time that all of it takes effect at comes with the same answer. */
+async function begin(
+  { keepsTime }: PostgresWriterOptions,
+  connection: PostgresConnection,
+): Promise<Instant | null> {
+  if (!keepsTime) {
+    await connection.unsafe("BEGIN");
+    return null;
+  }
+  // Two statements in one message are answered with their two results.
+  const answers = await connection.unsafe(`BEGIN; ${TIME}`);
+  const [, rows] = answers as unknown as readonly PostgresRow[][];
+  return timeOf(rows?.[0]);
+}
+
 async function carryOut(
   { participants }: PostgresWriterOptions,
   client: PostgresClient,
   requests: readonly WriteRequest[],
+  now: Instant | null,
 ): Promise<WriteResult[]> {
   const results: WriteResult[] = [];
   for (const [to, places] of byParticipant(requests)) {
@@ -168,6 +186,7 @@ async function carryOut(
     const answers = await participant.execute(
       places.map((place) => requests[place]?.command),
       client,
+      now,
     );
     for (const [index, place] of places.entries()) results[place] = answers[index] as WriteResult;
   }
@@ -184,8 +203,8 @@ async function transact(
   let results: WriteResult[] | null = null;
   const run = async (): Promise<WriteResult[]> => {
     const connection = await line.get();
-    await connection.unsafe("BEGIN");
-    const carriedOut = await carryOut(options, connection, requests);
+    const now = await begin(options, connection);
+    const carriedOut = await carryOut(options, connection, requests, now);
     await connection.unsafe(NOTE, [options.id, batch]);
     results = carriedOut;
     await connection.unsafe("COMMIT");

@@ -15,6 +15,8 @@ import {
 import { assertPostgresVersion, openPool, refusingReads, type PostgresPool } from "../postgres/connection.ts";
 import { assertSchema, migrate, schemaOf } from "../postgres/migrate.ts";
 import { NewerSchemaError } from "../database/migrations.ts";
+import type { ServerClaim } from "../postgres/place.ts";
+import { startTimekeeper } from "../postgres/time.ts";
 import { POSTGRES_MIGRATIONS } from "../postgres/migrations.ts";
 import { startPostgresWriter, type PostgresParticipant } from "../postgres/writer.ts";
 import {
@@ -76,20 +78,22 @@ function createParticipants(clock: Clock): Readonly<Record<string, PostgresParti
 
 interface Opening {
   readonly options: StorageOptions;
-  readonly exclusive: boolean;
+  readonly claim: ServerClaim | null;
+  readonly keepsTime: boolean;
   readonly clock: Clock;
   readonly logger: Logger | null;
 }
 
 async function assemble(
-  { options, exclusive, clock, logger }: Opening,
+  { options, claim, keepsTime, clock, logger }: Opening,
   pool: PostgresPool,
 ): Promise<Storage> {
   const writer = await startPostgresWriter({
     url: options.databaseUrl,
     durability: options.durability,
     id: crypto.randomUUID(),
-    exclusive,
+    claim,
+    keepsTime,
     participants: createParticipants(clock),
     clock,
     logger,
@@ -153,11 +157,31 @@ export async function lookIntoPostgres({ databaseUrl }: StorageOptions): Promise
   }
 }
 
-/** For a server. Rejects with DatabaseInUseError when another one writes there, and as `migratePostgres`. */
+/** For a server. Rejects with DatabaseInUseError when its place is taken, and as `migratePostgres`. */
 export async function openPostgres(options: OpenOptions): Promise<Storage> {
   await migratePostgres(options);
+  const { databaseUrl, node } = options;
   const { clock = createSystemClock(), logger = null } = options.watch ?? {};
-  return open({ options, exclusive: true, clock, logger });
+  if (node === undefined) {
+    const claim = { nodeId: null, several: false };
+    return open({ options, claim, keepsTime: false, clock, logger });
+  }
+  const starting = startTimekeeper({ url: databaseUrl, clock: node.clock, logger });
+  const timekeeper = await inWords(databaseUrl, starting);
+  try {
+    const claim = { nodeId: node.id(), several: node.several };
+    const storage = await open({ options, claim, keepsTime: true, clock, logger });
+    return {
+      ...storage,
+      async stop() {
+        await storage.stop();
+        timekeeper.stop();
+      },
+    };
+  } catch (error) {
+    timekeeper.stop();
+    throw error;
+  }
 }
 
 /** Beside a server that runs on it: the schema is as it has to be, or this throws. */
@@ -171,5 +195,5 @@ export async function openPostgresBeside(
   } finally {
     await pool.close();
   }
-  return open({ options, exclusive: false, clock: createSystemClock(), logger: null });
+  return open({ options, claim: null, keepsTime: false, clock: createSystemClock(), logger: null });
 }

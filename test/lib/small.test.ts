@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { backoffMs } from "../../src/lib/backoff.ts";
+import { until } from "../support/wait.ts";
 import { createSystemClock, instant, sleep, type Clock } from "../../src/lib/clock.ts";
 import { createIds, isUuid } from "../../src/lib/ids.ts";
 import { createLru } from "../../src/lib/lru.ts";
@@ -177,6 +178,44 @@ describe("a clock", () => {
     expect(clock.steadyMs() - farMs).toBeWithin(0, 100);
     clock.resume(farMs - 1000);
     expect(clock.steadyMs() - farMs).toBeWithin(0, 100);
+  });
+
+  test("of the system that follows another goes by that one's two readings, backwards too at first", () => {
+    const clock = createSystemClock();
+    clock.follow({ steadyMs: 5_000_000, wallMs: 7_000_000 }, clock.elapsedMs());
+    expect(clock.steadyMs() - 5_000_000).toBeWithin(0, 100);
+    expect(clock.wallMs() - 7_000_000).toBeWithin(0, 100);
+    clock.follow({ steadyMs: 5_010_000, wallMs: 6_000_000 }, clock.elapsedMs());
+    expect(clock.steadyMs() - 5_010_000).toBeWithin(0, 100);
+    expect(clock.wallMs() - 6_000_000).toBeWithin(0, 100);
+  });
+
+  test("of the system that is ahead of the one it follows stands still until that has caught up", async () => {
+    const clock = createSystemClock();
+    clock.follow({ steadyMs: 5_000_000, wallMs: 7_000_000 }, clock.elapsedMs());
+    const [steadyMs, elapsedMs] = [clock.steadyMs(), clock.elapsedMs()];
+    clock.follow({ steadyMs: steadyMs - 400, wallMs: 7_000_000 }, elapsedMs);
+    let stoodMs = 0;
+    await until("it to go on", () => {
+      const nowMs = clock.steadyMs();
+      expect(nowMs).toBeGreaterThanOrEqual(steadyMs);
+      if (nowMs < steadyMs + 5) stoodMs = clock.elapsedMs() - elapsedMs;
+      return nowMs > steadyMs + 100;
+    });
+    // A busy machine looks seldom.
+    expect(stoodMs).toBeGreaterThan(300);
+    expect(clock.steadyMs() - steadyMs).toBeLessThanOrEqual(clock.elapsedMs() - elapsedMs - 399);
+  });
+
+  test("of the system leaves what the answer it follows is too uncertain about", () => {
+    const clock = createSystemClock();
+    clock.follow({ steadyMs: 5_000_000, wallMs: 7_000_000 }, clock.elapsedMs());
+    const apart = () => clock.wallMs() - clock.steadyMs();
+    const apartMs = apart();
+    // It was asked a second ago and was so at some moment since.
+    clock.follow({ steadyMs: 4_999_500, wallMs: 6_999_500 }, clock.elapsedMs() - 1000);
+    expect(clock.steadyMs() - 5_000_000).toBeWithin(0, 100);
+    expect(apart()).toBeCloseTo(apartMs, 1);
   });
 
   test("of the system runs what is due, once or again and again, and nothing that was cancelled", async () => {

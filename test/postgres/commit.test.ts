@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Change } from "../../src/jobs/job.ts";
 import { Refusal } from "../../src/protocol/error.ts";
-import { DatabaseInUseError } from "../../src/postgres/writer.ts";
+import { DatabaseInUseError } from "../../src/postgres/place.ts";
 import { openStorage, type Storage } from "../../src/storage.ts";
 import { drive, type Drive } from "../conformance/drive.ts";
 import { failureOf } from "../conformance/failure.ts";

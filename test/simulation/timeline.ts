@@ -2,7 +2,7 @@
  * Virtual time: everything that happens is an event with a moment, and one event happens after the other. A second of
  * it takes as long as what happens in it.
  */
-import type { SystemClock, Timer } from "../../src/lib/clock.ts";
+import type { Clock, SystemClock, Timer } from "../../src/lib/clock.ts";
 
 /** Something that can die or stand still, with all that it still has to do. */
 export interface Process {
@@ -175,7 +175,12 @@ const EARLY_MS = 2;
  * The clock of one process, as lib/clock.ts makes it: steady time is anchored to the wall clock when it starts, and
  * stands still while the process does.
  */
-export function createProcessClock({ timeline, wall, process, lateMs }: ProcessClockOptions): SystemClock {
+export function createProcessClock({
+  timeline,
+  wall,
+  process,
+  lateMs,
+}: ProcessClockOptions): Clock & Pick<SystemClock, "resume"> {
   let anchorMs = wall.nowMs() - timeline.nowMs;
   const steadyMs = (): number => anchorMs + timeline.nowMs - process.lostMs;
   const elapsedMs = (): number => timeline.nowMs;

@@ -1,5 +1,5 @@
 /** Carries out batches of job commands on PostgreSQL: fetches what they touch, lets execute.ts decide, writes back. */
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock, Instant } from "../../lib/clock.ts";
 import type { PostgresClient } from "../../postgres/connection.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
 import type { WriteResult } from "../../database/writer.ts";
@@ -27,6 +27,10 @@ const ALONE: ReadonlySet<JobOp> = new Set([
 const NEXT_MOST = 100;
 /** How long what is remembered of the queue is good, beside other processes that change it. */
 const FRESH_MS = 1000;
+
+function taking(command: JobCommand, at: Instant): JobCommand {
+  return { ...command, at };
+}
 
 /** In order, cut around those that have to be alone. */
 function cut(commands: readonly JobCommand[]): JobCommand[][] {
@@ -109,13 +113,14 @@ function createMemory(clock: Clock) {
   };
 
   return {
-    async facts(client: PostgresClient): Promise<QueueFacts> {
+    async facts(client: PostgresClient, now: Instant | null): Promise<QueueFacts> {
       if (pending !== null) return pending;
       if (known === null || clock.elapsedMs() > readAt + FRESH_MS) {
         known = await read(client);
         readAt = clock.elapsedMs();
       }
-      pending = known;
+      // The time of the installation is kept by whoever keeps it, not by the commands.
+      pending = now === null ? known : { ...known, steadyMs: now.steadyMs };
       return pending;
     },
     moved({ book, changed }: View): void {
@@ -172,9 +177,13 @@ function carryOut(
 export function createPostgresJobParticipant(clock: Clock): PostgresParticipant {
   const memory = createMemory(clock);
 
-  const part = async (commands: readonly JobCommand[], client: PostgresClient): Promise<WriteResult[]> => {
+  const part = async (
+    commands: readonly JobCommand[],
+    client: PostgresClient,
+    now: Instant | null,
+  ): Promise<WriteResult[]> => {
     const fetched = createFetched();
-    const facts = await memory.facts(client);
+    const facts = await memory.facts(client, now);
     const failures = new Map<number, WriteResult>();
     if (!ALONE.has(commands[0]?.op ?? "submit")) await fetchWanted(client, fetched, foresee(commands));
     for (;;) {
@@ -191,9 +200,11 @@ export function createPostgresJobParticipant(clock: Clock): PostgresParticipant 
   };
 
   return {
-    async execute(commands, client) {
+    async execute(commands, client, now) {
       const results: WriteResult[] = [];
-      for (const some of cut(commands as readonly JobCommand[])) results.push(...(await part(some, client)));
+      const given = commands as readonly JobCommand[];
+      const timed = now === null ? given : given.map((command) => taking(command, now));
+      for (const some of cut(timed)) results.push(...(await part(some, client, now)));
       return results;
     },
     ended: (committed) => memory.ended(committed),
