@@ -114,6 +114,7 @@ async function shutDown(
   parts.rooms.stop();
   await parts.access.sessions.stop();
   await parts.backplane.stop();
+  await parts.nodes.stop();
   await parts.builtin.stop();
   parts.handlerFiles?.stop();
   parts.telemetry.stop();
@@ -172,6 +173,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
     },
   };
   await startWithRoom(base, members, over.signal);
+  await startWithRoom(base, parts.nodes, over.signal);
   await startWithRoom(base, parts.scheduler, over.signal);
   await startWithRoom(base, parts.ticker, over.signal);
   parts.remote.start();
@@ -195,6 +197,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
     stop() {
       draining = true;
       over.abort();
+      void parts.nodes.drain();
       return shutDown(base, parts, server, closing);
     },
   };

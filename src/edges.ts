@@ -14,6 +14,7 @@ import { createRates, type Rates } from "./http/rates.ts";
 import { createSubmitter, type Submitter } from "./http/submit.ts";
 import type { JobStore } from "./jobs/store.ts";
 import { instant, type Clock } from "./lib/clock.ts";
+import { toNodeObject } from "./nodes/node-object.ts";
 import { loadPages } from "./pages.ts";
 import { LIMITS } from "./protocol/limits.ts";
 import type { PublishedLimits } from "./protocol/sessions.ts";
@@ -43,8 +44,7 @@ function publishedLimits(config: Config): PublishedLimits {
 /** What `/v1/admin` reaches into. */
 function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServices {
   const { clock, logger, askDrain } = base;
-  const { nodeId, storage, access, hub, neighbours, scheduler, remote } = parts;
-  const startedAt = new Date(clock.wallMs()).toISOString();
+  const { nodes, storage, access, neighbours, remote } = parts;
   return {
     operator: createOperator({
       ...storage,
@@ -54,7 +54,7 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
       endSession: (id) => access.sessions.end(id),
       clock,
     }),
-    nodes: () => [{ id: nodeId, startedAt, connections: hub.size, running: scheduler.running }],
+    nodes: async () => (await nodes.list()).map((node) => toNodeObject(node, clock)),
     workers: () => remote.workers(),
     push: (audience, frame) => neighbours.push(audience, frame),
     drain() {
@@ -84,17 +84,19 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
     random: base.random,
     logger,
     nodeId,
+    cutOff: () => parts.nodes.cutOff,
     limits: publishedLimits(config),
     heartbeat: { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs },
     draining,
   });
 }
 
-async function scrape({ telemetry, hub, scheduler, remote, storage }: Parts): Promise<string> {
+async function scrape({ telemetry, nodes, hub, scheduler, remote, storage }: Parts): Promise<string> {
   const [waiting, sessions] = await Promise.all([storage.jobs.waiting(), storage.sessions.count()]);
   return telemetry.render({
     waiting,
     sessions,
+    nodes: nodes.states,
     connections: hub.size,
     runs: scheduler.running,
     abandoned: scheduler.abandoned,
@@ -167,6 +169,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
     fetch: (request) => answer(request),
   });
   const port = server.port ?? config.port;
+  parts.listensAt.url = server.url.origin;
   const guard = createGuard({ ...config, openAnywhere: config.auth === "open", port });
   const submitter = openSubmitter(base, parts);
   const services = {
@@ -187,6 +190,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
     remote,
     random: base.random,
     ...ending,
+    cutOff: () => parts.nodes.cutOff,
     admin: createAdmin(base, parts, submitter),
   };
   answer = createHttp({

@@ -17,6 +17,7 @@ import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
 import { createElsewhere, type Elsewhere } from "./hub/elsewhere.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
+import { createNodes, type Nodes } from "./nodes/nodes.ts";
 import { createNeighbours, type Neighbours } from "./hub/neighbours.ts";
 import { createRooms, type Rooms } from "./hub/rooms/rooms.ts";
 import { createTicker, type Ticker } from "./handlers/ticker.ts";
@@ -74,6 +75,9 @@ function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
 /** Everything that works before the first request, in the order in which it starts. */
 export interface Parts {
   readonly nodeId: string;
+  readonly nodes: Nodes;
+  /** Where this node listens, from when that is known on. */
+  readonly listensAt: { url: string };
   readonly telemetry: Telemetry;
   readonly storage: Storage;
   readonly access: Access;
@@ -142,6 +146,8 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const webhooks = openWebhooks(base, store, targets);
   const { builtin, registry } = openTypes(base, targets);
   const scheduler = createScheduler({ ...base, ...config, store, registry, nodeId, bootId });
+  const node = { id: nodeId, bootId };
+  const { nodes, listensAt } = openNodes(base, node, { storage, sessions, backplane, hub, scheduler });
   const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
@@ -192,7 +198,39 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     webhooks,
   };
   const delivery = { backplane, feed, hub, elsewhere, rooms, neighbours };
-  return { nodeId, telemetry, storage, access, ...delivery, ...work };
+  return { nodeId, nodes, listensAt, telemetry, storage, access, ...delivery, ...work };
+}
+
+/** This node among the others. */
+function openNodes(
+  base: Base,
+  node: { readonly id: string; readonly bootId: string },
+  {
+    storage,
+    sessions,
+    backplane,
+    hub,
+    scheduler,
+  }: Pick<Parts, "storage" | "backplane" | "hub" | "scheduler"> & { readonly sessions: Sessions },
+): Pick<Parts, "nodes" | "listensAt"> {
+  const { config } = base;
+  const listensAt = { url: `http://${config.host}:${config.port}` };
+  const nodes = createNodes({
+    ...base,
+    store: storage.nodes,
+    jobs: storage.jobs,
+    sessions,
+    maxLostLeases: config.maxLostLeases,
+    several: config.redisUrl !== null,
+    expect: (ids) => backplane.expect(ids),
+    node: { ...node, version: packageJson.version, host: base.hostName, role: config.role },
+    url: () => listensAt.url,
+    counts: () => ({ sockets: hub.size, runs: scheduler.running }),
+    sendAway: () => void hub.sendAway(),
+    disown: (bootId) => scheduler.disown(bootId),
+  });
+  storage.onBatch(({ commands, refused }) => (refused < commands ? nodes.answered() : undefined));
+  return { nodes, listensAt };
 }
 
 /** The types there are without files: built in, configured, served by workers, given by whoever embeds the server. */

@@ -4,6 +4,7 @@
  */
 import type { Server, WebSocketHandler } from "bun";
 import { lookup } from "node:dns/promises";
+import { hostname } from "node:os";
 import { openTokens, type Tokens, type TokensOptions } from "./access.ts";
 import type { Config } from "./config.ts";
 import { createSystemClock, type Clock, type SystemClock } from "./lib/clock.ts";
@@ -35,6 +36,8 @@ export interface World {
   readonly openTokens: (options: TokensOptions) => Promise<Tokens>;
   /** The same for every process of one installation. */
   readonly nodeId: (config: Config) => string;
+  /** What the machine calls itself. */
+  readonly hostName: string;
   /** How webhooks go out. */
   readonly wire: Wire;
   /** Listens; throws when the address is taken. */
@@ -58,6 +61,7 @@ export function createSystemWorld(clock: SystemClock = createSystemClock()): Wor
     },
     openTokens,
     nodeId,
+    hostName: hostname(),
     wire: {
       resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
       fetch: (url, init) => fetch(url, init),

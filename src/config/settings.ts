@@ -1,5 +1,6 @@
 /** Every setting there is, once: what it is for, what it may be, and what it is when nobody says anything. */
 import { z } from "zod";
+import { NODE_ROLES } from "../protocol/admin.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import {
   authSecretProblem,
@@ -273,7 +274,7 @@ const limits = {
 };
 
 const operation = {
-  role: choice(["all", "gateway", "api", "worker"], {
+  role: choice(NODE_ROLES, {
     preset: "all",
     description: "What this process does: everything, sockets, HTTP or jobs.",
   }),

@@ -42,6 +42,11 @@ export interface Scheduler extends Follower {
    * `others` are done as well, whose runs are not in this process.
    */
   stop(drainMs: number, others?: Promise<void>): Promise<void>;
+  /**
+   * Other nodes have, or may have, given what runs here to others: its runs are stopped, and what is claimed from now on
+   * is held by this boot.
+   */
+  disown(bootId: string): void;
   /** Handlers that have not settled. */
   readonly running: number;
   /** Types that had a run in this thread since this was asked last. */
@@ -63,7 +68,7 @@ const RELEASE_GRACE_MS = 2000;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, registry, clock, ids, logger } = options;
-  const owner = ownerOf(options.nodeId, options.bootId);
+  let owner = ownerOf(options.nodeId, options.bootId);
   /** Every handler that has not settled: it holds a slot, whatever became of its job. */
   const slots = new Set<Run>();
   /** Runs of handlers that do not hear: their jobs have ended, their places are still taken. */
@@ -137,18 +142,20 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (types.length === 0) return;
     const most = Math.min(CLAIM_MOST, options.concurrency - slots.size);
     early.clear();
+    const claimer = owner;
     const claimed = await store.execute({
       op: "claim",
       at: instant(clock),
       types,
       most,
       secret: ids.hex(16),
-      owner,
+      owner: claimer,
       leaseMs: LIMITS.leaseMs,
     });
     for (const one of claimed.jobs) {
       const handler = registry.find(one.job.type);
-      if (handler === null) {
+      // Or nobody would renew its lease, since it was claimed before the others took over.
+      if (handler === null || claimer !== owner) {
         giveBack(one);
         continue;
       }
@@ -333,6 +340,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await others;
       // Last: what still finished needed its lease, and whoever canceled it the sweep.
       for (const timer of timers.splice(0)) timer.cancel();
+    },
+
+    disown(bootId) {
+      owner = ownerOf(options.nodeId, bootId);
+      for (const run of slots) run.stop(new RunStopped("lease_lost"));
     },
 
     get running() {

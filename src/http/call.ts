@@ -26,7 +26,7 @@ import type { Trace } from "./trace.ts";
 /** What only operators may ask for. */
 export interface AdminServices {
   readonly operator: Operator;
-  readonly nodes: () => readonly NodeObject[];
+  readonly nodes: () => Promise<readonly NodeObject[]>;
   /** Remote workers that were heard of lately. */
   readonly workers: () => readonly WorkerObject[];
   /** Hands a frame to the open sockets of the audience, on other nodes too; how many of this node took it. */
@@ -65,6 +65,8 @@ export interface HttpServices {
   readonly draining: () => boolean;
   /** Stops taking work; reads go on. */
   readonly refusing: () => boolean;
+  /** The database cannot be reached from here, while other nodes may do so. */
+  readonly cutOff: () => boolean;
   /** Aborted when the server is about to close its connections: what waits for news is answered with what there is. */
   readonly closing: AbortSignal;
 }

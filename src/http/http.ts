@@ -160,6 +160,16 @@ export type HttpHandler = (request: Request) => Promise<Response | undefined>;
 /** Where sockets are opened. */
 const CONNECT = "/v1/connect";
 const SWITCHING_PROTOCOLS = 101;
+/** Whatever needs the storage. */
+const API = "/v1/";
+
+/** Told at once, or every call would wait for its own time-out. */
+function cutOff(): Refusal {
+  return new Refusal(
+    "storage_unavailable",
+    "This node cannot reach the database. Nothing was stored; another node may take it.",
+  );
+}
 
 /** What a call bears beside what routes look at: which of them it was, as a pattern, to be counted by. */
 type EdgeBindings = CallEnv["Bindings"] & { route: string };
@@ -216,6 +226,7 @@ export function createHttp(options: HttpOptions): HttpHandler {
         // The runtime answers an upgrade by itself.
         return undefined;
       }
+      if (options.cutOff() && path.startsWith(API)) throw cutOff();
       env = { trace, url, origin, left: null, route: "none" };
       return tell(await app.fetch(request, env));
     } catch (error) {

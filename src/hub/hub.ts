@@ -61,6 +61,8 @@ export interface Hub extends Follower {
   readonly size: number;
   start(): void;
   /** Says goodbye to everybody, in slices; resolves when all sockets were told to close. */
+  sendAway(): Promise<void>;
+  /** Sends everybody away, and looks after nobody any more. */
   stop(): Promise<void>;
 }
 
@@ -141,6 +143,19 @@ export function createHub(options: HubOptions): Hub {
       if (connection.tokenEndsAt === 0) continue;
       connection.tokenEndsAt = 0;
       connection.renewTokenMs = 0;
+    }
+  };
+
+  const sendAway = async (): Promise<void> => {
+    let told = 0;
+    // Counted once: who was told is gone from the set in the next turn.
+    const all = [...connections];
+    for (const connection of all) {
+      // Spread over a span: all of them coming back at one moment would be the next outage.
+      const waitMs = RECONNECT_LEAST_MS + (told / all.length) * RECONNECT_SPREAD_MS;
+      connection.close("draining", Math.round(waitMs));
+      told += 1;
+      if (told % GOODBYE_SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   };
 
@@ -252,19 +267,12 @@ export function createHub(options: HubOptions): Hub {
       });
     },
 
+    sendAway,
+
     async stop() {
       timer?.cancel();
       timer = null;
-      let told = 0;
-      // Counted once: who was told is gone from the set in the next turn.
-      const all = [...connections];
-      for (const connection of all) {
-        // Spread over a span: all of them coming back at one moment would be the next outage.
-        const waitMs = RECONNECT_LEAST_MS + (told / all.length) * RECONNECT_SPREAD_MS;
-        connection.close("draining", Math.round(waitMs));
-        told += 1;
-        if (told % GOODBYE_SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
+      await sendAway();
     },
   };
 }

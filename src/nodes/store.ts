@@ -10,14 +10,14 @@
  * - Times are those of the caller's steady clock, which all nodes of an installation share; only `startedAt` is wall time.
  */
 
-/** `lost`: silent, and somebody is giving back what it held. `dead`: that is done. */
-export type NodeState = "up" | "draining" | "lost" | "dead";
+import type { NodeRole, NodeState } from "../protocol/admin.ts";
 
 export interface NodeRecord {
   readonly id: string;
   /** Of this start of it. */
   readonly bootId: string;
-  readonly role: string;
+  readonly role: NodeRole;
+  /** `lost`: silent, and somebody is giving back what it held. `dead`: that is done. */
   readonly state: NodeState;
   readonly version: string;
   /** The machine it runs on, as that calls itself. */
@@ -35,7 +35,7 @@ export interface NodeRecord {
 
 export type Entering = Omit<NodeRecord, "state">;
 
-export interface Beat extends Pick<NodeRecord, "id" | "bootId" | "seenBy" | "sockets" | "runs"> {
+export interface Beat extends Pick<NodeRecord, "id" | "bootId" | "url" | "seenBy" | "sockets" | "runs"> {
   readonly state: "up" | "draining";
 }
 

@@ -48,11 +48,29 @@ export interface AdminJobObject extends JobObject {
   readonly sessionId?: string;
 }
 
+/** What a node takes part in (section 7). */
+export const NODE_ROLES = ["all", "gateway", "api", "worker"] as const;
+export type NodeRole = (typeof NODE_ROLES)[number];
+
+export const NODE_STATES = ["up", "draining", "lost", "dead"] as const;
+export type NodeState = (typeof NODE_STATES)[number];
+
 /** A process of this installation. */
 export interface NodeObject {
   readonly id: string;
+  /** Of this start of it. */
+  readonly boot: string;
+  readonly role: NodeRole;
+  /** `lost`: silent, and what it held is being given to others; `dead`: that is done. */
+  readonly state: NodeState;
+  readonly version: string;
+  /** The machine it runs on, and where it listens there. */
+  readonly host: string;
+  readonly url: string;
   /** RFC 3339 UTC with milliseconds. */
   readonly startedAt: string;
+  /** Its last sign of life. */
+  readonly lastSeenAt: string;
   /** Open sockets. */
   readonly connections: number;
   /** Runs of jobs in this process. */

@@ -232,6 +232,17 @@ export const LIMITS = {
   walAlarmBytes: 64 * MIB,
   walMostBytes: 256 * MIB,
 
+  // Nodes
+  /** How often a node of several gives a sign of life, and after which silence the others bury it. */
+  nodeBeatMs: 2 * SECOND_MS,
+  nodeSilentMs: 10 * SECOND_MS,
+  /** How long who found a silent node has to give back what it held, before the next one does. */
+  nodeBurialMs: 10 * SECOND_MS,
+  /** A node of several that the database has not answered for so long takes nothing more, and sends its clients away. */
+  nodeCutOffMs: 5 * SECOND_MS,
+  /** How long the dead are listed. */
+  nodeDeadKeptMs: 60 * MINUTE_MS,
+
   // Retention
   eventsRetentionMs: DAY_MS,
   jobsRetentionMs: 7 * DAY_MS,

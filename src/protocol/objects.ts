@@ -4,6 +4,7 @@
  * schema says what its interface says. Objects are open: a client ignores fields it does not know.
  */
 import { z } from "zod";
+import { NODE_ROLES, NODE_STATES } from "./admin.ts";
 import { ERROR_CODES, type ErrorCode, JOB_ERROR_CODES } from "./codes.ts";
 import { EVENT_KINDS, type EventData, type EventKind, type Json } from "./events.ts";
 import { JOB_STATUSES } from "./jobs.ts";
@@ -239,7 +240,16 @@ export const adminJobsPageSchema = z.object({ items: z.array(adminJobSchema), ne
 
 export const nodeSchema = z.object({
   id: z.string(),
+  boot: z.string().describe("Of this start of it."),
+  role: z.enum(NODE_ROLES).describe("What it takes part in."),
+  state: z
+    .enum(NODE_STATES)
+    .describe("`lost`: silent, and what it held is being given to others; `dead`: that is done."),
+  version: z.string(),
+  host: z.string().describe("The machine it runs on."),
+  url: z.string().describe("Where it listens there."),
   startedAt: time,
+  lastSeenAt: time.describe("Its last sign of life."),
   connections: count.describe("Open sockets."),
   running: count.describe("Runs of jobs in this process."),
 });

@@ -67,6 +67,11 @@ export interface Sessions {
   onChanged(listener: (session: SessionRecord) => void): void;
   /** Called with sessions that nobody resumed in time. */
   onExpired(listener: (ids: readonly SessionId[]) => void): void;
+  /**
+   * A node's sockets are gone without a word: its sessions are without one, from now on. Whoever listens for changes
+   * hears of those that are members of a room.
+   */
+  abandoned(nodeId: string): Promise<void>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -149,6 +154,24 @@ export function createSessions(options: SessionsOptions): Sessions {
     return session;
   };
 
+  /** As `Sessions.inRooms`. */
+  async function* inRooms(): AsyncIterable<readonly SessionRecord[]> {
+    let after: SessionId | null = null;
+    for (;;) {
+      const page: readonly SessionRecord[] = await store.inRooms(after, PAGE);
+      yield page;
+      after = page.at(-1)?.id ?? null;
+      if (page.length < PAGE) return;
+    }
+  }
+
+  /** Time in which nobody could resume them does not count; that is from now on. */
+  const markAway = (ofNode: string): Promise<void> => {
+    const awayBy = clock.steadyMs();
+    const at = Math.round(clock.wallMs());
+    return store.recover({ nodeId: ofNode, awayBy, expiresBy: awayBy + resumeMs, at });
+  };
+
   return {
     async open(user, { connected }) {
       const at = Math.round(clock.wallMs());
@@ -218,15 +241,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       changed(await store.choose(id, presence, Math.round(clock.wallMs())));
     },
 
-    async *inRooms() {
-      let after: SessionId | null = null;
-      for (;;) {
-        const page: readonly SessionRecord[] = await store.inRooms(after, PAGE);
-        yield page;
-        after = page.at(-1)?.id ?? null;
-        if (page.length < PAGE) return;
-      }
-    },
+    inRooms,
 
     used,
 
@@ -241,10 +256,16 @@ export function createSessions(options: SessionsOptions): Sessions {
     onChanged: (listener) => void changedListeners.push(listener),
     onExpired: (listener) => void expiredListeners.push(listener),
 
+    async abandoned(ofNode) {
+      await markAway(ofNode);
+      for await (const page of inRooms()) {
+        for (const session of page)
+          if (session.nodeId === ofNode && session.connectedAt === null) changed(session);
+      }
+    },
+
     async start() {
-      const awayBy = clock.steadyMs();
-      const at = Math.round(clock.wallMs());
-      await store.recover({ nodeId, awayBy, expiresBy: awayBy + resumeMs, at });
+      await markAway(nodeId);
       timer = clock.every(SWEEP_MS, () => {
         sweeping = sweep();
       });

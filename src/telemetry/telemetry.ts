@@ -10,6 +10,8 @@ import { createWriteCounters, type WriteCounters } from "./writes.ts";
 
 /** What other parts know anyway and are asked for at the scrape. */
 export interface Readings {
+  /** Processes of this installation by state, as far as this one knows. */
+  readonly nodes: Readonly<Record<string, number>>;
   readonly connections: number;
   /** Runs in flight. */
   readonly runs: number;
@@ -73,13 +75,19 @@ export function createTelemetry({
     },
     start: () => own.start(),
     stop: () => own.stop(),
-    render: ({ connections, runs, abandoned, workers, disk, waiting, sessions }) =>
+    render: ({ nodes, connections, runs, abandoned, workers, disk, waiting, sessions }) =>
       exposition([
         {
           name: "holdline_info",
           help: "Which program this is.",
           type: "gauge",
           samples: [{ labels: { version, bun: Bun.version }, value: 1 }],
+        },
+        {
+          name: "holdline_nodes",
+          help: "Processes of this installation, by state.",
+          type: "gauge",
+          samples: Object.entries(nodes).map(([state, value]) => ({ labels: { state }, value })),
         },
         ...jobs.families(),
         gauge("holdline_jobs_waiting", "Jobs that are queued or wait for another run.", waiting),

@@ -48,6 +48,8 @@ export interface SocketsOptions {
   readonly limits: PublishedLimits;
   readonly heartbeat: { readonly pingMs: number; readonly timeoutMs: number };
   readonly draining: () => boolean;
+  /** The database cannot be reached from here. */
+  readonly cutOff: () => boolean;
 }
 
 export interface Sockets {
@@ -102,6 +104,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     offer: Offer,
   ): Promise<{ session: SessionRecord; resumed: boolean }> => {
     if (options.draining()) throw new Refusal("draining", "The server is shutting down.");
+    if (options.cutOff()) throw new Refusal("storage_unavailable", "This node cannot reach the database.");
     const { user, resumes } = await gate.enter(offer);
     if (resumes === null) {
       const session = await sessions.open(user, { connected: true });

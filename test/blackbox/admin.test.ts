@@ -1,4 +1,6 @@
 /** `/v1/admin` as an operator uses it: nodes, sessions, jobs, pushes, drain (PROTOCOL section 3). */
+import { hostname } from "node:os";
+import packageJson from "../../package.json" with { type: "json" };
 import { describe, expect, test } from "bun:test";
 import { connect } from "../support/client.ts";
 import { call, expectProblem, lastingBody, newSession, tokensBody } from "../support/http.ts";
@@ -27,7 +29,14 @@ describe("GET /v1/admin/nodes", () => {
     expectShape(body.items, [
       {
         id: client.welcome.node,
+        boot: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        role: "all",
+        state: "up",
+        version: packageJson.version,
+        host: hostname(),
+        url: server().url,
         startedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+        lastSeenAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
         connections: 1,
         running: 1,
       },

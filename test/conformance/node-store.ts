@@ -28,7 +28,8 @@ function node(id: string, more: Partial<Entering> = {}): Entering {
 }
 
 function beat(id: string, more: Partial<Beat> = {}): Beat {
-  return { id, bootId: `${id}-boot`, state: "up", seenBy: NOW + 2000, sockets: 3, runs: 4, ...more };
+  const url = "http://127.0.0.1:9999";
+  return { id, bootId: `${id}-boot`, state: "up", url, seenBy: NOW + 2000, sockets: 3, runs: 4, ...more };
 }
 
 /** The search of who noticed at `nowBy` that others have been silent for ten seconds. */

@@ -156,6 +156,7 @@ export function createMachine(scene: Scene, disk: () => Disk, network: Network):
         },
         openTokens: async () => createSimulatedTokens(clock, ids, config.sessionTokenMs),
         nodeId: () => "node_1",
+        hostName: "machine",
         // No scene has a webhook.
         wire: { resolve: unreached, fetch: unreached },
         serve: (options) => network.listen(process, options),

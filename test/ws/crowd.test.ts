@@ -39,6 +39,7 @@ function setup() {
     rooms: {} as never,
     heartbeat: { pingMs: 1, timeoutMs: 1 },
     draining: () => false,
+    cutOff: () => false,
   });
   const open = (): FakeSocket & { data: SocketData } => {
     const offer = {} as SocketData["offer"];

@@ -161,8 +161,15 @@ export const scheduleExample: ScheduleObject = {
 };
 
 export const nodeExample: NodeObject = {
-  id: "node_5f2c9a",
+  id: "node_5f2c9a1be07d",
+  boot: "01a20619-2f08-7c35-9d11-6a8e40b7f213",
+  role: "all",
+  state: "up",
+  version: "0.1.0",
+  host: "berlin-2",
+  url: "http://10.0.0.12:8787",
   startedAt: time(-3_600_000),
+  lastSeenAt: time(-700),
   connections: 12,
   running: 3,
 };

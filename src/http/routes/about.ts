@@ -34,7 +34,7 @@ export async function live(): Promise<Response> {
  */
 export async function ready(services: AboutServices): Promise<Response> {
   if (services.draining()) throw new Refusal("draining", "The server is shutting down.");
-  if (!(await services.storageWrites())) {
+  if (services.cutOff() || !(await services.storageWrites())) {
     throw new Refusal("storage_unavailable", "The storage did not confirm a write in time.");
   }
   const level = services.diskLevel();

@@ -33,7 +33,7 @@ function userParameter(url: URL): UserId | null {
   return url.searchParams.get("userId") as UserId | null;
 }
 
-export const listNodes = forOperators(async ({ admin }) => jsonResponse(200, { items: admin.nodes() }));
+export const listNodes = forOperators(async ({ admin }) => jsonResponse(200, { items: await admin.nodes() }));
 
 export const listWorkers = forOperators(async ({ admin }) => jsonResponse(200, { items: admin.workers() }));
 

@@ -1,7 +1,7 @@
 /** The tables of nodes on PostgreSQL for drizzle; migrations/postgres makes them (a test holds the two together). */
 import { doublePrecision, integer, pgTable, text } from "drizzle-orm/pg-core";
 import { big } from "../../postgres/columns.ts";
-import type { NodeState } from "../store.ts";
+import type { NodeRole, NodeState } from "../../protocol/admin.ts";
 
 export const installation = pgTable("installation", {
   id: big("id").primaryKey(),
@@ -12,7 +12,7 @@ export const installation = pgTable("installation", {
 export const nodes = pgTable("nodes", {
   id: text("id").primaryKey(),
   bootId: text("boot_id").notNull(),
-  role: text("role").notNull(),
+  role: text("role").$type<NodeRole>().notNull(),
   state: text("state").$type<NodeState>().notNull(),
   version: text("version").notNull(),
   host: text("host").notNull(),

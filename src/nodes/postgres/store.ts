@@ -44,11 +44,11 @@ const EXECUTORS: Executors<Writes> = {
     );
     return entered.length > 0;
   },
-  async beat(client, { id, bootId, state, seenBy, sockets, runs }) {
+  async beat(client, { id, bootId, state, url, seenBy, sockets, runs }) {
     const beaten = await client.unsafe(
-      `UPDATE nodes SET state = $3, seen_by = $4::double precision, sockets = $5, runs = $6
+      `UPDATE nodes SET state = $3, seen_by = $4::double precision, sockets = $5, runs = $6, url = $7
        WHERE id = $1 AND boot_id = $2 AND state IN ('up', 'draining') RETURNING id`,
-      [id, bootId, state, seenBy, sockets, runs],
+      [id, bootId, state, seenBy, sockets, runs, url],
     );
     return beaten.length > 0;
   },

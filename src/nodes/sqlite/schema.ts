@@ -1,6 +1,6 @@
 /** The tables of nodes on SQLite for drizzle; migrations/sqlite makes them (a test holds the two together). */
 import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { NodeState } from "../store.ts";
+import type { NodeRole, NodeState } from "../../protocol/admin.ts";
 
 export const installation = sqliteTable("installation", {
   id: integer("id").primaryKey(),
@@ -11,7 +11,7 @@ export const installation = sqliteTable("installation", {
 export const nodes = sqliteTable("nodes", {
   id: text("id").primaryKey(),
   bootId: text("boot_id").notNull(),
-  role: text("role").notNull(),
+  role: text("role").$type<NodeRole>().notNull(),
   state: text("state").$type<NodeState>().notNull(),
   version: text("version").notNull(),
   host: text("host").notNull(),
