@@ -141,7 +141,9 @@ export function createNodes(options: NodesOptions): Nodes {
       known.filter(({ state: seen }) => seen === "up" || seen === "draining").map((node) => node.id),
     );
     // Nearly always there is nothing to do, which is known without a write.
-    if (known.some(isSilent)) await bury(clock.steadyMs() - LIMITS.nodeSilentMs).catch(notBuried);
+    if (!known.some(isSilent)) return;
+    await bury(clock.steadyMs() - LIMITS.nodeSilentMs).catch(notBuried);
+    known = await store.list();
   };
 
   const beatNow = (): Promise<void> => {

@@ -2,9 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { JobError } from "../../src/handlers/handler.ts";
 import { createRegistry } from "../../src/handlers/registry.ts";
-import type { JobStore } from "../../src/jobs/store.ts";
+import type { ClaimOutcome, JobStore } from "../../src/jobs/store.ts";
 import type { JobId } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
+import type { Scheduler } from "../../src/handlers/scheduler.ts";
 import { createGates, createPlace, createWorks, handlerOf, type Place } from "./run-setup.ts";
 import { settle } from "./virtual-clock.ts";
 
@@ -59,6 +60,37 @@ describe("a scheduler", () => {
     works.wake();
     for (let n = 0; n < 5; n += 1) await settle();
     expect(await statuses(place, many)).toEqual(many.map(() => "succeeded"));
+  });
+
+  test("that was given up by the others stops what runs, and holds what it claims from then on by another boot", async () => {
+    const place = createPlace();
+    const [first, late] = (await submitted(place, 2)) as [JobId, JobId];
+    const { begun, obedient } = createGates();
+    let works: Scheduler | null = null;
+    /** Who held each job last. */
+    const owners = new Map<JobId, string>();
+    const execute: JobStore["execute"] = async (command) => {
+      // The second claim is on its way when the others take over.
+      if (command.op === "claim" && begun.length === 1) works?.disown("next");
+      const outcome = await place.store.execute(command);
+      if (command.op === "claim")
+        for (const { job } of (outcome as ClaimOutcome).jobs) owners.set(job.id, command.owner);
+      return outcome;
+    };
+    const store = { ...place.store, execute };
+    works = createWorks(place, [handlerOf(obedient)], { store, concurrency: 1 });
+    await works.start();
+    await settle();
+    expect((await place.on.job(first)).status).toBe("running");
+    works.disown("now");
+    expect(begun[0]?.signal.aborted).toBe(true);
+    await settle();
+    await place.clock.advance(2000);
+    const jobs = [await place.on.job(first), await place.on.job(late)];
+    const running = jobs.filter(({ status }) => status === "running");
+    expect(running.map(({ id }) => owners.get(id))).toEqual(["boot:node:next"]);
+    expect(begun.length).toBe(2);
+    expect(jobs.map(({ lostLeases }) => lostLeases)).toEqual([0, 0]);
   });
 
   test("gives back what it took of a type that was taken away meanwhile, without charge", async () => {
