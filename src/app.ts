@@ -10,6 +10,7 @@ import { sleep } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import { LIMITS } from "./protocol/limits.ts";
 import { Refusal } from "./protocol/error.ts";
+import { has } from "./nodes/roles.ts";
 import { wire, type Base, type Parts } from "./parts.ts";
 import type { Storage } from "./storage.ts";
 import { createSystemWorld, type World } from "./world.ts";
@@ -160,6 +161,17 @@ async function startWithRoom(base: Base, part: { start(): Promise<void> }, over:
   again();
 }
 
+/** What only nodes of some roles do. */
+async function startDuties(base: Base, parts: Parts, over: AbortSignal): Promise<void> {
+  const { role } = base.config;
+  if (has(role, "api")) parts.remote.start();
+  if (!has(role, "jobs")) return;
+  await startWithRoom(base, parts.ticker, over);
+  parts.orphans.start();
+  parts.retention.start();
+  parts.webhooks.start();
+}
+
 async function begin(base: Base, parts: Parts): Promise<Running> {
   await parts.handlerFiles?.start();
   const over = new AbortController();
@@ -175,15 +187,11 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   await startWithRoom(base, members, over.signal);
   await startWithRoom(base, parts.nodes, over.signal);
   await startWithRoom(base, parts.scheduler, over.signal);
-  await startWithRoom(base, parts.ticker, over.signal);
-  parts.remote.start();
+  await startDuties(base, parts, over.signal);
   parts.hub.start();
   parts.elsewhere.start();
-  parts.orphans.start();
-  parts.retention.start();
   parts.telemetry.start();
   parts.loopWatch.start();
-  parts.webhooks.start();
   let draining = false;
   const closing = new AbortController();
   const server = listen(base, parts, {

@@ -197,6 +197,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
     ...services,
     guard,
     openMode: config.openMode,
+    role: config.role,
     requests: telemetry.requests,
     scrape: () => scrape(parts),
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),

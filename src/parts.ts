@@ -17,6 +17,7 @@ import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
 import { createElsewhere, type Elsewhere } from "./hub/elsewhere.ts";
 import { createHub, type Hub } from "./hub/hub.ts";
+import { has } from "./nodes/roles.ts";
 import { createNodes, type Nodes } from "./nodes/nodes.ts";
 import { createNeighbours, type Neighbours } from "./hub/neighbours.ts";
 import { createRooms, type Rooms } from "./hub/rooms/rooms.ts";
@@ -145,7 +146,15 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
   const webhooks = openWebhooks(base, store, targets);
   const { builtin, registry } = openTypes(base, targets);
-  const scheduler = createScheduler({ ...base, ...config, store, registry, nodeId, bootId });
+  const scheduler = createScheduler({
+    ...base,
+    ...config,
+    store,
+    registry,
+    nodeId,
+    bootId,
+    runsJobs: has(config.role, "jobs"),
+  });
   const node = { id: nodeId, bootId };
   const { nodes, listensAt } = openNodes(base, node, { storage, sessions, backplane, hub, scheduler });
   const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });

@@ -29,7 +29,6 @@ const NOT_SET = "not set";
  */
 const UNAVAILABLE: readonly Unavailable[] = [
   { key: "sessionsUrl", allowed: NOT_SET },
-  { key: "role", allowed: "all" },
   { key: "otlpEndpoint", warned: true, allowed: NOT_SET },
 ];
 
@@ -153,6 +152,17 @@ const CHECKS: readonly Check[] = [
             key: "host",
             problem: `"${host}" can be reached from other machines, and no key of user tokens is configured`,
             allowed: waysOutOfOpenMode(),
+          },
+  },
+  {
+    reads: ["role", "redisUrl"],
+    find: ({ role, redisUrl }) =>
+      role === "all" || redisUrl !== null
+        ? null
+        : {
+            key: "role",
+            problem: `"${role}" leaves to other nodes what there is no way to share with them: ${variableOf("redisUrl")} is not set`,
+            allowed: `all, or one of the roles together with ${variableOf("redisUrl")}`,
           },
   },
   needsAuthSource("authIssuer", ({ authIssuer }) => authIssuer !== null),

@@ -276,7 +276,7 @@ const limits = {
 const operation = {
   role: choice(NODE_ROLES, {
     preset: "all",
-    description: "What this process does: everything, sockets, HTTP or jobs.",
+    description: "What this node takes part in: everything, sockets, the HTTP API or jobs.",
   }),
   drainMs: duration({
     least: 0,

@@ -25,6 +25,8 @@ export interface SchedulerOptions extends Pick<RunOptions, "random" | "eventByte
   readonly bootId: string;
   readonly concurrency: number;
   readonly maxLostLeases: number;
+  /** false: nothing is claimed here, and time has its way elsewhere. */
+  readonly runsJobs?: boolean;
 }
 
 export interface Scheduler extends Follower {
@@ -67,7 +69,7 @@ const CLAIM_MOST = 64;
 const RELEASE_GRACE_MS = 2000;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { store, registry, clock, ids, logger } = options;
+  const { store, registry, clock, ids, logger, runsJobs = true } = options;
   let owner = ownerOf(options.nodeId, options.bootId);
   /** Every handler that has not settled: it holds a slot, whatever became of its job. */
   const slots = new Set<Run>();
@@ -187,7 +189,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const wake = (): void => {
     again = true;
-    if (!claiming && !stopping) claims = claimAll();
+    if (runsJobs && !claiming && !stopping) claims = claimAll();
   };
 
   /** A wall clock that was set brings the times of day nearer, or takes them further away. */
@@ -275,10 +277,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         tellStuck(step.stuck);
         ({ busy } = step);
       }
+      if (recovered > 0) logger.info({ jobs: recovered }, "runs of the process before are returned");
+      if (!runsJobs) return;
       await realign();
       // A worker may go on with its lease when its server is back.
       await store.execute({ op: "grant", at: instant(clock), leaseMs: LIMITS.leaseMs });
-      if (recovered > 0) logger.info({ jobs: recovered }, "runs of the process before are returned");
       timers.push(
         clock.every(SWEEP_MS, () => void sweep()),
         clock.every(LIMITS.leaseRenewMs, () => void renew()),

@@ -2,7 +2,9 @@
 import { Hono } from "hono";
 import { Refusal } from "../protocol/error.ts";
 import type { RequestCounters } from "../telemetry/requests.ts";
+import type { NodeRole } from "../protocol/admin.ts";
 import type { Asset } from "./assets.ts";
+import { refuseByRole } from "./by-role.ts";
 import type { CallEnv, Call } from "./call.ts";
 import { parseUrl, pathWithoutTokens, type Guard } from "./guard.ts";
 import { problemResponse, toRefusal } from "./problem.ts";
@@ -30,6 +32,7 @@ import { readTrace } from "./trace.ts";
 
 export interface HttpOptions extends AboutServices {
   readonly requests: RequestCounters;
+  readonly role: NodeRole;
   readonly guard: Guard;
   /** The playground's files by path; null for a path that is none. */
   readonly asset: (path: string) => Promise<Asset | null>;
@@ -220,6 +223,7 @@ export function createHttp(options: HttpOptions): HttpHandler {
       const url = parseUrl(request);
       path = pathWithoutTokens(url.pathname);
       origin = guard.check(request, url);
+      refuseByRole(options.role, path);
       if (path === CONNECT && request.method === "GET") {
         options.upgrade(request, origin, trace.traceId);
         count(SWITCHING_PROTOCOLS);

@@ -10,6 +10,7 @@ import type { Ids } from "../lib/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { giveBack, returnRuns, type BurialOptions } from "./burial.ts";
 import type { NodeState } from "../protocol/admin.ts";
+import { missingFrom, rolesWith } from "./roles.ts";
 import type { NodeRecord, NodeStore } from "./store.ts";
 
 export interface NodesOptions extends BurialOptions {
@@ -126,6 +127,20 @@ export function createNodes(options: NodesOptions): Nodes {
     seen === "lost" ||
     seenBy < clock.steadyMs() - (seen === "dead" ? LIMITS.nodeDeadKeptMs : LIMITS.nodeSilentMs);
 
+  /** Said once for each set of duties that nobody has: such an installation takes jobs that never run. */
+  let missing = "";
+  const tellMissing = (): void => {
+    const roles = known.filter(({ state: seen }) => seen === "up").map(({ role }) => role);
+    const duties = missingFrom(roles);
+    if (duties.join() === missing) return;
+    missing = duties.join();
+    for (const duty of duties)
+      logger.warn(
+        { duty, roles: rolesWith(duty) },
+        "no node of this installation does this: start one with such a role",
+      );
+  };
+
   const beat = async (): Promise<void> => {
     const alive = await store.beat({ ...self(), state });
     if (!alive && state === "up") await rise();
@@ -137,6 +152,7 @@ export function createNodes(options: NodesOptions): Nodes {
       cutOff = false;
     }
     known = await store.list();
+    tellMissing();
     options.expect(
       known.filter(({ state: seen }) => seen === "up" || seen === "draining").map((node) => node.id),
     );
