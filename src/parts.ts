@@ -146,15 +146,8 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
   const webhooks = openWebhooks(base, store, targets);
   const { builtin, registry } = openTypes(base, targets);
-  const scheduler = createScheduler({
-    ...base,
-    ...config,
-    store,
-    registry,
-    nodeId,
-    bootId,
-    runsJobs: has(config.role, "jobs"),
-  });
+  const runsJobs = has(config.role, "jobs");
+  const scheduler = createScheduler({ ...base, ...config, store, registry, nodeId, bootId, runsJobs });
   const node = { id: nodeId, bootId };
   const { nodes, listensAt } = openNodes(base, node, { storage, sessions, backplane, hub, scheduler });
   const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });

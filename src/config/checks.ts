@@ -161,8 +161,8 @@ const CHECKS: readonly Check[] = [
         ? null
         : {
             key: "role",
-            problem: `"${role}" leaves to other nodes what there is no way to share with them: ${variableOf("redisUrl")} is not set`,
-            allowed: `all, or one of the roles together with ${variableOf("redisUrl")}`,
+            problem: `"${role}" leaves the rest to other nodes, and ${variableOf("redisUrl")}, by which nodes find each other, is not set`,
+            allowed: `all, or another role together with ${variableOf("redisUrl")}`,
           },
   },
   needsAuthSource("authIssuer", ({ authIssuer }) => authIssuer !== null),

@@ -194,12 +194,17 @@ describe("settings that do not go together are refused:", () => {
 describe("what this version does not have is refused, not ignored:", () => {
   const later: [variable: string, value: string, allowed: string][] = [
     ["SESSIONS_URL", "redis://cache:6379", "not set"],
-    ["ROLE", "gateway", "all"],
   ];
   test.each(later)("HOLDLINE_%s=%j", (variable, value, allowed) => {
     const name = `HOLDLINE_${variable}`;
     expect(refused({ env: { [name]: value } })).toEqual([`${name} ${YET}. Allowed: ${allowed}.`]);
   });
+});
+
+test.each(["gateway", "api", "worker"])("the role %s alone is refused: nobody would do the rest", (role) => {
+  expect(refused({ env: { HOLDLINE_ROLE: role } })).toEqual([
+    `HOLDLINE_ROLE "${role}" leaves the rest to other nodes, and HOLDLINE_REDIS_URL, by which nodes find each other, is not set. Allowed: all, or another role together with HOLDLINE_REDIS_URL.`,
+  ]);
 });
 
 test("a type that is built in cannot be given to workers", () => {
