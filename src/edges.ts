@@ -91,7 +91,15 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
   });
 }
 
-async function scrape({ telemetry, nodes, hub, scheduler, remote, storage }: Parts): Promise<string> {
+async function scrape({
+  telemetry,
+  nodes,
+  hub,
+  scheduler,
+  remote,
+  storage,
+  backplane,
+}: Parts): Promise<string> {
   const [waiting, sessions] = await Promise.all([storage.jobs.waiting(), storage.sessions.count()]);
   return telemetry.render({
     waiting,
@@ -102,6 +110,7 @@ async function scrape({ telemetry, nodes, hub, scheduler, remote, storage }: Par
     abandoned: scheduler.abandoned,
     workers: remote.counts,
     disk: storage.disk.reading,
+    backplane,
   });
 }
 
@@ -203,6 +212,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
     storageWrites: createProbe({ ...STORAGE_PROBE, clock, ask: () => writeNothing(store, clock) }),
     streamed: (entries, bytes) => telemetry.deliveries.streamed(entries, bytes),
     diskLevel: () => storage.disk.reading.level,
+    hearsOthers: () => parts.backplane.healthy,
     documents: createDocuments({ ...config, version: packageJson.version }),
     asset: createAssets(loadPages),
     upgrade: (request, origin, traceId) => sockets.upgrade(request, server, { origin, traceId }),

@@ -7,6 +7,7 @@ import { checkDatabase, checkKeys, checkSqlite } from "./doctor/database.ts";
 import { checkDataFolder, checkDisk, checkFsync } from "./doctor/disk.ts";
 import { type Finding, fail, ok, warn, worstOf } from "./doctor/finding.ts";
 import { checkDescriptors, checkPort, checkUpstreams } from "./doctor/machine.ts";
+import { checkRedis } from "./doctor/redis.ts";
 import { settingsFlags } from "./settings-flags.ts";
 import { printable } from "./table.ts";
 
@@ -52,6 +53,7 @@ async function examine(config: Config, warnings: readonly string[]): Promise<Fin
     checkWriting(config),
     checkSqlite(),
     ...(await checkDatabase(config, clock)),
+    ...(await checkRedis(config, clock)),
     checkKeys(config, clock),
     checkDescriptors(config),
     await checkPort(config),
@@ -75,7 +77,7 @@ function inWords(findings: readonly Finding[]): string {
 
 export const doctor: Command = {
   usage: "doctor",
-  about: `Looks at disk, fsync, database, keys, clock, limits, port and at what is configured to be reached,
+  about: `Looks at disk, fsync, database, Redis, keys, clock, limits, port and at what is configured to be reached,
 and says what to do about each finding. Nothing is changed, a running server is not disturbed, no
 secret is shown. Exit code 1 when something failed; warnings do not count.`,
   flags: settingsFlags(),

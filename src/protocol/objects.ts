@@ -283,5 +283,14 @@ export const drainingSchema = z.object({ status: z.literal("draining") });
 export const liveSchema = z.object({ status: z.literal("ok") });
 export const readySchema = z.union([
   z.object({ status: z.literal("ready") }),
-  z.object({ status: z.literal("degraded"), disk: z.enum(["low", "full"]) }),
+  z.object({
+    status: z.literal("degraded"),
+    disk: z.enum(["low", "full"]).optional().describe("Submits are refused until there is room."),
+    backplane: z
+      .literal("unhealthy")
+      .optional()
+      .describe(
+        "Some node is not heard, or does not hear this one: what others do is found by asking the stores.",
+      ),
+  }),
 ]);

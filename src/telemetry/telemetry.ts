@@ -1,5 +1,6 @@
 /** Everything that is counted in this process, put together once by the composition root and read by a scrape. */
 import type { Clock } from "../lib/clock.ts";
+import { backplaneFamilies, type BackplaneReading } from "./backplane.ts";
 import { createDeliveryCounters, type DeliveryCounters } from "./deliveries.ts";
 import { diskFamilies, type DiskReading } from "./disk.ts";
 import { counter, exposition, gauge } from "./exposition.ts";
@@ -18,6 +19,7 @@ export interface Readings {
   /** Handlers that ignore that they were stopped, by type. */
   readonly abandoned: ReadonlyMap<string, number>;
   readonly disk: DiskReading;
+  readonly backplane: BackplaneReading;
   /** Jobs that are queued or wait for another run. */
   readonly waiting: number;
   /** That are not over. */
@@ -75,7 +77,7 @@ export function createTelemetry({
     },
     start: () => own.start(),
     stop: () => own.stop(),
-    render: ({ nodes, connections, runs, abandoned, workers, disk, waiting, sessions }) =>
+    render: ({ nodes, connections, runs, abandoned, workers, disk, backplane, waiting, sessions }) =>
       exposition([
         {
           name: "holdline_info",
@@ -109,6 +111,7 @@ export function createTelemetry({
         counter("holdline_worker_items_total", "Items that remote workers sent.", workers.items),
         ...writes.families(),
         ...diskFamilies(disk),
+        ...backplaneFamilies(backplane),
         {
           name: "holdline_sessions",
           help: "Sessions that are not over, with a socket and without.",

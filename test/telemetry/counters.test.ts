@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { JobStatus } from "../../src/protocol/jobs.ts";
 import { createDeliveryCounters, type SocketLike } from "../../src/telemetry/deliveries.ts";
+import { backplaneFamilies } from "../../src/telemetry/backplane.ts";
 import { diskFamilies } from "../../src/telemetry/disk.ts";
 import { exposition, type Family } from "../../src/telemetry/exposition.ts";
 import { createJobCounters, type CommittedChange } from "../../src/telemetry/jobs.ts";
@@ -149,6 +150,17 @@ describe("the disk", () => {
     expect(valueOf(text, "holdline_wal_bytes")).toBe(3);
     expect(valueOf(text, "holdline_ballast_bytes")).toBe(2);
   });
+});
+
+test("the backplane is told with its health as a number", () => {
+  const counts = { sent: 5, received: 4, dropped: 3, bad: 2, lost: 1 };
+  const text = exposition(backplaneFamilies({ healthy: true, counts }));
+  expect(valueOf(text, "holdline_backplane_healthy")).toBe(1);
+  expect(
+    valueOf(exposition(backplaneFamilies({ healthy: false, counts })), "holdline_backplane_healthy"),
+  ).toBe(0);
+  for (const [name, count] of Object.entries(counts))
+    expect(valueOf(text, `holdline_backplane_${name}_total`)).toBe(count);
 });
 
 describe("the process", () => {

@@ -23,13 +23,14 @@ export const ABOUT_OPERATIONS: readonly Described[] = [
     id: "ready",
     summary: "The server takes work",
     description:
-      "The storage was asked to write within the last second, and nobody told the server to stop. `degraded`: the disk is low or full, and submits are refused with `storage_unavailable`; everything else goes on.",
+      "The storage was asked to write within the last second, and nobody told the server to stop. `degraded`: the disk is low or full, and submits are refused with `storage_unavailable`; or (`backplane`) some node is not heard, and what it does shows up to 2 s later. Everything else goes on.",
     answers: {
       200: {
         description: "It does.",
         content: json("Ready", {
           ...example("ready", { status: "ready" }),
           ...example("degraded", { status: "degraded", disk: "low" }),
+          ...example("unheard", { status: "degraded", backplane: "unhealthy" }),
         }),
       },
     },

@@ -11,6 +11,8 @@ export interface AboutServices extends HttpServices {
   readonly storageWrites: Probe;
   /** Whether there is room for what is to be stored. */
   readonly diskLevel: () => "ok" | "low" | "full";
+  /** Whether the nodes of the installation hear each other; one that is alone does. */
+  readonly hearsOthers: () => boolean;
   /** The text of a scrape. */
   readonly scrape: () => Promise<string>;
   readonly documents: Documents;
@@ -30,7 +32,8 @@ export async function live(): Promise<Response> {
 
 /**
  * It takes work: the storage confirms writes and nobody told the server to stop. Without room on the disk it is still
- * ready for whoever reads, resumes and cancels; that new jobs are refused is said in the body.
+ * ready for whoever reads, resumes and cancels; that new jobs are refused is said in the body. A node that does not hear
+ * the others is late with what they do, and whoever takes it away makes nothing better.
  */
 export async function ready(services: AboutServices): Promise<Response> {
   if (services.draining()) throw new Refusal("draining", "The server is shutting down.");
@@ -38,7 +41,12 @@ export async function ready(services: AboutServices): Promise<Response> {
     throw new Refusal("storage_unavailable", "The storage did not confirm a write in time.");
   }
   const level = services.diskLevel();
-  return jsonResponse(200, level === "ok" ? { status: "ready" } : { status: "degraded", disk: level });
+  const lacks = {
+    ...(level === "ok" ? {} : { disk: level }),
+    ...(services.hearsOthers() ? {} : { backplane: "unhealthy" as const }),
+  };
+  const isWhole = Object.keys(lacks).length === 0;
+  return jsonResponse(200, isWhole ? { status: "ready" } : { status: "degraded", ...lacks });
 }
 
 /** In open mode everybody who reaches the server may scrape it, as they may do everything else; else an operator. */
