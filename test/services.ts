@@ -42,6 +42,7 @@ export const SERVICES: readonly Service[] = [
     debianPackage: "redis-server",
     neededBy: ["redis/", "soak/redis", "conformance/backplane-redis.test.ts"],
   },
+  { name: "openssl", proof: "openssl", debianPackage: "openssl", neededBy: ["redis/tls", "soak/redis"] },
   {
     name: "strace",
     proof: "strace",

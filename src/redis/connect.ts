@@ -81,13 +81,26 @@ function sentinelOptions(place: RedisPlace, random: () => number) {
   } satisfies RedisOptions;
 }
 
+/** Which of the hosts is tried first: the one after this share (0 to 1) of all, and so many further. */
+export interface FirstHost {
+  readonly share: number;
+  readonly next: number;
+}
+
+const AT_THE_BEGINNING: FirstHost = { share: 0, next: 0 };
+
 /**
  * One connection. Into a Cluster it leads to one of the nodes of the URL, and after a failure to the next: what is
  * published at one node of a Cluster is heard at all of them (Redis Cluster specification, "Publish/Subscribe"), and on
- * one connection it keeps its order. `start`: which of the nodes is tried first.
+ * one connection it keeps its order.
  */
-function openOne(place: RedisPlace, { name, random }: RedisOpening, start: number): Redis {
-  const hostAt = (turn: number) => place.hosts[(start + turn) % place.hosts.length];
+function openOne(
+  place: RedisPlace,
+  { name, random }: RedisOpening,
+  { share, next: ahead }: FirstHost,
+): Redis {
+  const { length } = place.hosts;
+  const hostAt = (turn: number) => place.hosts[(Math.floor(share * length) + ahead + turn) % length];
   const first = hostAt(0);
   if (first === undefined) throw new Error("a URL of Redis without a host was let through");
   const options: RedisOptions & { replyMapping: "legacy" } = {
@@ -178,12 +191,16 @@ function placeOf({ url }: RedisOpening): RedisPlace {
 /** For commands on keys. All keys of one command or script need one hash tag, since it may be a Cluster. */
 export function openRedis(opening: RedisOpening): OpenedRedis {
   const place = placeOf(opening);
-  const client = place.kind === "cluster" ? openCluster(place, opening) : openOne(place, opening, 0);
+  const client =
+    place.kind === "cluster" ? openCluster(place, opening) : openOne(place, opening, AT_THE_BEGINNING);
   return opened(client, opening, redisPlaceName(place));
 }
 
-/** For publishing, or for subscribing: one connection, on which order is kept. `start` as in `openOne`. */
-export function openRedisLine(opening: RedisOpening, start = 0): OpenedRedis<Redis> {
+/** For publishing, or for subscribing: one connection, on which order is kept. `first` matters for a Cluster alone. */
+export function openRedisLine(
+  opening: RedisOpening,
+  first: FirstHost = AT_THE_BEGINNING,
+): OpenedRedis<Redis> {
   const place = placeOf(opening);
-  return opened(openOne(place, opening, start), opening, redisPlaceName(place));
+  return opened(openOne(place, opening, first), opening, redisPlaceName(place));
 }

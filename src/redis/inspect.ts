@@ -53,7 +53,7 @@ async function carries(from: Redis, to: Redis, clock: Clock): Promise<boolean> {
 /** Rejects when it cannot be reached or does not let us in; no message of an error holds a secret. Changes nothing. */
 export async function lookIntoRedis(opening: RedisOpening): Promise<RedisLook> {
   const { clock } = opening;
-  const lines = [openRedisLine(opening), openRedisLine(opening, 1)] as const;
+  const lines = [openRedisLine(opening), openRedisLine(opening, { share: 0, next: 1 })] as const;
   try {
     await Promise.all(lines.map((line) => ready(line, clock)));
     const [one, other] = [lines[0].client, lines[1].client];

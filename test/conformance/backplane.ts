@@ -324,11 +324,15 @@ function stopping(check: Check): void {
     expect({ two: two.heard, three: three.heard }).toEqual({ two: [], three: [numbered(2)] });
   });
 
-  check("before its start nothing is heard", 2, async (nodes) => {
-    const [one, two] = nodes;
-    if (one === undefined || two === undefined) throw new Error("two nodes were asked for");
+  check("before its start nothing is heard", 3, async (nodes) => {
+    const [one, two, three] = nodes;
+    if (one === undefined || two === undefined || three === undefined)
+      throw new Error("three were asked for");
     await one.start();
+    const earlier = await listening(three);
     one.publish(numbered(1));
+    // Then it is not on its way any more.
+    await reached(earlier, numbered(1));
     const ear = await listening(two);
     one.publish(numbered(2));
     await reached(ear, numbered(2));

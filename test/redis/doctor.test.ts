@@ -1,36 +1,28 @@
 /** What `holdline doctor` says of a Redis. */
 import { expect, test } from "bun:test";
 import { judgeRedis } from "../../src/cli/doctor/redis.ts";
-import type { Finding } from "../../src/cli/doctor/finding.ts";
-import { holdline, temporaryFolder } from "../cli/holdline.ts";
 import { startRedis } from "../support/redis.ts";
-
-async function examine(cwd: string, url: string): Promise<{ said: string; finding: Finding | undefined }> {
-  const { out, err } = await holdline(["doctor", "--json", "--port", "0", "--redis-url", url], { cwd });
-  const { findings } = JSON.parse(out) as { findings: Finding[] };
-  return { said: out + err, finding: findings.find(({ name }) => name === "Redis") };
-}
+import { lookAtRedis } from "./look.ts";
 
 test("a Redis is looked at, and its password is not shown", async () => {
-  await using folder = await temporaryFolder();
   const server = await startRedis({ password: "canary-7f3a" });
   try {
-    const good = await examine(folder.path, server.url);
-    expect(good.finding?.text).toMatch(
-      new RegExp(`^127\\.0\\.0\\.1:${server.port}: version \\d+\\.\\d+\\.\\d+, answers in \\d+\\.\\d\\d ms$`),
+    const good = await lookAtRedis(server.url);
+    expect(good.verdict).toMatch(
+      new RegExp(
+        `^ok: 127\\.0\\.0\\.1:${server.port}: version \\d+\\.\\d+\\.\\d+, answers in \\d+\\.\\d\\d ms$`,
+      ),
     );
     await server.command("CONFIG", "SET", "maxmemory", "100mb");
     await server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
-    const evicting = await examine(folder.path, server.url);
-    expect(evicting.finding).toHaveProperty("level", "warn");
-    expect(evicting.finding?.text).toContain("it forgets sessions (allkeys-lru)");
-    const refused = await examine(folder.path, server.url.replace("canary", "canary-not"));
-    expect(refused.finding).toHaveProperty("level", "fail");
-    expect(refused.finding?.text).toContain("WRONGPASS");
+    const evicting = await lookAtRedis(server.url);
+    expect(evicting.verdict).toStartWith("warn: ");
+    expect(evicting.verdict).toContain("it forgets sessions (allkeys-lru)");
+    const refused = await lookAtRedis(server.url.replace("canary", "canary-not"));
+    expect(refused.verdict).toMatch(/^fail: .*WRONGPASS/);
     for (const { said } of [good, evicting, refused]) expect(said).not.toContain("canary");
     await server.halt();
-    const away = await examine(folder.path, server.url);
-    expect(away.finding?.text).toContain("ECONNREFUSED");
+    expect((await lookAtRedis(server.url)).verdict).toMatch(/^fail: .*ECONNREFUSED/);
   } finally {
     await server.remove();
   }

@@ -26,7 +26,7 @@ export interface RedisServer {
 
 export interface RedisServerOptions {
   /** More of redis.conf, one directive an entry. */
-  readonly settings?: readonly string[];
+  readonly settings?: () => readonly string[] | Promise<readonly string[]>;
   readonly password?: string;
   readonly tls?: RedisCertificates;
   /** Runs as a Sentinel: its own commands, no data. */
@@ -51,8 +51,8 @@ function reach(port: number, { password, tls }: RedisServerOptions): string[] {
   ];
 }
 
-function settingsOf(port: number, folder: string, options: RedisServerOptions): string[] {
-  const { tls, password, settings = [], sentinel = false } = options;
+async function settingsOf(port: number, folder: string, options: RedisServerOptions): Promise<string[]> {
+  const { tls, password, settings = () => [], sentinel = false } = options;
   return [
     "bind 127.0.0.1",
     `dir ${folder}`,
@@ -70,16 +70,32 @@ function settingsOf(port: number, folder: string, options: RedisServerOptions): 
         ]),
     ...(password === undefined ? [] : [`requirepass ${password}`, `masterauth ${password}`]),
     ...(sentinel ? [] : ['save ""']),
-    ...settings,
+    ...(await settings()),
   ];
 }
 
-export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+/** A port that was free a moment ago may not be any more: then again, on others. */
+async function persistently<Started>(start: () => Promise<Started>): Promise<Started> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      if (tries === 5) throw error;
+    }
+  }
+}
+
+/** `settings` may be asked for again with each try. */
+export function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   requireService("redis");
+  return persistently(() => startOnce(options));
+}
+
+async function startOnce(options: RedisServerOptions): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), "holdline-redis-"));
   const port = await freePort();
   const file = join(folder, "redis.conf");
-  await Bun.write(file, `${settingsOf(port, folder, options).join("\n")}\n`);
+  await Bun.write(file, `${(await settingsOf(port, folder, options)).join("\n")}\n`);
   let running: Subprocess | null = null;
 
   const command = async (...words: readonly string[]): Promise<string> => {
@@ -93,13 +109,19 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   };
   const resume = async (): Promise<void> => {
     const mode = options.sentinel ? ["--sentinel"] : [];
-    running = Bun.spawn(["redis-server", file, ...mode], { stdout: "ignore", stderr: "ignore", cwd: folder });
-    await until("Redis to answer", () =>
-      command("PING").then(
+    const child = Bun.spawn(["redis-server", file, ...mode], {
+      stdout: "ignore",
+      stderr: "ignore",
+      cwd: folder,
+    });
+    running = child;
+    await until("Redis to answer", async () => {
+      if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+      return command("PING").then(
         (answer) => answer === "PONG",
         () => false,
-      ),
-    );
+      );
+    });
   };
   const halt = async (how: "term" | "kill" = "kill"): Promise<void> => {
     running?.kill("SIGCONT");
@@ -107,7 +129,11 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     await running?.exited;
     running = null;
   };
-  await resume();
+  await resume().catch(async (error: unknown) => {
+    await halt();
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  });
   const credentials = options.password === undefined ? "" : `:${encodeURIComponent(options.password)}@`;
   return {
     url: `redis${options.tls === undefined ? "" : "s"}://${credentials}127.0.0.1:${port}`,

@@ -118,10 +118,11 @@ function openLine(options: LineOptions) {
   const envelopes = createEnvelopes(options.installation);
   const toAll = envelopes.channelOf("all");
   const opening = (name: string): RedisOpening => ({ ...options, name });
-  // In a Cluster the two begin at different nodes: what comes back then has gone from one to the other.
+  // In a Cluster the two begin at nodes beside each other: what comes back then has gone from one to the other.
+  const first = options.random();
   const [speaking, hearing] = [
-    openRedisLine(opening("backplane-publish"), 1),
-    openRedisLine(opening("backplane-subscribe")),
+    openRedisLine(opening("backplane-publish"), { share: first, next: 1 }),
+    openRedisLine(opening("backplane-subscribe"), { share: first, next: 0 }),
   ];
   const begun = Promise.withResolvers<void>();
   const patience = clock.after(START_MS, () => begun.resolve());

@@ -45,7 +45,8 @@ export async function checkRedis({ redisUrl }: Config, clock: Clock): Promise<Fi
     return [judgeRedis(place, look)];
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const fix = "Check that it runs, and address, password and master name in HOLDLINE_REDIS_URL";
+    const fix =
+      "Check that it runs, and what HOLDLINE_REDIS_URL says: address, password, rediss:// where it wants TLS";
     return [fail(NAME, `${place}: ${text}`, fix)];
   }
 }
