@@ -1,16 +1,13 @@
 /** Deliberate bugs: what somebody might write by mistake or in a hurry, each as one change of one text in src/. */
 
-export interface Mutation {
-  readonly name: string;
-  readonly file: string;
-  /** Stands in the file exactly once. */
-  readonly text: string;
-  readonly instead: string;
+import type { Mutation } from "../support/workshop.ts";
+
+export interface SeededMutation extends Mutation {
   /** The seed that is tried first: one that was seen to find it. What a seed does changes with the product; then others follow. */
   readonly seed: number;
 }
 
-export const MUTATIONS: readonly Mutation[] = [
+export const MUTATIONS: readonly SeededMutation[] = [
   {
     name: "the lease is not checked",
     file: "src/jobs/transitions.ts",

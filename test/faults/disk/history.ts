@@ -5,8 +5,8 @@
 import { Database } from "bun:sqlite";
 import { expect } from "bun:test";
 import { join } from "node:path";
-import { newSession, type Api } from "../../support/http.ts";
-import { expectWhole } from "../../support/log-checker.ts";
+import { newSession, type Api, type tokensBody } from "../../support/http.ts";
+import { expectWhole, textOf } from "../../support/log-checker.ts";
 import type { TestServer } from "../../support/server.ts";
 import { until } from "../../support/wait.ts";
 import type { JobBody } from "../../support/wire.ts";
@@ -16,7 +16,7 @@ export type Told = "accepted" | "unavailable" | "lost";
 
 interface Entry {
   readonly key: string;
-  readonly body: unknown;
+  readonly body: ReturnType<typeof tokensBody>;
   readonly api: Api;
   /** Of a 202. */
   id: string | null;
@@ -24,7 +24,7 @@ interface Entry {
 
 export interface History {
   /** One submit under a new key. Throws for an answer that a failing disk does not explain. */
-  submit(body: unknown): Promise<Told>;
+  submit(body: ReturnType<typeof tokensBody>): Promise<Told>;
   /** How often each answer was given. */
   readonly told: Readonly<Record<Told, number>>;
   /** Ids of the jobs that were accepted. */
@@ -49,13 +49,17 @@ export function checkIntegrity(folder: string): void {
 }
 
 async function checkUser(api: Api, entries: readonly Entry[]): Promise<void> {
-  const ids = await Promise.all(entries.map(askAgain));
-  entries.forEach((entry, n) => {
-    if (entry.id !== null) expect(ids[n]).toBe(entry.id);
-  });
-  for (const id of ids) {
-    await api.finished(id);
-    expectWhole(await api.log(id));
+  const ids: string[] = [];
+  for (const entry of entries) {
+    const id = await askAgain(entry);
+    ids.push(id);
+    if (entry.id !== null) expect(id).toBe(entry.id);
+    const { status } = await api.finished(id);
+    const log = await api.log(id);
+    expectWhole(log);
+    // A write that was refused and stored all the same would be there twice.
+    const { tokens, size } = entry.body.input;
+    if (status === "succeeded") expect(textOf(log)).toHaveLength(tokens * size);
   }
   const list = await api.call<{ items: JobBody[] }>("GET", "/v1/jobs?limit=200");
   expect(list.body.items.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
