@@ -7,7 +7,8 @@ import { connect, type Client } from "../support/client.ts";
 import { apiOf, tokensBody } from "../support/http.ts";
 import { expectWhole } from "../support/log-checker.ts";
 import { startServer, type TestServer } from "../support/server.ts";
-import { letTimePass } from "../support/wait.ts";
+import { letTimePass, until } from "../support/wait.ts";
+import type { SessionBody } from "../support/wire.ts";
 
 /** Much shorter than the pauses below. */
 const HASTY = { HOLDLINE_PING_MS: "400", HOLDLINE_PING_TIMEOUT_MS: "600" };
@@ -42,6 +43,29 @@ test("faults/R20 a process that is stopped and goes on has expired nothing and c
   await letTimePass(PAUSE_MS);
   await server.kill("SIGCONT");
   await expectUnharmed(server, all);
+}, 30_000);
+
+test("faults/R20 a client that had left before the pause has as much time to come back as it was told", async () => {
+  await using server = await startServer();
+  const client = await connect(server);
+  const api = apiOf(server, client.token);
+  // Longer than what counts of a pause, shorter than the pause.
+  const patience = { onDisconnect: "cancel", orphanMs: 2500 };
+  const { id } = await api.submit(tokensBody({ tokens: 400, intervalMs: 50 }, patience));
+  await client.waitForEvent(id, "the first words", ({ seq }) => seq > 5);
+  await client.close();
+  await until("its leaving to be noticed", async () => {
+    const { body } = await api.call<SessionBody>("GET", "/v1/sessions/current");
+    return body.presence === "away";
+  });
+  await server.kill("SIGSTOP");
+  await letTimePass(PAUSE_MS);
+  await server.kill("SIGCONT");
+  await using back = await connect(server, { token: client.token });
+  const { head = 0 } = await back.attach(id, 5);
+  // A second of it: those who look for jobs that nobody wants have looked by then.
+  await back.waitForEvent(id, "more words", ({ seq }) => seq > head + 20);
+  expect(await api.job(id)).toMatchObject({ status: "running", attempt: 1 });
 }, 30_000);
 
 test("faults/R28 a handler that blocks the event loop costs nobody a connection or a lease", async () => {
