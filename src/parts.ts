@@ -3,7 +3,6 @@ import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
 import type { Config } from "./config.ts";
 import type { Backplane } from "./backplane/backplane.ts";
-import { openBackplane } from "./backplane/open.ts";
 import { countedHub, countedStorage } from "./counted.ts";
 import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
 import { createConfiguredHandlers } from "./handlers/configured.ts";
@@ -65,7 +64,7 @@ function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
     },
     onGap(connection, job, cursor) {
       attach(hub, storage.jobs, connection, { job, after: cursor }).catch((error: unknown) => {
-        if (error instanceof Refusal) connection.refuse(error);
+        if (error instanceof Refusal) connection.letGo(job, error);
         else connection.close("internal");
       });
     },
@@ -127,7 +126,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const { sessions } = access;
   const bootId = ids.any();
   const installation = () => storage.installation();
-  const backplane = await openBackplane({ ...base, ...config, nodeId, bootId, installation });
+  const backplane = await base.openBackplane({ ...base, ...config, nodeId, bootId, installation });
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
   const rooms = createRooms({

@@ -6,6 +6,8 @@ import type { Server, WebSocketHandler } from "bun";
 import { lookup } from "node:dns/promises";
 import { hostname } from "node:os";
 import { openTokens, type Tokens, type TokensOptions } from "./access.ts";
+import type { Backplane } from "./backplane/backplane.ts";
+import { openBackplane, type BackplaneOptions } from "./backplane/open.ts";
 import type { Config } from "./config.ts";
 import { createSystemClock, type Clock, type SystemClock } from "./lib/clock.ts";
 import { createIds, type Ids } from "./lib/ids.ts";
@@ -33,6 +35,7 @@ export interface World {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly openStorage: (config: Config, logger: Logger) => Promise<Storage>;
+  readonly openBackplane: (options: BackplaneOptions) => Promise<Backplane>;
   readonly openTokens: (options: TokensOptions) => Promise<Tokens>;
   /** The same for every process of one installation. */
   readonly nodeId: (config: Config) => string;
@@ -59,6 +62,7 @@ export function createSystemWorld(clock: SystemClock = createSystemClock()): Wor
       clock.resume(await storage.jobs.steadyMs());
       return storage;
     },
+    openBackplane,
     openTokens,
     nodeId,
     hostName: hostname(),

@@ -178,6 +178,8 @@ export function createClient(options: ClientOptions): Client {
       else live.receive(event);
     } else if (frame.type === "attached" && frame.re === undefined) {
       live?.attachedAnew(frame);
+    } else if (frame.type === "error" && frame.job !== undefined) {
+      live?.letGo(frame);
     } else if (
       frame.type === "attached" ||
       frame.type === "history" ||

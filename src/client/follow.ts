@@ -6,7 +6,7 @@
  * not be cut exactly) or a gap can only come from a server that breaks the protocol; both are asked for again, never
  * handed on, and with back-off, so that such a server is not hammered.
  */
-import type { AttachedFrame } from "../protocol/frames.ts";
+import type { AttachedFrame, ErrorFrame } from "../protocol/frames.ts";
 import { backoffMs } from "./backoff.ts";
 import type { ClientClock, ClientTimer } from "./clock.ts";
 import type { LogEvent } from "./job-events.ts";
@@ -44,6 +44,8 @@ export interface Follower {
   receive(event: LogEvent): void;
   /** The server attaches anew by itself: the log was trimmed while it was being read. */
   attachedAnew(frame: AttachedFrame): void;
+  /** The server stops by itself: the job was deleted while it was being read. */
+  letGo(frame: ErrorFrame): void;
   disconnected(): void;
   stop(): void;
 }
@@ -120,6 +122,9 @@ export function createFollower(options: FollowOptions): Follower {
     },
     attachedAnew(frame) {
       // While an attach is under way its answer is still to come, and starts the log where it says.
+      if (!asking) answered(frame);
+    },
+    letGo(frame) {
       if (!asking) answered(frame);
     },
     disconnected() {

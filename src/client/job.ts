@@ -1,6 +1,6 @@
 /** One job on the client's side: what its log adds up to, and everybody who wants to hear of it. */
 import { isTerminalKind, type Json } from "../protocol/events.ts";
-import type { AttachedFrame } from "../protocol/frames.ts";
+import type { AttachedFrame, ErrorFrame } from "../protocol/frames.ts";
 import type { JobObject, JobStatus } from "../protocol/jobs.ts";
 import type { Acks } from "./acks.ts";
 import type { ClientClock } from "./clock.ts";
@@ -41,6 +41,7 @@ export interface LiveJob {
   receive(event: LogEvent): void;
   /** Told without being asked from where the log goes on. */
   attachedAnew(frame: AttachedFrame): void;
+  letGo(frame: ErrorFrame): void;
   /** Asks for everything after the cursor: after a welcome. */
   attach(): void;
   disconnected(): void;
@@ -256,6 +257,7 @@ export function createJob(links: JobLinks, after: number): LiveJob {
     refuse: giveUp,
     receive: (event) => follower.receive(event),
     attachedAnew: (frame) => follower.attachedAnew(frame),
+    letGo: (frame) => follower.letGo(frame),
     attach: () => follower.attach(),
     disconnected: () => follower.disconnected(),
     silence,

@@ -60,7 +60,7 @@ export async function attach(
     };
     connection.send(frame);
     // A commit that is announced later, or told by another node, does not begin it anew.
-    connection.known.add(id);
+    connection.know(id);
     const cursor = output?.seq ?? after;
     // A change that came meanwhile may know of a cancel that the record did not.
     connection.attach(id, cursor, job.head).silenced ||= isSilenced(job);

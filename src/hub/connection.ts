@@ -81,7 +81,7 @@ export class Connection {
   listed: ReadonlySet<JobId> = new Set();
   /** It lists all of them down to this one, and none that is older. */
   listedDownTo = "";
-  /** Young jobs that it followed by itself, or was asked to follow: however often they are heard of, they are not new. */
+  /** Young jobs that it has followed, or was told not to: however often they are heard of, they are not new. */
   readonly known = new Set<JobId>();
 
   readonly #options: ConnectionOptions;
@@ -91,6 +91,7 @@ export class Connection {
   readonly #live: string[] = [];
   #liveBytes = 0;
   #drained: (() => void)[] = [];
+  #opened: (() => void)[] = [];
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -140,6 +141,11 @@ export class Connection {
     }
     for (const frame of this.#live.splice(0, sent)) this.#liveBytes -= Buffer.byteLength(frame);
     if (this.#live.length > 0 && !this.closed) this.#pause();
+  }
+
+  /** The job cannot be followed any more, though nobody asked. */
+  letGo(job: JobId, { code, message, retryable }: Refusal): void {
+    this.send({ type: "error", job, code, detail: message, retryable });
   }
 
   /** Tells the client what was refused; `re` names the frame that asked for it. */
@@ -192,6 +198,16 @@ export class Connection {
     return attachment;
   }
 
+  /** The job is not new to it from here on. */
+  know(job: JobId): void {
+    this.known.add(job);
+    if (this.known.size <= LIMITS.knownJobs) return;
+    for (const oldest of this.known) {
+      this.known.delete(oldest);
+      return;
+    }
+  }
+
   detach(attachment: Attachment): void {
     if (this.attachments.get(attachment.job) !== attachment) return;
     this.attachments.delete(attachment.job);
@@ -233,6 +249,18 @@ export class Connection {
     attachment.cursor = frame.last;
     if (frame.terminal) this.detach(attachment);
     return true;
+  }
+
+  /** The welcome was sent, or there will be none: logs flow from here on. */
+  opened(): void {
+    this.opening = false;
+    for (const resolve of this.#opened.splice(0)) resolve();
+    this.wake();
+  }
+
+  /** Resolves when it was welcomed, or is gone. */
+  untilOpened(): Promise<void> {
+    return this.opening ? new Promise((resolve) => this.#opened.push(resolve)) : Promise.resolve();
   }
 
   /** Resolves when the socket took everything that waits in it; never for one that is closed meanwhile. */

@@ -200,7 +200,6 @@ export function createHub(options: HubOptions): Hub {
     follow: (connection, job) => watchers.follow(connection, job, Number.POSITIVE_INFINITY),
 
     opened(connection, listed) {
-      connection.opening = false;
       connection.listed = listed;
       // It lists no more than that: what is older was there before as well.
       if (listed.size > LIMITS.welcomeJobs)
@@ -209,11 +208,12 @@ export function createHub(options: HubOptions): Hub {
       for (const attachment of connection.attachments.values()) {
         if (listed.has(attachment.job)) connection.detach(attachment);
       }
-      connection.wake();
+      connection.opened();
     },
 
     remove(connection) {
       connection.closed = true;
+      connection.opened();
       connections.delete(connection);
       for (const attachment of connection.attachments.values()) watchers.drop(attachment);
       connection.attachments.clear();

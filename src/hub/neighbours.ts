@@ -59,6 +59,9 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
 
   /** What became of a session elsewhere. */
   const lookAtSession = async (id: SessionId): Promise<void> => {
+    const connection = hub.connectionOf(id);
+    // Until it is welcomed the store may say that it sits where it sat before.
+    await connection?.untilOpened();
     const session = await sessions.find(id);
     if (session === null || session.endedAt !== null) {
       rooms.forget(id);
@@ -66,8 +69,8 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       return;
     }
     rooms.learn(session);
-    // Its client sits on another node now.
-    if (session.nodeId !== nodeId) hub.closeSession(id, "replaced");
+    // Its client sits on another node now; who sat down here meanwhile came later than what was read.
+    if (session.nodeId !== nodeId && hub.connectionOf(id) === connection) hub.closeSession(id, "replaced");
   };
 
   /** The session ends on the node that revoked; its socket is here. */

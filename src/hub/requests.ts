@@ -129,7 +129,10 @@ export function createRequests(options: RequestsOptions): Requests {
         });
         return false;
       case "detach": {
-        const attachment = connection.attachments.get(frame.job as JobId);
+        const job = frame.job as JobId;
+        const attachment = connection.attachments.get(job);
+        // Another node may have accepted it, and not be heard yet.
+        if (isUuid(job)) connection.know(job);
         if (attachment !== undefined) connection.detach(attachment);
         return true;
       }

@@ -52,7 +52,7 @@ export function createWatchers({ attachments, seats }: WatchersOptions): Watcher
 
   /** Followed from the first entry, if there is a place; if there is none now, none is given later. */
   const attachNew = (connection: Connection, id: JobId): void => {
-    connection.known.add(id);
+    connection.know(id);
     follow(connection, id, 0);
   };
 

@@ -129,6 +129,16 @@ export interface PresenceFrame {
   readonly whole?: true;
 }
 
+export interface ErrorFrame {
+  readonly type: "error";
+  readonly re?: string;
+  /** A job that was being followed and cannot be any more: nobody asked, so that there is no `re`. */
+  readonly job?: string;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly retryable: boolean;
+}
+
 export type ServerFrame =
   | WelcomeFrame
   | EventFrame
@@ -139,13 +149,7 @@ export type ServerFrame =
   | ({ readonly type: "token" } & TokenObject)
   | { readonly type: "ping"; readonly at: number }
   | { readonly type: "ok"; readonly re: string }
-  | {
-      readonly type: "error";
-      readonly re?: string;
-      readonly code: ErrorCode;
-      readonly detail: string;
-      readonly retryable: boolean;
-    }
+  | ErrorFrame
   | {
       readonly type: "goodbye";
       readonly code: number;

@@ -163,6 +163,8 @@ export const LIMITS = {
   lookJobs: 500,
   /** How long after its id was made a job may be committed; so long it is looked for. */
   newJobMs: MINUTE_MS,
+  /** Jobs of that age that a connection knows not to be new to it: more than a client hands in, or names, in that time. */
+  knownJobs: 4096,
 
   // Workers
   workerNameChars: 128,

@@ -97,6 +97,19 @@ test("a gap is asked for again and never handed on", async () => {
   expect(await peer.next("attach")).toMatchObject({ after: 4 });
 });
 
+test("a job that is deleted while it is being read is refused, though nobody asked", async () => {
+  await using scene = createScene();
+  const { peer, job } = await running(scene);
+  peer.send({
+    type: "error",
+    job: JOB,
+    code: "job_purged",
+    detail: "The job was deleted.",
+    retryable: false,
+  });
+  expect(job.result).rejects.toMatchObject({ code: "job_purged" });
+});
+
 test("a fold that begins behind the cursor is asked for again from the cursor", async () => {
   await using scene = createScene();
   const { peer, job } = await running(scene);

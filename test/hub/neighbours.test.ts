@@ -109,6 +109,49 @@ describe("a session over two nodes", () => {
     expect(again.socket.closes).toEqual([]);
   });
 
+  test("that is sitting down here is not closed for where it sat before, and closed if it goes on elsewhere", async () => {
+    const { shared, here, there } = await twoNodes();
+    const ann = await there.open();
+    const { id } = ann.session;
+    // Its seat is taken, and the store does not say so yet, when the other node tells that its socket is gone.
+    const again = here.sitDown(ann.session);
+    there.hub.remove(ann.connection);
+    await pass(shared);
+    await here.sessions.connected(id, null);
+    again.welcome();
+    await pass(shared);
+    expect(again.socket.closes).toEqual([]);
+    const late = here.sitDown(await here.sessions.open(null, { connected: true }));
+    await there.resume(late.session.id);
+    await pass(shared);
+    expect(late.socket.closes).toEqual([]);
+    late.welcome();
+    await pass(shared);
+    expect(late.socket.closes).toEqual([{ code: 4503, reason: "replaced" }]);
+  });
+
+  test("that came back while it was looked up keeps its seat", async () => {
+    const { shared, here, there } = await twoNodes();
+    const ann = await here.open();
+    const { id } = ann.session;
+    const read = Promise.withResolvers<void>();
+    const find = here.sessions.find.bind(here.sessions);
+    Object.assign(here.sessions, {
+      find: async (asked: SessionId) => {
+        const found = await find(asked);
+        await read.promise;
+        return found;
+      },
+    });
+    await there.resume(id);
+    await pass(shared);
+    const back = await here.resume(id);
+    read.resolve();
+    await pass(shared);
+    expect(ann.socket.closes).toEqual([{ code: 4503, reason: "replaced" }]);
+    expect(back.socket.closes).toEqual([]);
+  });
+
   test("that is logged out there is closed here", async () => {
     const { shared, here, there } = await twoNodes();
     const ann = await here.open();

@@ -118,13 +118,23 @@ export async function startNode(shared: Shared, nodeId: string) {
   await rooms.start();
   elsewhere.start();
 
-  const sit = (session: SessionRecord, listed: ReadonlySet<JobId> = new Set()): Seat => {
+  /** Takes the seat; the welcome is yet to come. */
+  const sitDown = (
+    session: SessionRecord,
+  ): Seat & { readonly welcome: (listed?: ReadonlySet<JobId>) => void } => {
     const socket = createFakeSocket();
     const connection = hub.add(socket);
     hub.seat(connection, session);
-    hub.opened(connection, listed);
-    rooms.opened(connection, session.rooms);
-    return { session, connection, socket };
+    const welcome = (listed: ReadonlySet<JobId> = new Set()): void => {
+      hub.opened(connection, listed);
+      rooms.opened(connection, session.rooms);
+    };
+    return { session, connection, socket, welcome };
+  };
+  const sit = (session: SessionRecord, listed?: ReadonlySet<JobId>): Seat => {
+    const seat = sitDown(session);
+    seat.welcome(listed);
+    return seat;
   };
   return {
     backplane,
@@ -139,6 +149,7 @@ export async function startNode(shared: Shared, nodeId: string) {
     rooms,
     neighbours,
     lines,
+    sitDown,
     open: async (): Promise<Seat> => sit(await sessions.open(null, { connected: true })),
     resume: async (id: SessionId, listed?: ReadonlySet<JobId>): Promise<Seat> =>
       sit(await sessions.connected(id, null), listed),

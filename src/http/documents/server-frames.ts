@@ -121,6 +121,7 @@ export const serverFrameSchemas = {
   ok: z.object({ type: z.literal("ok"), re: z.string().describe("`id` of the frame that asked.") }),
   error: z.object({
     type: z.literal("error"),
+    job: z.string().exactOptional().describe("A job that was followed until now and cannot be any more."),
     re: answered,
     code: z.enum(errorCodes),
     detail: z.string().describe("For humans."),
