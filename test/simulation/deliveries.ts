@@ -97,9 +97,13 @@ function wordsOf(frame: ServerFrame): string {
   return frame.type === "goodbye" ? `goodbye ${frame.reason}` : frame.type;
 }
 
+/** How long it may take until another node has heard that a session is over, though the hint be late, or lost. */
+const ENDED_ELSEWHERE_MS = 5000;
+
 export function createDeliveries(scene: Scene, model: Model): Deliveries {
   const known = new WeakMap<SimulatedSocket, Known>();
-  const over = new Set<string>();
+  /** When the server said that a session is over. */
+  const over = new Map<string, number>();
   const { sometimes } = scene;
   let largest = 0;
 
@@ -111,6 +115,10 @@ export function createDeliveries(scene: Scene, model: Model): Deliveries {
     }
     return entry;
   };
+
+  /** Until when a session that ended may be told something: the node that has its socket may be another one. */
+  const lastMs = ({ process }: SimulatedSocket, endedMs: number): number =>
+    scene.faults.nodes === 1 ? endedMs : Math.max(endedMs, process.frozenUntilMs) + ENDED_ELSEWHERE_MS;
 
   const event = (
     socket: SimulatedSocket,
@@ -132,7 +140,8 @@ export function createDeliveries(scene: Scene, model: Model): Deliveries {
     if (!isAsStored(job, { first, seq, kind, data })) violate(scene, "the same seq is the same bytes", where);
     if (to.userId !== job.userId)
       violate(scene, "no event reaches who may not have it", `${where}, ${to.userId}`);
-    if (to.sessionId !== null && over.has(to.sessionId))
+    const endedMs = to.sessionId === null ? undefined : over.get(to.sessionId);
+    if (endedMs !== undefined && scene.timeline.nowMs > lastMs(socket, endedMs))
       violate(scene, "no event reaches who may not have it", `${where} after its session ended`);
     const followed = to.jobs.get(id);
     if (followed === undefined) {
@@ -156,7 +165,7 @@ export function createDeliveries(scene: Scene, model: Model): Deliveries {
       return;
     }
     if (frame.head > job.log.length) violate(scene, "nothing is seen that is not committed", where);
-    if (scene.unanswered > 0) sometimes.reached("an attach while a commit is not announced");
+    if (socket.process.unanswered > 0) sometimes.reached("an attach while a commit is not announced");
     if (frame.recovered) {
       if (frame.after > frame.head) violate(scene, "a resume is whole, or it is told", `${where}, ahead`);
       sometimes.reached(frame.after > 0 ? "a log is resumed" : "a log is read from its beginning");
@@ -212,7 +221,9 @@ export function createDeliveries(scene: Scene, model: Model): Deliveries {
     get largest() {
       return largest;
     },
-    ended: (sessionId) => void over.add(sessionId),
+    ended(sessionId) {
+      if (!over.has(sessionId)) over.set(sessionId, scene.timeline.nowMs);
+    },
 
     sent(socket, data) {
       const to = of(socket);

@@ -133,7 +133,8 @@ interface Stack {
   /** Whether a rollback undoes what was executed. */
   readonly takesBack: boolean;
   readonly transactions: Transactions;
-  readonly participants: Readonly<Record<string, Participant>>;
+  /** Those of the process that started last: what a start finds is what is there, whoever else is running. */
+  readonly participants: () => Readonly<Record<string, Participant>>;
 }
 
 /** The writer as a process has it: batches travel to the thread, are committed there, and answers travel back. */
@@ -153,7 +154,7 @@ function createSimulatedWriter(options: DiskOptions, stack: Stack): Writer {
     // The same one fails again when it is tried on its own: the disk is full for it.
     const failing = fate === "statement" ? requests[stack.takesBack ? random.int(requests.length) : 0] : null;
     const watched = Object.fromEntries(
-      Object.entries(stack.participants).map(([name, inner]) => [
+      Object.entries(stack.participants()).map(([name, inner]) => [
         name,
         {
           rolledBack: () => inner.rolledBack(),
@@ -184,13 +185,13 @@ function createSimulatedWriter(options: DiskOptions, stack: Stack): Writer {
       const carried = structuredClone(requests);
       const answer = (settle: () => void): void => {
         const answered = (): void => {
-          scene.unanswered -= 1;
+          process.unanswered -= 1;
           settle();
         };
         timeline.after(travelMs(), answered, process);
       };
       const work = (): void => {
-        scene.unanswered += 1;
+        process.unanswered += 1;
         try {
           const results = structuredClone(carryOut(carried));
           answer(() => resolve(results));
@@ -270,17 +271,18 @@ function openSqliteDisk(options: DiskOptions): Disk {
     commit: () => raw.run("COMMIT"),
     rollback: () => raw.run("ROLLBACK"),
   };
+  let current = createParticipants(connection);
   return {
     ...lookAtSqlite(raw),
     open(process, clock) {
-      const participants = createParticipants(connection);
+      current = createParticipants(connection);
       const writer = createSimulatedWriter(options, {
         process,
         clock,
         random,
         takesBack: true,
         transactions,
-        participants,
+        participants: () => current,
       });
       return assembleStorage(writer, connection, () => undefined);
     },
@@ -309,6 +311,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
       for (const [name, key] of before.keys) stored.keys.set(name, key);
     },
   };
+  let participants: Readonly<Record<string, Participant>> = {};
   const participant = (): Participant => {
     const fresh = () =>
       createJobParticipant({
@@ -338,13 +341,14 @@ function openMemoryDisk(options: DiskOptions): Disk {
     },
     events: (id, after) => (stored.rows.get(id)?.events ?? []).filter(({ seq }) => seq > after),
     open(process, clock) {
+      participants = { [JOBS]: participant() };
       const writer = createSimulatedWriter(options, {
         process,
         clock,
         random,
         takesBack: true,
         transactions,
-        participants: { [JOBS]: participant() },
+        participants: () => participants,
       });
       const sessionsWriter = createSimulatedWriter(options, {
         process,
@@ -352,7 +356,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
         random,
         takesBack: false,
         transactions: { begin: () => undefined, commit: () => undefined, rollback: () => undefined },
-        participants: { sessions: createSessionsParticipant(sessionsStored) },
+        participants: () => ({ sessions: createSessionsParticipant(sessionsStored) }),
       });
       return {
         jobs: createSqliteJobStore(writer, createMemoryJobReads(stored)),

@@ -52,6 +52,12 @@ export interface Faults {
   /** Whether a close is heard by the handler within the call, as some runtimes do. */
   readonly closesAtOnce: boolean;
 
+  // Several nodes: what becomes of a signal between them
+  readonly nodes: number;
+  readonly lostSignal: number;
+  readonly repeatedSignal: number;
+  readonly lateSignal: number;
+
   // People
   readonly actMs: number;
   readonly reload: number;
@@ -114,6 +120,11 @@ export function drawFaults(random: Random): Faults {
     reload: perhaps(random, rate(0.2)),
     logOut: perhaps(random, rate(0.1)),
     twoTabs: perhaps(random, rate(0.1)),
+
+    nodes: random.chance(0.4) ? 2 : 1,
+    lostSignal: random.pick([0, 0.05, 0.3, 0.7]),
+    repeatedSignal: perhaps(random, rate(0.5)),
+    lateSignal: perhaps(random, rate(0.5)),
   };
 }
 

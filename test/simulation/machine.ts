@@ -1,16 +1,24 @@
-/** The host of the server: starts the real application in a simulated world, kills it, freezes it, and starts it again. */
+/** The hosts of the servers: start the real application in a simulated world, kill it, freeze it, and start it again. */
 import { createApp, type App } from "../../src/app.ts";
 import { loadConfig, type Config } from "../../src/config.ts";
 import { pacedLogs } from "../../src/jobs/paced.ts";
 import type { Clock } from "../../src/lib/clock.ts";
-import type { JobId, LeaseToken, SessionId, UserId, Ids } from "../../src/lib/ids.ts";
+import {
+  idAt,
+  type JobId,
+  type LeaseToken,
+  type SessionId,
+  type UserId,
+  type Ids,
+} from "../../src/lib/ids.ts";
 import type { Logger } from "../../src/lib/logger.ts";
 import type { Storage } from "../../src/storage.ts";
 import type { Disk } from "./disk.ts";
 import type { Network } from "./network.ts";
+import type { Signals } from "./signals.ts";
 import { nowAndThen, violate, type Scene } from "./scene.ts";
 import { createScriptHandlers } from "./script.ts";
-import { createProcess, createProcessClock, freeze, type Process } from "./timeline.ts";
+import { createProcess, createProcessClock, EPOCH_MS, freeze, type Process } from "./timeline.ts";
 import { createSimulatedTokens } from "./tokens.ts";
 
 export interface Running {
@@ -25,8 +33,8 @@ export interface Machine {
   start(): void;
   /** The process dies this very moment; another one starts soon. */
   crash(process: Process, why: string): void;
-  /** Stores of the process that runs now, for whoever would reach them over an API of its own. */
-  readonly running: Running | null;
+  /** Stores of the processes that run now, for whoever would reach them over an API of its own. */
+  readonly running: readonly Running[];
   /** Faults are over; a process that stands still does so to the end. */
   heal(): void;
   readonly boots: number;
@@ -36,7 +44,7 @@ function inWords(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : JSON.stringify(error);
 }
 
-/** Ids that a seed repeats: a counter in front, so that they sort by age. */
+/** Ids that a seed repeats: they sort by age, and say it as real ones do. */
 function createSeededIds(scene: Scene): Ids {
   const random = scene.random.fork();
   let count = 0;
@@ -44,7 +52,9 @@ function createSeededIds(scene: Scene): Ids {
     Array.from({ length: bytes }, () => random.int(256).toString(16).padStart(2, "0")).join("");
   const uuid = (): string => {
     count += 1;
-    return `${count.toString(16).padStart(8, "0")}-0000-7000-8000-${hex(6)}`;
+    const order = count.toString(16).padStart(6, "0");
+    const at = idAt(scene.timeline.nowMs + EPOCH_MS).slice(0, 13);
+    return `${at}-7${order.slice(0, 3)}-8${order.slice(3)}-${hex(6)}`;
   };
   return {
     job: () => uuid() as JobId,
@@ -106,24 +116,43 @@ function createTraceLogger({ trace }: Scene, process: Process): Logger {
 
 const unreached = (): Promise<never> => Promise.reject(new Error("nothing goes out of a simulation"));
 
-export function createMachine(scene: Scene, disk: () => Disk, network: Network): Machine {
+/** One node: the process that runs there now, and its stores as soon as they are open. */
+interface Host {
+  readonly nodeId: string;
+  running: { readonly process: Process; readonly app: App } | null;
+  ready: Running | null;
+}
+
+export interface MachineParts {
+  readonly scene: Scene;
+  readonly disk: () => Disk;
+  readonly network: Network;
+  readonly signals: Signals;
+}
+
+export function createMachine({ scene, disk, network, signals }: MachineParts): Machine {
   const { timeline, wall, faults, trace, sometimes } = scene;
   const random = scene.random.fork();
   const ids = createSeededIds(scene);
   const config = configOf(scene);
-  let running: { readonly process: Process; readonly app: App } | null = null;
-  let ready: Running | null = null;
+  const hosts: readonly Host[] = Array.from({ length: faults.nodes }, (_none, index) => ({
+    nodeId: `node_${index + 1}`,
+    running: null,
+    ready: null,
+  }));
   let boots = 0;
 
-  const startSoon = (): void => void timeline.after(random.between(1, 3000), boot);
+  const startSoon = (host: Host): void => void timeline.after(random.between(1, 3000), () => boot(host));
 
   const end = (process: Process, silently: boolean): void => {
+    const host = hosts.find(({ running }) => running?.process === process);
     process.alive = false;
-    if (running?.process === process) running = null;
-    if (ready?.process === process) ready = null;
-    scene.unanswered = 0;
     network.died(process, silently);
-    startSoon();
+    signals.died(process);
+    if (host === undefined) return;
+    host.running = null;
+    host.ready = null;
+    startSoon(host);
   };
 
   const crash = (process: Process, why: string): void => {
@@ -133,12 +162,13 @@ export function createMachine(scene: Scene, disk: () => Disk, network: Network):
     end(process, random.chance(0.2));
   };
 
-  const boot = (): void => {
+  const boot = (host: Host): void => {
     boots += 1;
+    const { nodeId } = host;
     const process = createProcess(`server-${boots}`);
-    trace.note(`${process.name} starts`);
+    trace.note(`${process.name} starts as ${nodeId}`);
     const lateMs = (): number => (scene.faulty ? random.next() * faults.lateMs : 0);
-    const clock = createProcessClock({ timeline, wall, process, lateMs });
+    const clock = createProcessClock({ timeline, wall, process, lateMs, common: hosts.length > 1 });
     const app = createApp({
       config,
       logger: createTraceLogger(scene, process),
@@ -151,18 +181,19 @@ export function createMachine(scene: Scene, disk: () => Disk, network: Network):
           const opened = disk().open(process, clock);
           const storage = { ...opened, jobs: pacedLogs(opened.jobs, clock) };
           clock.resume(await storage.jobs.steadyMs());
-          ready = { storage, process, clock, sinceMs: timeline.nowMs };
+          host.ready = { storage, process, clock, sinceMs: timeline.nowMs };
           return storage;
         },
+        openBackplane: async () => signals.join(nodeId, process),
         openTokens: async () => createSimulatedTokens(clock, ids, config.sessionTokenMs),
-        nodeId: () => "node_1",
+        nodeId: () => nodeId,
         hostName: "machine",
         // No scene has a webhook.
         wire: { resolve: unreached, fetch: unreached },
         serve: (options) => network.listen(process, options),
       },
     });
-    running = { process, app };
+    host.running = { process, app };
     app.start().catch((error: unknown) => {
       if (process.alive && !scene.faulty) violate(scene, "a start recovers", String(error));
       crash(process, "it could not start");
@@ -173,9 +204,7 @@ export function createMachine(scene: Scene, disk: () => Disk, network: Network):
     });
   };
 
-  const drain = (): void => {
-    if (running === null) return;
-    const { process, app } = running;
+  const drain = ({ process, app }: NonNullable<Host["running"]>): void => {
     trace.note(`${process.name} drains`);
     sometimes.reached("drain");
     void app.stop().then(() => {
@@ -188,20 +217,26 @@ export function createMachine(scene: Scene, disk: () => Disk, network: Network):
     timeline.after(20_000, () => crash(process, "it did not stop in time"), process);
   };
 
+  /** Does something to one of the processes that run, about every `meanMs`. */
+  const befall = (meanMs: number, act: (running: NonNullable<Host["running"]>) => void): void =>
+    nowAndThen(scene, random, meanMs, () => {
+      const [only = null] = hosts;
+      const host = hosts.length === 1 ? only : random.pick(hosts);
+      if (host !== null && host.running !== null) act(host.running);
+    });
+
   return {
     crash,
     start() {
-      boot();
-      nowAndThen(scene, random, faults.crashMs, () => {
-        if (running !== null) crash(running.process, "SIGKILL");
-      });
-      nowAndThen(scene, random, faults.drainMs, drain);
-      nowAndThen(scene, random, faults.freezeMs, () => {
-        if (running === null || running.process.frozenUntilMs > timeline.nowMs) return;
+      for (const host of hosts) boot(host);
+      befall(faults.crashMs, ({ process }) => crash(process, "SIGKILL"));
+      befall(faults.drainMs, drain);
+      befall(faults.freezeMs, ({ process }) => {
+        if (process.frozenUntilMs > timeline.nowMs) return;
         const frozenMs = random.pick([100, 2000, 12_000, 40_000]);
-        trace.note(`${running.process.name} stands still for ${frozenMs} ms`);
+        trace.note(`${process.name} stands still for ${frozenMs} ms`);
         sometimes.reached("the process stands still");
-        freeze(running.process, timeline.nowMs, frozenMs);
+        freeze(process, timeline.nowMs, frozenMs);
       });
       nowAndThen(scene, random, faults.jumpMs, () => {
         const byMs = random.pick([-7_200_000, -5000, -200, 200, 5000, 3_600_000]);
@@ -211,12 +246,14 @@ export function createMachine(scene: Scene, disk: () => Disk, network: Network):
       });
     },
     get running() {
-      return ready;
+      return hosts.flatMap(({ ready }) => ready ?? []);
     },
     heal() {
-      if (ready === null) return;
-      const sinceMs = Math.max(timeline.nowMs, ready.process.frozenUntilMs);
-      ready = { ...ready, sinceMs };
+      for (const host of hosts) {
+        if (host.ready === null) continue;
+        const sinceMs = Math.max(timeline.nowMs, host.ready.process.frozenUntilMs);
+        host.ready = { ...host.ready, sinceMs };
+      }
     },
     get boots() {
       return boots;

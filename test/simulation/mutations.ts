@@ -104,6 +104,20 @@ export const MUTATIONS: readonly SeededMutation[] = [
     seed: 32,
   },
   {
+    name: "a hint that comes again begins a job anew",
+    file: "src/hub/watchers.ts",
+    text: "connection.know(id);",
+    instead: "",
+    seed: 6,
+  },
+  {
+    name: "what another node wrote is not read",
+    file: "src/hub/watchers.ts",
+    text: "        readOn(job);",
+    instead: "",
+    seed: 15,
+  },
+  {
     name: "a socket that has drained is not fed again",
     file: "src/hub/connection.ts",
     text: "this.#drained.splice(0)) resume();\n    this.wake();",

@@ -1,4 +1,4 @@
-/** The simulated network between clients and the one server: sockets and HTTP calls, with everything that befalls them. */
+/** The simulated network between clients and the servers: sockets and HTTP calls, with everything that befalls them. */
 import type { Server } from "bun";
 import type { Fetch } from "../../src/client/api.ts";
 import type { SocketClass, SocketLike } from "../../src/client/socket.ts";
@@ -49,12 +49,15 @@ export interface Network {
 export function createNetwork(scene: Scene, watch: SocketWatch & HttpWatch): Network {
   const { timeline, faults } = scene;
   const random = scene.random.fork();
-  let listener: Listener | null = null;
+  const listeners = new Set<Listener>();
   let count = 0;
   const addresses = new WeakMap<Request, string>();
   const upgrades = new WeakMap<Request, (data: SocketData) => void>();
-  const reachable = (): Listener | null =>
-    listener?.open === true && listener.process.alive ? listener : null;
+  /** Whoever stands in front of the nodes sends each call to any of them. */
+  const reachable = (): Listener | null => {
+    const open = [...listeners].filter((listener) => listener.open && listener.process.alive);
+    return open.length > 1 ? random.pick(open) : (open[0] ?? null);
+  };
 
   /** Runs when `link` lets something through. */
   const through = (link: Link, run: () => void): void => {
@@ -77,7 +80,7 @@ export function createNetwork(scene: Scene, watch: SocketWatch & HttpWatch): Net
         for (const resolve of waiting.splice(0)) resolve();
       },
     };
-    listener = own;
+    listeners.add(own);
     const server: Pick<Server<SocketData>, "port" | "url" | "requestIP" | "timeout" | "stop" | "upgrade"> = {
       port: 80,
       url: new URL(SERVER_URL),
@@ -171,9 +174,10 @@ export function createNetwork(scene: Scene, watch: SocketWatch & HttpWatch): Net
   return {
     listen,
     died(process, silently) {
-      if (listener?.process === process) {
+      for (const listener of listeners) {
+        if (listener.process !== process) continue;
         for (const socket of listener.sockets) socket.serverDied(silently);
-        listener = null;
+        listeners.delete(listener);
       }
       calls.died(process);
     },
@@ -192,9 +196,10 @@ export function createNetwork(scene: Scene, watch: SocketWatch & HttpWatch): Net
     socketClass,
     fetch: calls.fetch,
     left(owner) {
-      for (const socket of listener?.sockets ?? []) if (socket.owner === owner) socket.closeByClient();
+      for (const { sockets } of listeners)
+        for (const socket of sockets) if (socket.owner === owner) socket.closeByClient();
     },
-    sockets: () => [...(listener?.sockets ?? [])],
+    sockets: () => [...listeners].flatMap(({ sockets }) => Array.from(sockets)),
   };
 }
 

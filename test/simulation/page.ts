@@ -78,7 +78,13 @@ export function openPage(options: PageOptions): Page {
   const { scene, model, network, link, random, name, kept } = options;
   const process = createProcess(name);
   const watched = new Set<JobHandle>();
-  const clock = createProcessClock({ timeline: scene.timeline, wall: scene.wall, process, lateMs: () => 0 });
+  const clock = createProcessClock({
+    timeline: scene.timeline,
+    wall: scene.wall,
+    process,
+    lateMs: () => 0,
+    common: false,
+  });
   const client = createClient({
     url: SERVER_URL,
     credential: async () => options.userToken(),

@@ -14,8 +14,6 @@ export interface Scene {
   readonly faults: Faults;
   /** While it is true faults happen. */
   faulty: boolean;
-  /** Commits that are on the disk and were not answered yet. */
-  unanswered: number;
   /** What was broken, in the order in which it was noticed. */
   readonly violations: string[];
 }

@@ -13,6 +13,7 @@ import { createNetwork } from "./network.ts";
 import { createRandom } from "./random.ts";
 import { violate, type Scene } from "./scene.ts";
 import { wholeText, type Script } from "./script.ts";
+import { createSignals } from "./signals.ts";
 import { startStranger } from "./stranger.ts";
 import { createTimeline, createWallClock } from "./timeline.ts";
 import { sessionOf } from "./tokens.ts";
@@ -91,9 +92,9 @@ function judgeLogs(scene: Scene, model: Model, scripts: ReadonlyMap<string, Scri
 }
 
 function judgeLeases(scene: Scene, machine: Machine, disk: Disk): void {
-  const { running } = machine;
-  if (running === null || scene.faulty || scene.timeline.nowMs - running.sinceMs < SETTLED_MS) return;
-  const nowMs = running.clock.steadyMs();
+  const settled = machine.running.find(({ sinceMs }) => scene.timeline.nowMs - sinceMs >= SETTLED_MS);
+  if (settled === undefined || scene.faulty) return;
+  const nowMs = settled.clock.steadyMs();
   for (const { metadata, leaseBy, status } of disk.jobs()) {
     const isHeld = status === "running" || status === "canceling";
     if (isHeld && leaseBy !== null && leaseBy + SWEEP_MS < nowMs)
@@ -114,7 +115,6 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
     sometimes: options.sometimes ?? createSometimes(),
     faults,
     faulty: true,
-    unanswered: 0,
     violations: [],
   };
   const model = createModel(scene, () => disk);
@@ -125,7 +125,8 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   });
   const deliveries = createDeliveries(scene, model);
   const network = createNetwork(scene, { ...deliveries, ...watchHttp(scene, model, deliveries) });
-  const machine: Machine = createMachine(scene, () => disk, network);
+  const signals = createSignals(scene);
+  const machine: Machine = createMachine({ scene, disk: () => disk, network, signals });
   const scripts = new Map<string, Script>();
   const browsers: Browser[] = [];
 

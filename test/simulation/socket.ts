@@ -80,6 +80,11 @@ export class SimulatedSocket {
     return this.#parts.owner;
   }
 
+  /** Of the server that holds it. */
+  get process(): Process {
+    return this.#parts.listener.process;
+  }
+
   get isOpen(): boolean {
     return this.#serverOpen;
   }

@@ -51,6 +51,9 @@ export const RARE_STATES = [
   "an attach while a commit is not announced",
   "a paused socket drains",
   "entries are folded",
+  // Two nodes
+  "a signal is lost: jobs",
+  "a signal is lost: session",
   // Sessions and clients
   "a session is resumed",
   "a session is logged out",

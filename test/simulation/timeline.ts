@@ -12,10 +12,12 @@ export interface Process {
   frozenUntilMs: number;
   /** How long it has stood still, as far as its own clock did as well. */
   lostMs: number;
+  /** Commits of it that are on the disk and were not answered yet. */
+  unanswered: number;
 }
 
 export function createProcess(name: string): Process {
-  return { name, alive: true, frozenUntilMs: 0, lostMs: 0 };
+  return { name, alive: true, frozenUntilMs: 0, lostMs: 0, unanswered: 0 };
 }
 
 /** The most that counts of a pause: the clock cannot tell it from a busy loop. */
@@ -148,7 +150,8 @@ export interface WallClock {
   jump(byMs: number): void;
 }
 
-const EPOCH_MS = 1_800_000_000_000;
+/** When the simulation begins, by any clock. */
+export const EPOCH_MS = 1_800_000_000_000;
 
 export function createWallClock(timeline: Timeline): WallClock {
   let offMs = 0;
@@ -166,6 +169,8 @@ export interface ProcessClockOptions {
   readonly process: Process;
   /** How late a timer may be. */
   readonly lateMs: () => number;
+  /** Its steady time is that of the whole installation, which goes on while one of several nodes stands still. */
+  readonly common: boolean;
 }
 
 /** A timer may fire this much before its time, as in lib/clock.ts. */
@@ -175,14 +180,10 @@ const EARLY_MS = 2;
  * The clock of one process, as lib/clock.ts makes it: steady time is anchored to the wall clock when it starts, and
  * stands still while the process does.
  */
-export function createProcessClock({
-  timeline,
-  wall,
-  process,
-  lateMs,
-}: ProcessClockOptions): Clock & Pick<SystemClock, "resume"> {
-  let anchorMs = wall.nowMs() - timeline.nowMs;
-  const steadyMs = (): number => anchorMs + timeline.nowMs - process.lostMs;
+export function createProcessClock(options: ProcessClockOptions): Clock & Pick<SystemClock, "resume"> {
+  const { timeline, wall, process, lateMs, common } = options;
+  let anchorMs = common ? EPOCH_MS : wall.nowMs() - timeline.nowMs;
+  const steadyMs = (): number => anchorMs + timeline.nowMs - (common ? 0 : process.lostMs);
   const elapsedMs = (): number => timeline.nowMs;
   return {
     wallMs: () => wall.nowMs(),

@@ -26,10 +26,12 @@ function createAsk(scene: Scene, machine: Machine, link: Link): Ask {
     timeline.after(ANSWER_MS, () => resolve("lost"));
     if (strikes(scene, random, faults.lostRequest)) return promise;
     timeline.after(link.latencyMs(), () => {
-      const running = machine.running;
-      if (running === null) return;
-      const given = { ...command, at: instant(running.clock) } as unknown as JobCommand<typeof command.op>;
-      running.storage.jobs.execute(given).then(
+      const { running } = machine;
+      const [only] = running;
+      if (only === undefined) return;
+      const { clock, storage } = running.length === 1 ? only : random.pick(running);
+      const given = { ...command, at: instant(clock) } as unknown as JobCommand<typeof command.op>;
+      storage.jobs.execute(given).then(
         (outcome) => {
           if (!strikes(scene, random, faults.lostAnswer))
             timeline.after(link.latencyMs(), () => resolve(outcome));
