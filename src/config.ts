@@ -1,8 +1,8 @@
 /** Where configuration begins and ends: flags, environment and holdline.toml go in, one plain checked object comes out. */
 import { readFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { findContradictions, findUnavailable, type Finding, isOpenMode } from "./config/checks.ts";
-import { quoted } from "./config/display.ts";
+import { valueProblems } from "./config/display.ts";
 import { type DisplayedTable, readFileTables } from "./config/file-tables.ts";
 import { sqlitePathOf } from "./config/formats.ts";
 import { variableOf } from "./config/names.ts";
@@ -47,7 +47,7 @@ export interface ConfigInputs {
   /** By the flag's name without dashes (`data-dir`); `config` names the file. */
   readonly flags: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Relative paths begin here, wherever they are written. */
+  /** Relative paths begin here; those of the file in its own folder. */
   readonly cwd: string;
   /** Text of a file, or null when there is none; throws when it is there and cannot be read. */
   readonly readFile: (path: string) => string | null;
@@ -95,14 +95,16 @@ function fileProblem(name: string, problem: string, source: Source): Problem {
 }
 
 /** The file's text, null without one, or the reason why the one that was asked for cannot be had. */
-function readConfigFile(inputs: ConfigInputs): { name: string; text: string } | Problem | null {
+function readConfigFile(
+  inputs: ConfigInputs,
+): { name: string; folder: string; text: string } | Problem | null {
   const asked = inputs.flags["config"];
   const path = resolve(inputs.cwd, asked ?? CONFIG_FILE);
   const source: Source =
     asked === undefined ? { kind: "file", name: CONFIG_FILE } : { kind: "flag", name: "--config" };
   try {
     const text = inputs.readFile(path);
-    if (text !== null) return { name: basename(path), text };
+    if (text !== null) return { name: basename(path), folder: dirname(path), text };
     return asked === undefined ? null : fileProblem("config", `names ${path}, which is not there`, source);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -110,50 +112,51 @@ function readConfigFile(inputs: ConfigInputs): { name: string; text: string } | 
   }
 }
 
-/** One value through its schema: the value, or what is wrong with it. */
-function parseSetting(key: SettingKey, { given }: Reading): { value: unknown } | { problem: Problem } {
+/** One value through its schema: the value, or everything that is wrong with it. */
+function parseSetting(key: SettingKey, { given }: Reading): { value: unknown } | { problems: Problem[] } {
   const found = given.get(key);
   if (found === undefined) return { value: settingsSchema.shape[key].parse(undefined) };
   const { value, source } = found;
   const facts = factsOfKey(key);
-  const refuse = (problem: string): { problem: Problem } => {
-    return { problem: { key, source, problem, allowed: facts.allowed, nearest: null } };
-  };
+  const refuse = (...problems: string[]): { problems: Problem[] } => ({
+    problems: problems.map((problem) => ({ key, source, problem, allowed: facts.allowed, nearest: null })),
+  });
   // Compose files pass on variables that nobody set as empty ones. Taken for "not set", an empty secret would open the server.
   if (value === "" || (Array.isArray(value) && value.length === 1 && value[0] === "")) {
     return refuse("is empty: give it a value or leave it out");
   }
   const result = settingsSchema.shape[key].safeParse(value);
   if (result.success) return { value: result.data };
-  const [issue] = result.error.issues;
-  if (issue?.code !== "custom") return refuse(facts.secret ? "is not allowed" : `is ${quoted(facts, value)}`);
-  const [index] = issue.path;
-  const culprit: unknown = Array.isArray(value) && typeof index === "number" ? value[index] : value;
-  return refuse(facts.secret ? issue.message : `${quoted(facts, culprit)} ${issue.message}`);
+  return refuse(...valueProblems(facts, value, result.error.issues));
 }
 
 /** Where jobs are kept, with every path absolute. */
 function databaseUrlOf(
   { databaseUrl }: Settings,
-  { dataDir, cwd }: { dataDir: string; cwd: string },
+  { dataDir, absolute }: { dataDir: string; absolute: (path: string) => string },
 ): string {
   if (databaseUrl === null) return `sqlite:${join(dataDir, "holdline.db")}`;
   if (!databaseUrl.toLowerCase().startsWith("sqlite:")) return databaseUrl;
   const file = sqlitePathOf(databaseUrl);
-  return `sqlite:${file === ":memory:" ? file : resolve(cwd, file)}`;
+  return `sqlite:${file === ":memory:" ? file : absolute(file)}`;
 }
 
 type Tables = Pick<Config, "types" | "rooms" | "schedules">;
 
-function derive(settings: Settings, tables: Tables, cwd: string): Config {
+/** `absolute`: a path that was written as the value of this key. */
+function derive(
+  settings: Settings,
+  tables: Tables,
+  absolute: (key: SettingKey, path: string) => string,
+): Config {
   const openMode = isOpenMode(settings);
-  const dataDir = resolve(cwd, settings.dataDir);
+  const dataDir = absolute("dataDir", settings.dataDir);
   return {
     ...settings,
     dataDir,
     publicUrl: settings.publicUrl === null ? null : new URL(settings.publicUrl).origin,
-    handlersDir: settings.handlersDir === null ? null : resolve(cwd, settings.handlersDir),
-    databaseUrl: databaseUrlOf(settings, { dataDir, cwd }),
+    handlersDir: settings.handlersDir === null ? null : absolute("handlersDir", settings.handlersDir),
+    databaseUrl: databaseUrlOf(settings, { dataDir, absolute: (path) => absolute("databaseUrl", path) }),
     tokens: settings.tokens ?? (openMode ? "on" : "off"),
     openMode,
     types: tables.types,
@@ -170,6 +173,7 @@ export function loadConfig(inputs: ConfigInputs): LoadedConfig {
   const { config: _, ...flags } = inputs.flags;
   const file = readConfigFile(inputs);
   const isProblem = file !== null && "problem" in file;
+  const folder = file === null || isProblem ? inputs.cwd : file.folder;
   const reading = readPlaces({ flags, env: inputs.env, file: isProblem ? null : file });
   const problems = [...(isProblem ? [file] : []), ...reading.problems];
 
@@ -181,7 +185,7 @@ export function loadConfig(inputs: ConfigInputs): LoadedConfig {
     if ("value" in result) {
       values[key] = result.value;
     } else {
-      problems.push(result.problem);
+      problems.push(...result.problems);
       failed.add(key);
     }
   }
@@ -199,7 +203,7 @@ export function loadConfig(inputs: ConfigInputs): LoadedConfig {
   const tables = readFileTables(reading.tables, {
     file: isProblem ? null : file,
     env: inputs.env,
-    readText: (path) => inputs.readFile(resolve(inputs.cwd, path)),
+    readText: (path) => inputs.readFile(resolve(folder, path)),
     workerTypes: settings.workerTypes,
   });
   problems.push(...tables.problems);
@@ -207,7 +211,9 @@ export function loadConfig(inputs: ConfigInputs): LoadedConfig {
 
   const sources = Object.fromEntries(SETTING_KEYS.map((key) => [key, sourceOf(key)]));
   return {
-    config: derive(settings, tables, inputs.cwd),
+    config: derive(settings, tables, (key, path) =>
+      resolve(sourceOf(key).kind === "file" ? folder : inputs.cwd, path),
+    ),
     sources: sources as Record<SettingKey, Source>,
     tables: tables.displayed,
     warnings: warned.map((finding) => problemText(problemOf(finding))),

@@ -1,17 +1,13 @@
 /** Everything that works before the first request, wired: the inner half of app.ts. */
 import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
-import type { Config } from "./config.ts";
 import type { Backplane } from "./backplane/backplane.ts";
 import { countedHub, countedStorage } from "./counted.ts";
-import { createBuiltin, type Builtin } from "./handlers/builtin.ts";
-import { createConfiguredHandlers } from "./handlers/configured.ts";
-import { createHandlerFiles, type HandlerFiles } from "./handlers/files/files.ts";
-import type { AnyHandler } from "./handlers/handler.ts";
+import type { Builtin } from "./handlers/builtin.ts";
+import type { HandlerFiles } from "./handlers/files/files.ts";
 import { createLoopWatch, type LoopWatch } from "./handlers/loop-watch.ts";
-import { createRegistry, type Registry } from "./handlers/registry.ts";
+import type { Registry } from "./handlers/registry.ts";
 import { createRemote, type Remote } from "./handlers/remote/remote.ts";
-import { createWorkerTypes } from "./handlers/remote/registered.ts";
 import { createScheduler, type Scheduler } from "./handlers/scheduler.ts";
 import { attach } from "./hub/attach.ts";
 import { createElsewhere, type Elsewhere } from "./hub/elsewhere.ts";
@@ -24,25 +20,21 @@ import { createTicker, type Ticker } from "./handlers/ticker.ts";
 import { createFeed, type Feed } from "./jobs/feed.ts";
 import { createOrphans, type Orphans } from "./jobs/orphans.ts";
 import { createRetention, type Retention } from "./jobs/retention.ts";
+import { openHandlerFiles, openJobTypes, type TypeSources } from "./offered.ts";
 import type { JobStore } from "./jobs/store.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { SessionId } from "./lib/ids.ts";
-import type { Logger } from "./lib/logger.ts";
 import { Refusal } from "./protocol/error.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import type { Storage } from "./storage.ts";
 import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 import { createSender } from "./webhooks/send.ts";
-import { checkTypes, createTargets, type Targets } from "./webhooks/target.ts";
+import type { Targets } from "./webhooks/target.ts";
 import { createWebhooks, type Webhooks } from "./webhooks/webhooks.ts";
 import type { World } from "./world.ts";
 
 /** What every part is made from. */
-export interface Base extends World {
-  readonly config: Config;
-  readonly logger: Logger;
-  /** Job types beside the built-in ones. */
-  readonly handlers: readonly AnyHandler[];
+export interface Base extends World, TypeSources {
   readonly askDrain: () => void;
 }
 
@@ -142,14 +134,15 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     ids,
     logger,
   });
-  const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
+  const types = openJobTypes(base);
+  const { builtin, registry, targets } = types;
   const webhooks = openWebhooks(base, store, targets);
-  const { builtin, registry } = openTypes(base, targets);
   const runsJobs = has(config.role, "jobs");
   const scheduler = createScheduler({ ...base, ...config, store, registry, nodeId, bootId, runsJobs });
   const node = { id: nodeId, bootId };
   const { nodes, listensAt } = openNodes(base, node, { storage, sessions, backplane, hub, scheduler });
-  const handlerFiles = openHandlerFiles(base, { registry, scheduler, targets });
+  // Jobs of a type that was not served until now may be waiting.
+  const handlerFiles = openHandlerFiles(base, types, () => scheduler.wake());
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
   const elsewhere = openElsewhere(base, {
@@ -234,17 +227,6 @@ function openNodes(
   return { nodes, listensAt };
 }
 
-/** The types there are without files: built in, configured, served by workers, given by whoever embeds the server. */
-function openTypes(base: Base, targets: Targets): Pick<Parts, "builtin" | "registry"> {
-  const { config, clock, logger } = base;
-  const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
-  const configured = createConfiguredHandlers(config.types, config);
-  const workerTypes = createWorkerTypes(config.types);
-  const registry = createRegistry([...builtin.handlers, ...configured, ...workerTypes, ...base.handlers]);
-  checkTypes(registry.list(), targets);
-  return { builtin, registry };
-}
-
 /** What other nodes do to jobs that somebody here waits for. */
 function openElsewhere(
   { clock, logger }: Base,
@@ -268,34 +250,8 @@ function openWebhooks(
   return createWebhooks({ store, clock, logger, send });
 }
 
-/** Handlers in TypeScript files, where a folder of them is configured. */
-function openHandlerFiles(
-  { config, clock, logger }: Base,
-  { registry, scheduler, targets }: Pick<Parts, "registry" | "scheduler" | "targets">,
-): HandlerFiles | null {
-  if (config.handlersDir === null) return null;
-  return createHandlerFiles({
-    folder: config.handlersDir,
-    watch: config.handlersWatch === "on",
-    clock,
-    logger,
-    onLoaded(handlers) {
-      checkTypes(handlers, targets);
-      registry.replaceFiles(handlers);
-      // Jobs of a type that was not served until now may be waiting.
-      scheduler.wake();
-    },
-  });
-}
-
 /** How long a session has been without a socket: 0 with one, for ever when it is over. */
 function absentMs(session: Awaited<ReturnType<Sessions["find"]>>, clock: Clock): number {
   if (session === null || session.endedAt !== null) return Number.POSITIVE_INFINITY;
   return session.awayBy === null ? 0 : Math.max(clock.steadyMs() - session.awayBy, 1);
-}
-
-/** As hard as a crash: what `tokens` in chaos mode is for. */
-function killProcess(): never {
-  process.kill(process.pid, "SIGKILL");
-  throw new Error("killed");
 }

@@ -209,6 +209,27 @@ describe("an unknown name is refused with the nearest known one:", () => {
   });
 });
 
+test("paths of a file begin in its folder, those of flags and variables in the working folder", () => {
+  const file = 'data_dir = "data"\nhandlers_dir = "handlers"\ndatabase_url = "sqlite:jobs.db"\n';
+  const loadedFrom = (flags: Record<string, string>, env: Record<string, string> = {}) =>
+    loadConfig({ flags, env, cwd: CWD, readFile: (path) => (path === "/etc/h/h.toml" ? file : null) }).config;
+  expect(loadedFrom({ config: "/etc/h/h.toml" })).toMatchObject({
+    dataDir: "/etc/h/data",
+    handlersDir: "/etc/h/handlers",
+    databaseUrl: "sqlite:/etc/h/jobs.db",
+  });
+  const mixed = loadedFrom({ config: "/etc/h/h.toml", "data-dir": "d" }, { HOLDLINE_HANDLERS_DIR: "e" });
+  expect(mixed).toMatchObject({ dataDir: `${CWD}/d`, handlersDir: `${CWD}/e` });
+  expect(loadedFrom({})).toMatchObject({ dataDir: `${CWD}/data`, handlersDir: null });
+});
+
+test("every entry of a list that is wrong is told", () => {
+  expect(refused({ env: { HOLDLINE_ALLOWED_ORIGINS: "x,https://good.example,y" } })).toEqual([
+    expect.stringContaining('HOLDLINE_ALLOWED_ORIGINS "x" ') as string,
+    expect.stringContaining('HOLDLINE_ALLOWED_ORIGINS "y" ') as string,
+  ]);
+});
+
 describe("a file that cannot be read", () => {
   const broken: [text: string, message: string][] = [
     [

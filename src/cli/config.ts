@@ -12,6 +12,9 @@ import {
   settingsTable,
   tablesDocumentation,
 } from "../config.ts";
+import { createSystemClock } from "../lib/clock.ts";
+import { createLogger } from "../lib/logger.ts";
+import { Mistakes } from "../lib/mistakes.ts";
 import { type Command, type ExitCode, type Host, type Invocation, UsageError } from "./command.ts";
 import { settingsFlags } from "./settings-flags.ts";
 import { isPostgres } from "../postgres/connection.ts";
@@ -54,13 +57,35 @@ function summaryOf({ config, sources, warnings }: LoadedConfig): string {
   ].join("\n");
 }
 
+/** What a start would find wrong with handler files and schedules. */
+async function typeProblems({ config }: LoadedConfig): Promise<Problem[]> {
+  const { rehearseTypes } = await import("../offered.ts");
+  const clock = createSystemClock();
+  try {
+    await rehearseTypes({
+      config,
+      clock,
+      logger: createLogger({ level: "silent", pretty: false }),
+      handlers: [],
+    });
+    return [];
+  } catch (error) {
+    if (!(error instanceof Mistakes)) throw error;
+    const source = { kind: "file", name: "The start" } as const;
+    return error.problems.map((sentence) => {
+      const problem = `would end on this: ${sentence}`;
+      return { key: "types", source, problem, allowed: null, nearest: null };
+    });
+  }
+}
+
 async function check({ flags, json }: Invocation, host: Host): Promise<ExitCode> {
   let problems: readonly Problem[];
   let loaded: LoadedConfig | null = null;
   try {
     loaded = loadConfig(processInputs(flags));
     const problem = await folderProblem(loaded);
-    problems = problem === null ? [] : [problem];
+    problems = [...(problem === null ? [] : [problem]), ...(await typeProblems(loaded))];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     problems = error.problems;
@@ -117,7 +142,8 @@ const WORDS: Readonly<Record<string, (invocation: Invocation, host: Host) => Exi
 
 export const config: Command = {
   usage: "config check | print | docs",
-  about: `check   says whether the server would start with this configuration, and what is wrong with it
+  about: `check   says whether the server would start with this configuration, and what is wrong with it; handler files are
+        loaded for that, and schedules are held against the types there are
 print   shows every setting and where it comes from; secrets are shown as ***
 docs    writes the table of all settings in Markdown`,
   words: Object.keys(WORDS),

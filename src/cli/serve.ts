@@ -1,6 +1,7 @@
 /** `holdline serve`: one server from its start to its orderly end. */
 import { loadConfig, processInputs } from "../config.ts";
 import { type Clock, createSystemClock, sleep } from "../lib/clock.ts";
+import { Mistakes } from "../lib/mistakes.ts";
 import { createLogger, type RootLogger } from "../lib/logger.ts";
 import type { Command, ExitCode, Host } from "./command.ts";
 import { settingsFlags } from "./settings-flags.ts";
@@ -32,7 +33,8 @@ export interface Life {
 
 /** An end that nobody asked for: in full in the log, and as one sentence on stderr, also at level `silent`. */
 function tellFailure({ logger, host }: Pick<Life, "logger" | "host">, what: string, error: unknown): void {
-  logger.error({ error }, what);
+  // What an operator has to mend was foreseen: where in the code it was found is of no use to them.
+  logger.error(error instanceof Mistakes ? { problems: error.problems } : { error }, what);
   host.err(`holdline: ${what}: ${error instanceof Error ? error.message : String(error)}\n`);
 }
 
@@ -55,7 +57,8 @@ export async function live(life: Life): Promise<ExitCode> {
     await app.start();
   } catch (error) {
     tellFailure(life, "cannot start", error);
-    return 1;
+    // What its operator has to mend is not worth a restart.
+    return error instanceof Mistakes ? 2 : 1;
   }
   logger.announce({ url: app.url }, "listening");
   const asked = app.drainAsked.then(() => "drain");

@@ -1,4 +1,5 @@
 /** What of a value may be seen: on a screen, in a log, in the message that refuses it. */
+import type { z } from "zod";
 import type { SettingFacts } from "./kinds.ts";
 
 /** Longer values are cut in messages, where they only have to be recognised. */
@@ -31,9 +32,23 @@ export function displayed(facts: Pick<SettingFacts, "secret">, value: unknown): 
 }
 
 /** The value as a message quotes it, so that text and number can be told apart. */
-export function quoted(facts: Pick<SettingFacts, "secret">, value: unknown): string {
+function quoted(facts: Pick<SettingFacts, "secret">, value: unknown): string {
   const shown = displayed(facts, value);
   if (shown === NOT_PLAIN) return NOT_PLAIN;
   const text = JSON.stringify(shown);
   return text.length > QUOTED_CHARS ? `${text.slice(0, QUOTED_CHARS)}…` : text;
+}
+
+/** What its schema found wrong with a value, each as the end of a sentence; of a list every entry that is wrong. */
+export function valueProblems(
+  facts: Pick<SettingFacts, "secret">,
+  value: unknown,
+  issues: readonly z.core.$ZodIssue[],
+): string[] {
+  const own = issues.filter(({ code }) => code === "custom");
+  if (own.length === 0) return [facts.secret ? "is not allowed" : `is ${quoted(facts, value)}`];
+  return own.map(({ path: [index], message }) => {
+    const culprit: unknown = Array.isArray(value) && typeof index === "number" ? value[index] : value;
+    return facts.secret ? message : `${quoted(facts, culprit)} ${message}`;
+  });
 }

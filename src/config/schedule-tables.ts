@@ -98,12 +98,8 @@ function readMetadata(
 ): ScheduleSettings["metadata"] {
   const parsed = metadataSchema.safeParse(written ?? {});
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    refuseAt(
-      context,
-      [...path, ...(issue?.path ?? []).map(String)],
-      `is not metadata: ${issue?.message ?? ""}`,
-    );
+    for (const issue of parsed.error.issues)
+      refuseAt(context, [...path, ...issue.path.map(String)], `is not metadata: ${issue.message}`);
     return {};
   }
   const own = ["schedule", "tick"].find((name) => Object.hasOwn(parsed.data, name));

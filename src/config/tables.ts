@@ -1,6 +1,6 @@
 /** Reading the tables of holdline.toml that are no settings: known keys, their values, and the place of what is wrong. */
 import type { z } from "zod";
-import { quoted } from "./display.ts";
+import { valueProblems } from "./display.ts";
 import { settingFacts, type SettingFacts } from "./kinds.ts";
 import { fileKeyOf, nearestOf } from "./names.ts";
 import type { Problem } from "./problem.ts";
@@ -11,7 +11,7 @@ export interface TableContext {
   /** null without a file. */
   readonly file: { readonly name: string; readonly text: string } | null;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The text of a file an operator named, relative to the working folder; throws when it cannot be read. */
+  /** The text of a file an operator named, relative to the file; throws when it cannot be read. */
   readonly readText: (path: string) => string | null;
   readonly problems: Problem[];
 }
@@ -94,24 +94,23 @@ export function readTable<Known extends Fields>(
     if (found === undefined) return [key, schema.parse(undefined)];
     const parsed = parseField(schema, found.value);
     if ("value" in parsed) return [key, parsed.value];
-    refuse(parsed.problem, key, { allowed: factsOf(schema).allowed });
+    for (const problem of parsed.problems) refuse(problem, key, { allowed: factsOf(schema).allowed });
     return [key, schema.parse(undefined)];
   });
   return { values: Object.fromEntries(values) as Values<Known>, given: (key) => given.has(key), refuse };
 }
 
-function parseField(schema: z.ZodType, written: unknown): { value: unknown } | { problem: string } {
+function parseField(
+  schema: z.ZodType,
+  written: unknown,
+): { value: unknown } | { problems: readonly string[] } {
   const facts = factsOf(schema);
   const isWords = facts.kind === "list" && typeof written === "string";
   const value = isWords ? written.split(",").map((entry) => entry.trim()) : written;
-  if (value === "") return { problem: "is empty: give it a value or leave it out" };
+  if (value === "") return { problems: ["is empty: give it a value or leave it out"] };
   const result = schema.safeParse(value);
   if (result.success) return { value: result.data };
-  const [issue] = result.error.issues;
-  if (issue?.code !== "custom") return { problem: `is ${quoted(facts, value)}` };
-  const [index] = issue.path;
-  const culprit: unknown = Array.isArray(value) && typeof index === "number" ? value[index] : value;
-  return { problem: `${quoted(facts, culprit)} ${issue.message}` };
+  return { problems: valueProblems(facts, value, result.error.issues) };
 }
 
 const REFERENCE = /\$\{([^}]*)\}/g;

@@ -1,5 +1,6 @@
 /** The job types this server knows, and what it tells of them. */
 import { z } from "zod";
+import { Mistakes } from "../lib/mistakes.ts";
 import type { Json } from "../protocol/events.ts";
 import type { TypeObject } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -11,8 +12,8 @@ export interface Registry {
   /** As GET /v1/types shows them. */
   describe(): readonly TypeObject[];
   /**
-   * Takes these in place of the handlers that came from files before. Throws, and changes nothing, when one has the
-   * name of another or an input that cannot be described.
+   * Takes these in place of the handlers that came from files before. Throws Mistakes, and changes nothing, when one has
+   * the name of another or an input that cannot be described.
    */
   replaceFiles(handlers: readonly AnyHandler[]): void;
 }
@@ -42,14 +43,23 @@ interface Known {
 
 function know(handlers: readonly AnyHandler[]): Known {
   const byType = new Map<string, AnyHandler>();
+  const described: TypeObject[] = [];
+  const problems: string[] = [];
   for (const handler of handlers) {
-    if (byType.has(handler.type)) throw new Error(`two handlers serve the type ${handler.type}`);
-    byType.set(handler.type, handler);
+    const { type } = handler;
+    if (byType.has(type)) problems.push(`two handlers serve the type ${type}`);
+    byType.set(type, handler);
+    try {
+      described.push(describe(handler));
+    } catch (error) {
+      problems.push(`the input of ${type} cannot be described: ${(error as Error).message}`);
+    }
   }
-  return { byType, list: handlers, described: handlers.map(describe) };
+  if (problems.length > 0) throw new Mistakes(problems);
+  return { byType, list: handlers, described };
 }
 
-/** Throws when two handlers have one name. */
+/** Throws Mistakes when two handlers have one name, or an input cannot be described. */
 export function createRegistry(fixed: readonly AnyHandler[]): Registry {
   let known = know(fixed);
   return {

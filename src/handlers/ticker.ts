@@ -8,13 +8,14 @@ import type { JobStore } from "../jobs/store.ts";
 import { instant, type Clock, type Timer } from "../lib/clock.ts";
 import type { Ids, UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import { collectMistakes } from "../lib/mistakes.ts";
 import { freshTraceparent } from "../lib/traceparent.ts";
-import { Refusal } from "../protocol/error.ts";
 import type { SubmitOptions } from "../protocol/jobs.ts";
 import type { AnyHandler } from "./handler.ts";
 import { limitOf, resolveOptions } from "./job-options.ts";
 import type { Registry } from "./registry.ts";
 import { findPrevious } from "./run.ts";
+import { handlerOfSchedule } from "./schedule-check.ts";
 
 export interface TickerOptions {
   readonly schedules: readonly Schedule[];
@@ -31,7 +32,7 @@ export interface TickerOptions {
 }
 
 export interface Ticker {
-  /** Rejects when a schedule names a type that is not there, or an input that its type refuses. */
+  /** Rejects with Mistakes when schedules name types that are not there, or inputs that their types refuse. */
   start(): Promise<void>;
   /** Submits nothing more. */
   stop(): Promise<void>;
@@ -67,30 +68,8 @@ export function createTicker(options: TickerOptions): Ticker {
   let looking: Promise<void> = Promise.resolve();
   let stopping = false;
 
-  /** The handler, once it has taken the input as it would take that of a submit. */
-  const handlerOf = async ({ name, type, input, userId }: Schedule): Promise<AnyHandler> => {
-    const handler = registry.find(type);
-    if (handler === null)
-      throw new Error(`[schedules.${name}] names the type "${type}", which is not served here`);
-    const parsed = handler.input.safeParse(input);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      const place = ["input", ...(issue?.path ?? [])].join(".");
-      throw new Error(
-        `[schedules.${name}] has an input that its type refuses: ${place}: ${issue?.message ?? ""}`,
-      );
-    }
-    try {
-      const previous = (id: string) => findPrevious(store, userId as UserId, id);
-      await handler.check?.(parsed.data, { userId, previous });
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      throw new Error(`[schedules.${name}] has an input that its type refuses: ${error.message}`, {
-        cause: error,
-      });
-    }
-    return handler;
-  };
+  const handlerOf = (schedule: Schedule): Promise<AnyHandler> =>
+    handlerOfSchedule(schedule, registry, (id) => findPrevious(store, schedule.userId as UserId, id));
 
   const submit = async (schedule: Schedule, tickMs: number): Promise<string> => {
     const handler = await handlerOf(schedule);
@@ -162,8 +141,8 @@ export function createTicker(options: TickerOptions): Ticker {
   return {
     async start() {
       lines.length = 0;
+      await collectMistakes(schedules.map((schedule) => async () => void (await handlerOf(schedule))));
       for (const schedule of schedules) {
-        await handlerOf(schedule);
         const at = instant(clock);
         const definition = definitionOf(schedule);
         const tick = await store.execute({ op: "schedule", at, name: schedule.name, definition });

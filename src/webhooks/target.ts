@@ -5,6 +5,7 @@
  */
 import { isIP } from "node:net";
 import { blockListOf, parseAddress } from "../lib/address.ts";
+import { Mistakes } from "../lib/mistakes.ts";
 import { LIMITS } from "../protocol/limits.ts";
 
 export interface TargetRules {
@@ -50,15 +51,16 @@ export function webhookProblem(targets: Targets, url: string): string | null {
   return refused === null ? null : REASONS[refused];
 }
 
-/** Throws a sentence for the operator when a type has a webhook that will not be sent. */
+/** Throws Mistakes for the operator when types have webhooks that will not be sent. */
 export function checkTypes(
   types: readonly { readonly type: string; readonly webhook?: string }[],
   targets: Targets,
 ): void {
-  for (const { type, webhook } of types) {
+  const problems = types.flatMap(({ type, webhook }) => {
     const problem = webhook === undefined ? null : webhookProblem(targets, webhook);
-    if (problem !== null) throw new Error(`the webhook of the type ${type} ${problem}`);
-  }
+    return problem === null ? [] : [`the webhook of the type ${type} ${problem}`];
+  });
+  if (problems.length > 0) throw new Mistakes(problems);
 }
 
 export function createTargets({ hosts, networks }: TargetRules): Targets {

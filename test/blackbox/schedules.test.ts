@@ -103,7 +103,11 @@ test("a schedule of a type that is not there, or with an input that its type ref
   expect(String(await starting('[schedules.x]\ncron = "* * * * *"\ntype = "wrok"\n'))).toContain(
     'cannot start: [schedules.x] names the type "wrok", which is not served here',
   );
-  expect(String(await starting('[schedules.x]\ncron = "* * * * *"\ntype = "tokens"\n'))).toContain(
-    "cannot start: [schedules.x] has an input that its type refuses: input.tokens:",
-  );
+  const both =
+    '[schedules.x]\ncron = "* * * * *"\ntype = "tokens"\n[schedules.y]\ncron = "* * * * *"\ntype = "no"\n';
+  const told = String(await starting(both));
+  expect(told).toContain("cannot start: 4 things are wrong:\n");
+  for (const field of ["tokens", "size", "intervalMs"])
+    expect(told).toContain(`\n  [schedules.x] has an input that its type refuses: input.${field}: `);
+  expect(told).toContain('\n  [schedules.y] names the type "no", which is not served here');
 });

@@ -43,6 +43,50 @@ describe("config check", () => {
     }
   });
 
+  test("loads the handler files and looks at the schedules, and tells all that is wrong with them", async () => {
+    await using folder = await temporaryFolder();
+    const write = (name: string, text: string) => Bun.write(join(folder.path, name), text);
+    const schedules = ["echo", "chat", "wrok", "late"].map(
+      (type) => `[schedules.${type}]\ncron = "* * * * *"\ntype = "${type}"\n`,
+    );
+    await write("holdline.toml", `handlers_dir = "handlers"\nworker_types = ["late"]\n${schedules.join("")}`);
+    await write(
+      "handlers/echo.ts",
+      'import { defineHandler, z } from "holdline";\nexport default defineHandler({ type: "echo", input: z.object({}), async run() {} });',
+    );
+    const check = () => holdline(["config", "check"], { cwd: folder.path });
+    const wrong = await check();
+    expect({ code: wrong.code, out: wrong.out }).toEqual({ code: 2, out: "" });
+    expect(wrong.err.split("\n").slice(0, -1)).toEqual([
+      "holdline: The configuration has 2 problems:",
+      expect.stringContaining(
+        "The start would end on this: [schedules.chat] has an input that its type refuses: input.messages: ",
+      ) as string,
+      '  The start would end on this: [schedules.wrok] names the type "wrok", which is not served here.',
+    ]);
+    await write("handlers/a.ts", "export default 1;");
+    await write("handlers/b.ts", "export default {");
+    const broken = await check();
+    expect(broken.err).toContain("The start would end on this: a.ts has no handler: ");
+    expect(broken.err).toContain("The start would end on this: b.ts:1:");
+    // What is in a file that cannot be loaded may be just that type.
+    expect(broken.err).not.toContain("wrok");
+  });
+
+  test("a folder of handlers that is not there is named, and what to do", async () => {
+    const { code, err } = await holdline(["config", "check", "--handlers-dir", "/nowhere/at/all"]);
+    expect(code).toBe(2);
+    expect(err).toContain("the handlers folder /nowhere/at/all is not there: make it, or leave ");
+    // A supervisor need not try again: nothing but a hand mends it.
+    await using folder = await temporaryFolder();
+    const serve = ["serve", "--port", "0", "--data-dir", folder.path, "--handlers-dir", "/nowhere/at/all"];
+    const served = await holdline(serve);
+    expect(served.code).toBe(2);
+    expect(served.err).toBe(
+      "holdline: cannot start: the handlers folder /nowhere/at/all is not there: make it, or leave HOLDLINE_HANDLERS_DIR out\n",
+    );
+  });
+
   test("in JSON is one object, good or bad", async () => {
     const good = await holdline(["config", "check", "--json"], {
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: "http://c" },

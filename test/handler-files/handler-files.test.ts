@@ -324,7 +324,9 @@ describe("a server does not start", () => {
   test("without its folder", async () => {
     const missing = join(EXAMPLES, "nowhere");
     const started = on(missing);
-    expect(started).rejects.toThrow(`the handlers folder ${missing} cannot be read`);
+    expect(started).rejects.toThrow(
+      `the handlers folder ${missing} is not there: make it, or leave HOLDLINE_HANDLERS_DIR out`,
+    );
     await started.catch(() => undefined);
   });
 });

@@ -30,6 +30,7 @@ const TOP = [
   "node-id",
   "world",
   "counted",
+  "offered",
   "parts",
   "edges",
   "writer",
@@ -47,7 +48,7 @@ const ASIDE: Readonly<Record<string, readonly string[]>> = {
 };
 /** Who may import those. */
 const READERS: Readonly<Record<string, readonly string[]>> = {
-  config: ["access", "world", "parts", "edges", "app", "cli", "index", "build", "main"],
+  config: ["access", "world", "offered", "parts", "edges", "app", "cli", "index", "build", "main"],
   client: ["web", "cli", "index", "main"],
   web: ["pages", "app", "cli", "build", "main"],
 };

@@ -1,11 +1,16 @@
 /** What a handler has to be, checked by hand: whoever wrote it is told in words what is missing, and where. */
 import { z } from "zod";
+import { Mistakes } from "../../lib/mistakes.ts";
 import { JOB_TYPE_NAME } from "../../protocol/jobs.ts";
 import type { AnyHandler } from "../handler.ts";
 
-/** A handler that cannot be served; the message is a sentence for its author. */
-export class HandlerError extends Error {
+/** Handlers that cannot be served; the message is a sentence for their author, or one for each. */
+export class HandlerError extends Mistakes {
   override readonly name = "HandlerError";
+
+  constructor(problem: string | readonly string[], options?: ErrorOptions) {
+    super(typeof problem === "string" ? [problem] : problem, options);
+  }
 }
 
 const FIELDS: Readonly<Record<string, z.ZodType>> = {

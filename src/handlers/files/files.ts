@@ -7,6 +7,7 @@ import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { collectMistakes } from "../../lib/mistakes.ts";
 import type { AnyHandler } from "../handler.ts";
 import { createIsolated } from "../isolate/isolated.ts";
 import { createContainment, type Containment } from "./containment.ts";
@@ -25,7 +26,7 @@ export interface HandlerFilesOptions {
 }
 
 export interface HandlerFiles {
-  /** Loads them; rejects with a HandlerError that says what is wrong in which file. */
+  /** Loads them; rejects with Mistakes that say what is wrong in which file. */
   start(): Promise<void>;
   stop(): void;
 }
@@ -39,7 +40,11 @@ async function handlerFiles(folder: string): Promise<string[]> {
   try {
     names = await readdir(folder);
   } catch (cause) {
-    throw new HandlerError(`the handlers folder ${folder} cannot be read`, { cause });
+    const reason =
+      (cause as { code?: unknown }).code === "ENOENT"
+        ? "is not there: make it, or leave HOLDLINE_HANDLERS_DIR out"
+        : `cannot be read (${(cause as Error).message})`;
+    throw new HandlerError(`the handlers folder ${folder} ${reason}`, { cause });
   }
   return names.filter((name) => /(?<!\.d|\.test)\.ts$/.test(name)).toSorted();
 }
@@ -93,7 +98,11 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
     const next = createContainment((error) => logger.error({ error }, "a handler failed outside of its run"));
     try {
       const handlers: AnyHandler[] = [];
-      for (const name of await handlerFiles(folder)) handlers.push(...(await loadFile(next, options, name)));
+      const names = await handlerFiles(folder);
+      const loadings = names.map((name) => async () => {
+        handlers.push(...(await loadFile(next, options, name)));
+      });
+      await collectMistakes(loadings);
       options.onLoaded(handlers);
       present?.retire();
       present = next;

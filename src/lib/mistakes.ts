@@ -1,0 +1,31 @@
+/** What an operator has to mend before a start can succeed: all of it at once, so that nobody starts over for each. */
+
+/** `message` holds every one of `problems`, each a sentence without its full stop. The command line ends with exit code 2 on it. */
+export class Mistakes extends Error {
+  override readonly name: string = "Mistakes";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    const [first = "", ...more] = problems;
+    const all =
+      more.length === 0
+        ? first
+        : [`${problems.length} things are wrong:`, ...problems.map((problem) => `  ${problem}`)].join("\n");
+    super(all, options);
+    this.problems = problems;
+  }
+}
+
+/** Tries each, and throws everything that was wrong with any of them together; other errors at once. */
+export async function collectMistakes(tries: readonly (() => Promise<void> | void)[]): Promise<void> {
+  const problems: string[] = [];
+  for (const attempt of tries) {
+    try {
+      await attempt();
+    } catch (error) {
+      if (!(error instanceof Mistakes)) throw error;
+      problems.push(...error.problems);
+    }
+  }
+  if (problems.length > 0) throw new Mistakes(problems);
+}
