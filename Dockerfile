@@ -28,7 +28,10 @@ USER 65532:65532
 VOLUME /data
 WORKDIR /data
 EXPOSE 8787
-# SIGTERM drains; give it the drain (HOLDLINE_DRAIN_MS) and a little: docker stop --time 40
+# SIGTERM drains: runs may finish for HOLDLINE_DRAIN_MS (30 s), and what has not is handed back to the queue. Docker waits
+# for 10 s and Kubernetes for 30 s before they kill, which is no sooner lost than a crash, but runs then begin anew. Give
+# it the drain and 15 s: docker stop --timeout 45, stop_grace_period: 45s, terminationGracePeriodSeconds: 45; or set
+# HOLDLINE_DRAIN_MS to 5 s less than what it is given.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 CMD ["/usr/local/bin/holdline", "health"]
 ENTRYPOINT ["/usr/local/bin/holdline"]

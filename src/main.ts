@@ -31,6 +31,8 @@ function createOutput(stream: NodeJS.WriteStream): Output {
 
 /** Whether it is this program that ends the process. */
 let leaving = false;
+/** Whether somebody asked this process to end. */
+let asked = false;
 
 /** A handler that ends the process takes everybody's runs along; without a word nobody would find out which one it was. */
 function tellForeignExit(code: number): void {
@@ -46,7 +48,6 @@ function tellForeignExit(code: number): void {
 
 function untilSignal(): Promise<string> {
   const first = Promise.withResolvers<string>();
-  let asked = false;
   for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
       // Whoever asks twice does not want to wait: what is running now is found again at the next start.
@@ -69,13 +70,14 @@ async function main(): Promise<void> {
     report: (error) => stderr.write(`holdline: ${error instanceof Error ? error.stack : String(error)}\n`),
     flush: () => Promise.resolve(),
   };
-  const finish = async (code: ExitCode): Promise<never> => {
+  const finish = async (code: ExitCode): Promise<void> => {
     // The wait keeps nothing alive, so the runtime may find nothing left to do before it is over.
     leaving = true;
     process.exitCode = code;
     const written = Promise.allSettled([lastWords.flush(), stdout.flush(), stderr.flush()]);
     await Promise.race([written, sleep(clock, LAST_WORDS_MS)]);
-    return process.exit(code);
+    // `bun --watch` starts anew when the file with the mistake is saved again, unless the process is gone by then.
+    if (code === 0 || asked || !process.execArgv.includes("--watch")) process.exit(code);
   };
   // What this process writes (database, keys) is its user's alone, whatever the folder above allows.
   process.umask(0o077);

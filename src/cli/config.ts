@@ -142,8 +142,8 @@ const WORDS: Readonly<Record<string, (invocation: Invocation, host: Host) => Exi
 
 export const config: Command = {
   usage: "config check | print | docs",
-  about: `check   says whether the server would start with this configuration, and what is wrong with it; handler files are
-        loaded for that, and schedules are held against the types there are
+  about: `check   says whether the server would start with this configuration, and what is wrong with it;
+        loads the handler files for that, and holds schedules against the types there are
 print   shows every setting and where it comes from; secrets are shown as ***
 docs    writes the table of all settings in Markdown`,
   words: Object.keys(WORDS),

@@ -62,6 +62,11 @@ export async function runCommand(argv: readonly string[], host: Host): Promise<E
     const listed = findCommand(name);
     if (listed === null) throw unknownCommand(first);
     const command = await listed.load();
+    const takesWords = command.takes !== undefined || command.words !== undefined;
+    // `npm start` is serve: what stands behind it is often meant in its place, and its flags say nothing to serve.
+    if (!takesWords && rest[0] !== undefined && findCommand(rest[0]) !== null) {
+      throw new UsageError(`${rest[0]} is a command, and so is ${name}: holdline ${rest[0]} stands alone.`);
+    }
     const { help, ...invocation } = parseArguments(rest, command.flags);
     if (help) {
       host.out(commandHelp(command));
@@ -71,7 +76,7 @@ export async function runCommand(argv: readonly string[], host: Host): Promise<E
     if (command.takes !== undefined && (word === undefined || more.length > 0)) {
       throw new UsageError(`${name} takes one ${command.takes}: holdline ${name} ${command.takes}`);
     }
-    if (command.takes === undefined && command.words === undefined && word !== undefined) {
+    if (!takesWords && word !== undefined) {
       throw new UsageError(`${name} takes no argument, and ${word} is one. Options begin with --.`);
     }
     return await command.run(invocation, host);

@@ -281,7 +281,7 @@ const operation = {
   drainMs: duration({
     least: 0,
     preset: LIMITS.drainMs,
-    description: "How long runs may go on after SIGTERM.",
+    description: "How long runs may go on after SIGTERM; whoever stops the server has to wait 15 s longer.",
   }),
   log: choice(["debug", "info", "warn", "error", "silent"], {
     preset: "info",

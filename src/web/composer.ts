@@ -20,6 +20,8 @@ export interface Composer {
 /** What the built-in engine answers at length: time enough to cut the connection in the middle. */
 const IDEAS = ["Tell me a story.", "What is Holdline?", "Who are you?"];
 const MOST_ROWS_PX = 160;
+/** Whoever says something while an answer is still being given interrupts it. */
+const LANE = "conversation";
 
 export function createComposer(links: ComposerLinks): Composer {
   const form = byId("composer", HTMLFormElement);
@@ -73,13 +75,14 @@ export function createComposer(links: ComposerLinks): Composer {
       message.focus();
       return null;
     }
-    if (chosen === "speech") return { ...base, prompt: text, body: { type: chosen, input: { text } } };
+    const body = { type: chosen, lane: LANE };
+    if (chosen === "speech") return { ...base, prompt: text, body: { ...body, input: { text } } };
     const previousJobId = links.previousJobId();
     const input = {
       messages: [{ role: "user", content: text }],
       ...(previousJobId === undefined ? {} : { previousJobId }),
     };
-    return { ...base, prompt: text, body: { type: chosen, input } };
+    return { ...base, prompt: text, body: { ...body, input } };
   }
   function send(): void {
     links.onGesture();

@@ -65,7 +65,7 @@ export function resetInWords(reason: ResetReason): string {
 
 export function endInWords(end: JobEnd): string {
   if (end.outcome === "succeeded") return "Done";
-  if (end.outcome === "canceled") return "Canceled";
+  if (end.outcome === "canceled") return end.reason === "lane" ? "Interrupted" : "Canceled";
   if (end.outcome === "expired") return "Not started in time";
   if (end.outcome === "failed") return failureInWords(end.error.code, end.error.message);
   return failureInWords(end.code, end.detail);

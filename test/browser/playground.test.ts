@@ -111,6 +111,25 @@ describe("an answer", () => {
     expect(tab.problems.filter((problem) => !problem.includes("WebSocket connection"))).toEqual([]);
   });
 
+  test("gives way to the next one, and so does its sound", async () => {
+    await using tab = await open(server().url);
+    const { page } = tab;
+    await say(page, STORY);
+    await untilWritten(page, 120);
+    await page.waitForFunction(
+      () => Number(document.querySelector<HTMLElement>("#sound")?.dataset["frames"]) > 0,
+    );
+    await say(page, "Who are you?");
+    await page.waitForSelector(".exchange:nth-last-child(2) .reply[data-status=canceled]");
+    await untilStatus(page, "succeeded");
+    // The player of the new answer got its sound and no other's: the one of the answer before was dropped.
+    const { audio } = (await ask(page, "/output")) as { audio: { bytes: number } };
+    expect((await sound(page)).frames).toBe(audio.bytes / 2);
+    expect(await page.textContent(".exchange:nth-last-child(2) .reply__status")).toBe("Interrupted");
+    expect(await gaps(page)).toBe(0);
+    expect(tab.problems).toEqual([]);
+  });
+
   test("can be canceled", async () => {
     await using tab = await open(server().url);
     const { page } = tab;

@@ -111,6 +111,7 @@ describe("a mistake ends with 2 and one sentence:", () => {
     [["serve", "--prt", "1"], "--prt is not an option. Did you mean --port?"],
     [["serve", "-p", "1"], "-p is not an option. Did you mean --"],
     [["serve", "now"], "serve takes no argument, and now is one. Options begin with --."],
+    [["serve", "token", "list"], "token is a command, and so is serve: holdline token stands alone."],
     [["serve", "--port"], "--port needs a value: --port=VALUE or --port VALUE."],
     [["serve", "--port", "--log"], "--port needs a value: --port=VALUE or --port VALUE."],
     [["serve", "--port", "1", "--port=2"], "--port is given twice."],
