@@ -77,8 +77,8 @@ function inWords(findings: readonly Finding[]): string {
 
 export const doctor: Command = {
   usage: "doctor",
-  about: `Looks at disk, fsync, database, Redis, keys, clock, limits, port and at what is configured to be reached,
-and says what to do about each finding. Nothing is changed, a running server is not disturbed, no
+  about: `Looks at disk, fsync, database, Redis, keys, clock, limits, port and at what is to be reached, and
+says what to do about each finding. Nothing is changed, a running server is not disturbed, no
 secret is shown. Exit code 1 when something failed; warnings do not count.`,
   flags: settingsFlags(),
   async run({ flags, json }, host) {
