@@ -147,13 +147,16 @@ function createLine({ url, durability, id, claim }: PostgresWriterOptions) {
 
 type Line = ReturnType<typeof createLine>;
 
-/** Requests by participant, each with its place in the batch. */
-function byParticipant(requests: readonly WriteRequest[]): Map<string, number[]> {
-  const places = new Map<string, number[]>();
+/** Requests by participant, each with its place in the batch; in one order for all processes, as whatever is locked. */
+function byParticipant(
+  participants: PostgresWriterOptions["participants"],
+  requests: readonly WriteRequest[],
+): Map<string, number[]> {
+  const places = new Map<string, number[]>(Object.keys(participants).map((name) => [name, []]));
   for (const [place, { to }] of requests.entries()) {
     const found = places.get(to);
-    if (found === undefined) places.set(to, [place]);
-    else found.push(place);
+    if (found === undefined) throw new Error(`nobody takes commands for ${to}`);
+    found.push(place);
   }
   return places;
 }
@@ -180,9 +183,9 @@ async function carryOut(
   now: Instant | null,
 ): Promise<WriteResult[]> {
   const results: WriteResult[] = [];
-  for (const [to, places] of byParticipant(requests)) {
+  for (const [to, places] of byParticipant(participants, requests)) {
     const participant = participants[to];
-    if (participant === undefined) throw new Error(`nobody takes commands for ${to}`);
+    if (participant === undefined || places.length === 0) continue;
     const answers = await participant.execute(
       places.map((place) => requests[place]?.command),
       client,

@@ -1,6 +1,9 @@
 /**
  * What a batch of commands needs to know, fetched before they are carried out: a round trip for each kind of question, not
  * for each command. What is going to be changed is locked, so that it stays as it was fetched until the commit.
+ *
+ * Several nodes do so at once. Nobody waits for who waits for it, since everybody locks in one order: lanes by name, jobs
+ * by number, webhooks by number, schedules by name; and the rest is skipped where somebody else is at it.
  */
 import type { JobId, SessionId } from "../../lib/ids.ts";
 import { listed, createRows } from "../../postgres/rows.ts";
@@ -119,7 +122,6 @@ function keepPayloads(fetched: Fetched, rows: readonly PostgresRow[]): void {
 
 async function fetchJobs(client: PostgresClient, fetched: Fetched, ids: readonly JobId[]): Promise<void> {
   for (const id of ids) fetched.jobs.set(id, null);
-  // In one order for everybody, so that two nodes do not wait for each other.
   keepJobs(
     fetched,
     await client.unsafe(`SELECT * FROM jobs WHERE id IN ${LIST} ORDER BY num FOR UPDATE`, [listed(ids)]),
@@ -144,7 +146,7 @@ async function fetchWebhooks(
   nums: readonly number[],
 ): Promise<void> {
   for (const num of nums) fetched.webhooks.set(num, null);
-  const rows = await client.unsafe(`SELECT * FROM webhooks WHERE num IN ${NUMBERS} FOR UPDATE`, [
+  const rows = await client.unsafe(`SELECT * FROM webhooks WHERE num IN ${NUMBERS} ORDER BY num FOR UPDATE`, [
     listed(nums),
   ]);
   for (const raw of rows) {
@@ -196,24 +198,33 @@ async function fetchUsers(client: PostgresClient, fetched: Fetched, users: reado
   for (const [user, found] of lines) fetched.users.set(user, found);
 }
 
-async function fetchLanes(client: PostgresClient, fetched: Fetched, lanes: readonly Lane[]): Promise<void> {
+/** Takes the lanes; returns the jobs in them, which are not locked yet. */
+async function fetchLanes(
+  client: PostgresClient,
+  fetched: Fetched,
+  lanes: readonly Lane[],
+): Promise<readonly JobId[]> {
   const names = [...new Set(lanes.map(laneName))].toSorted();
   for (const name of names) fetched.lanes.set(name, null);
-  // Two nodes may submit to one lane at once: the second one has to see the first one's job.
-  await client.unsafe(
-    `SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM json_array_elements_text($1::text::json) AS name`,
-    [listed(names)],
-  );
-  const rows = await client.unsafe(
-    `SELECT jobs.* FROM jobs JOIN json_to_recordset($1::text::json) AS x(s text, l text) ON session_id = x.s AND lane = x.l
-     WHERE finished_at IS NULL AND status <> 'canceling' ORDER BY num FOR UPDATE OF jobs`,
-    [JSON.stringify(lanes.map(({ sessionId, lane }) => ({ s: sessionId, l: lane })))],
-  );
-  for (const id of keepJobs(fetched, rows)) {
-    const row = fetched.jobs.get(id);
-    const lane = { sessionId: row?.["session_id"] as SessionId, lane: row?.["lane"] as string };
+  const [, rows] = await Promise.all([
+    // Two nodes may submit to one lane at once: the second one has to see the first one's job.
+    client.unsafe(
+      `SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM json_array_elements_text($1::text::json) AS name`,
+      [listed(names)],
+    ),
+    client.unsafe(
+      `SELECT id, session_id, lane FROM jobs
+       JOIN json_to_recordset($1::text::json) AS x(s text, l text) ON session_id = x.s AND lane = x.l
+       WHERE finished_at IS NULL AND status <> 'canceling'`,
+      [JSON.stringify(lanes.map(({ sessionId, lane }) => ({ s: sessionId, l: lane })))],
+    ),
+  ]);
+  return rows.map((row) => {
+    const id = row["id"] as JobId;
+    const lane = { sessionId: row["session_id"] as SessionId, lane: row["lane"] as string };
     fetched.lanes.set(laneName(lane), id);
-  }
+    return id;
+  });
 }
 
 async function fetchReady(
@@ -290,7 +301,7 @@ async function fetchSchedules(
   names: readonly string[],
 ): Promise<void> {
   for (const name of names) fetched.schedules.set(name, null);
-  const rows = await client.unsafe(`SELECT * FROM schedules WHERE name IN ${LIST} FOR UPDATE`, [
+  const rows = await client.unsafe(`SELECT * FROM schedules WHERE name IN ${LIST} ORDER BY name FOR UPDATE`, [
     listed(names),
   ]);
   for (const raw of rows) {
@@ -304,9 +315,10 @@ export async function fetchWanted(client: PostgresClient, fetched: Fetched, want
   const { jobs: ids, payloads, webhooks: hooks, keys, users, lanes, schedules: names } = wanted;
   const some = <One>(list: readonly One[] | undefined): list is readonly One[] =>
     list !== undefined && list.length > 0;
+  const laned = some(lanes) ? await fetchLanes(client, fetched, lanes) : [];
+  const all = [...new Set([...(ids ?? []), ...laned])];
   await Promise.all([
-    some(lanes) ? fetchLanes(client, fetched, lanes) : null,
-    some(ids) ? fetchJobs(client, fetched, ids) : null,
+    some(all) ? fetchJobs(client, fetched, all) : null,
     some(payloads) ? fetchPayloads(client, fetched, payloads) : null,
     some(hooks) ? fetchWebhooks(client, fetched, hooks) : null,
     some(keys) ? fetchKeys(client, fetched, keys) : null,

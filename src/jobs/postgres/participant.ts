@@ -3,7 +3,7 @@ import type { Clock, Instant } from "../../lib/clock.ts";
 import type { PostgresClient } from "../../postgres/connection.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
 import type { WriteResult } from "../../database/writer.ts";
-import { execute } from "../execute.ts";
+import { execute, type Executed } from "../execute.ts";
 import type { JobCommand, JobOp } from "../store.ts";
 import { createFetched, fetchWanted, type Fetched, type Wanted } from "./fetched.ts";
 import { createView, NeedsMore, type QueueFacts, type View } from "./view.ts";
@@ -27,6 +27,8 @@ const ALONE: ReadonlySet<JobOp> = new Set([
 const NEXT_MOST = 100;
 /** How long what is remembered of the queue is good, beside other processes that change it. */
 const FRESH_MS = 1000;
+/** As long as it is good enough to refuse somebody by it: others may have emptied the queue since. */
+const REFUSE_MS = 250;
 
 function taking(command: JobCommand, at: Instant): JobCommand {
   return { ...command, at };
@@ -92,6 +94,7 @@ function createMemory(clock: Clock) {
   let readAt = 0;
   /** As the open transaction leaves it. */
   let pending: QueueFacts | null = null;
+  let hasMoved = false;
   /** Turns only go forward, whatever is read. */
   const served = new Map<number, number>();
 
@@ -113,6 +116,13 @@ function createMemory(clock: Clock) {
   };
 
   return {
+    /** Whether too much time has passed to refuse somebody. Then it is read anew, unless this transaction has changed it. */
+    isStale(): boolean {
+      if (hasMoved || clock.elapsedMs() <= readAt + REFUSE_MS) return false;
+      known = null;
+      pending = null;
+      return true;
+    },
     async facts(client: PostgresClient, now: Instant | null): Promise<QueueFacts> {
       if (pending !== null) return pending;
       if (known === null || clock.elapsedMs() > readAt + FRESH_MS) {
@@ -125,6 +135,7 @@ function createMemory(clock: Clock) {
     },
     moved({ book, changed }: View): void {
       if (pending === null) return;
+      hasMoved = true;
       pending = {
         queued: pending.queued + book.queued,
         served: new Map(book.served),
@@ -136,12 +147,19 @@ function createMemory(clock: Clock) {
         for (const [priority, turn] of pending.served) served.set(priority, turn);
       if (pending !== null) known = committed ? pending : null;
       pending = null;
+      hasMoved = false;
     },
   };
 }
 
 function failed(error: unknown): WriteResult {
   return { ok: false, why: "defect", message: String(error) };
+}
+
+function isQueueFull(result: WriteResult): boolean {
+  if (!result.ok) return false;
+  const { outcome } = result.value as Executed<JobOp>;
+  return (outcome as { readonly kind?: unknown } | null)?.kind === "queue_full";
 }
 
 /** One attempt on a fresh view. Throws NeedsMore; a command that throws anything else is put into `failures`. */
@@ -183,12 +201,16 @@ export function createPostgresJobParticipant(clock: Clock): PostgresParticipant 
     now: Instant | null,
   ): Promise<WriteResult[]> => {
     const fetched = createFetched();
-    const facts = await memory.facts(client, now);
+    let facts = await memory.facts(client, now);
     const failures = new Map<number, WriteResult>();
     if (!ALONE.has(commands[0]?.op ?? "submit")) await fetchWanted(client, fetched, foresee(commands));
     for (;;) {
       try {
         const { view, results } = carryOut(commands, fetched, facts, failures);
+        if (results.some(isQueueFull) && memory.isStale()) {
+          facts = await memory.facts(client, now);
+          continue;
+        }
         await writeBack(client, view.changed);
         memory.moved(view);
         return results;

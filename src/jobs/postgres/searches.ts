@@ -50,6 +50,10 @@ function ids(rows: readonly PostgresRow[]): Found {
   return { answer: rows.map((row) => row["id"] as JobId), rows };
 }
 
+/** Those of the jobs that are to be changed, locked in the order of all (fetched.ts). */
+const locked = (where: string): string =>
+  `num IN (SELECT num FROM jobs WHERE ${where} ORDER BY num FOR UPDATE)`;
+
 /** How many rows a statement changed that returns one row for each. */
 async function counted(rows: Promise<readonly PostgresRow[]>): Promise<Found> {
   return { answer: (await rows).length, rows: [] };
@@ -83,14 +87,14 @@ const FINDERS: Finders = {
       client.unsafe(
         `UPDATE jobs SET ready_by = $1 + greatest(run_at - $2, 0)::float8,
            start_by = $1 + greatest(run_at - $2, 0)::float8 + start_within_ms
-         WHERE due = 2 AND run_at IS NOT NULL RETURNING num`,
+         WHERE ${locked("due = 2 AND run_at IS NOT NULL")} RETURNING num`,
         [steadyMs, wallMs],
       ),
     ),
   renew: (client, owner, leaseBy) =>
     counted(
       client.unsafe(
-        "UPDATE jobs SET lease_by = $2 WHERE lease_by IS NOT NULL AND lease_owner = $1 RETURNING num",
+        `UPDATE jobs SET lease_by = $2 WHERE ${locked("lease_by IS NOT NULL AND lease_owner = $1")} RETURNING num`,
         [owner, leaseBy],
       ),
     ),
@@ -101,7 +105,7 @@ const FINDERS: Finders = {
         `UPDATE jobs SET lease_by = $1,
            run_by = CASE WHEN run_by IS NULL THEN NULL ELSE greatest(run_by, $1) END,
            quiet_by = CASE WHEN quiet_by IS NULL THEN NULL ELSE greatest(quiet_by, $1) END
-         WHERE lease_by IS NOT NULL AND lease_owner LIKE 'worker:%' RETURNING num`,
+         WHERE ${locked("lease_by IS NOT NULL AND lease_owner LIKE 'worker:%'")} RETURNING num`,
         [leaseBy],
       ),
     ),

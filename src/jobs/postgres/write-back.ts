@@ -146,7 +146,8 @@ export function statementsOf(changed: Changed): Statement[] {
       "idempotency_keys",
       keyRows,
       ["userId", "route", "key", "fingerprint", "jobId", "createdAt"],
-      [...changed.keys.values()],
+      // Who finds a key taken waits for its transaction: in one order, as with all that is locked (fetched.ts).
+      [...changed.keys].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, key]) => key),
     ),
     ...inserting(
       "schedules",
