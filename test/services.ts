@@ -18,7 +18,7 @@ export const SERVICES: readonly Service[] = [
     name: "libfaketime",
     proof: "/usr/lib/*/faketime/libfaketime.so.1",
     debianPackage: "libfaketime",
-    neededBy: ["faults/"],
+    neededBy: ["faults/", "postgres/clock"],
   },
   { name: "chromium", proof: "chromium", debianPackage: "chromium", neededBy: ["browser/"] },
   {
@@ -40,7 +40,7 @@ export const SERVICES: readonly Service[] = [
     name: "redis",
     proof: "redis-server",
     debianPackage: "redis-server",
-    neededBy: ["redis/", "soak/redis", "conformance/backplane-redis.test.ts"],
+    neededBy: ["postgres/clock", "redis/", "soak/redis", "conformance/backplane-redis.test.ts"],
   },
   { name: "openssl", proof: "openssl", debianPackage: "openssl", neededBy: ["redis/tls", "soak/redis"] },
   {

@@ -3,22 +3,15 @@
  * by it; what is shown and what tokens say does (PROTOCOL section 1, docs/architecture.md "Time has readings").
  */
 import { expect, test } from "bun:test";
-import { Glob } from "bun";
 import { join } from "node:path";
 import { connect } from "../support/client.ts";
+import { fakeTime } from "../support/faketime.ts";
 import { apiOf, tokensBody } from "../support/http.ts";
 import { checkLog } from "../support/log-checker.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
-import { requireService } from "../services.ts";
 
 const HOUR_MS = 3_600_000;
-const library = (): string => {
-  requireService("libfaketime");
-  const [path] = new Glob("usr/lib/*/faketime/libfaketime.so.1").scanSync({ cwd: "/", absolute: true });
-  if (path === undefined) throw new Error("libfaketime is not where it was");
-  return path;
-};
 
 interface SetClock {
   readonly server: TestServer;
@@ -31,13 +24,7 @@ async function startWithClock(env: Record<string, string>): Promise<SetClock & A
   const folder = await import("../conformance/storages.ts").then(({ temporaryFolder }) => temporaryFolder());
   const file = join(folder.path, "clock");
   await Bun.write(file, "+0\n");
-  const faketime = {
-    LD_PRELOAD: library(),
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_NO_CACHE: "1",
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-    DONT_FAKE_MONOTONIC: "1",
-  };
+  const faketime = fakeTime({ FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: "1" });
   const server = await startServer({ env: { ...env, ...faketime } });
   return {
     server,
