@@ -32,7 +32,7 @@ const KEYS = 12;
 interface Talk {
   readonly go: Promise<void>;
   readonly finish: Promise<void>;
-  say(word: object): void;
+  readonly say: (word: object) => void;
 }
 
 async function work(options: ChildOptions, { go, finish, say }: Talk): Promise<void> {

@@ -45,7 +45,7 @@ function startChild(options: ChildOptions): Child {
   return {
     words,
     say(word) {
-      child.stdin.write(`${word}\n`);
+      void child.stdin.write(`${word}\n`);
       void child.stdin.flush();
     },
     exited: child.exited,
@@ -92,7 +92,12 @@ test("faults/R22 R45 two processes at one queue: every job is run once, every ke
   for (const id of submitted)
     expect(await kindsOf(id)).toEqual(["1 job.queued", "2 job.started", "3 output.text", "4 job.succeeded"]);
   const lanes = await reads.list({ userId: null, status: "queued", type: "laned", before: null, limit: 100 });
-  expect(lanes.map(({ job }) => job.lane).toSorted()).toEqual(["lane-0", "lane-1", "lane-2", "lane-3"]);
+  expect(lanes.map(({ job }) => String(job.lane)).toSorted()).toEqual([
+    "lane-0",
+    "lane-1",
+    "lane-2",
+    "lane-3",
+  ]);
   const [counted] = await client.unsafe(
     "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
   );

@@ -104,7 +104,7 @@ test("faults/R22: a rescue by one and a completion by the other: one of them hap
     const kinds = (await one.kinds(run.id)).slice(2);
     if (ended === "succeeded") expect(kinds).toEqual(["job.succeeded"]);
     else expect([ended, kinds]).toEqual(["lease_lost", ["job.retrying"]]);
-    ends.push(String(ended));
+    ends.push(ended);
   }
   expect(ends).toContain("succeeded");
   expect(ends).toContain("lease_lost");
