@@ -29,10 +29,10 @@ export function connected({ nodeId, at, binding }: Connected): Change {
   };
 }
 
-/** Its last socket closed; null when it had none. */
-export function away({ awayBy, expiresBy, at }: Away): Change {
+/** Its last socket on this node closed; null when it had none there. */
+export function away({ nodeId, awayBy, expiresBy, at }: Away): Change {
   return (session) =>
-    session.connectedAt === null
+    session.connectedAt === null || session.nodeId !== nodeId
       ? null
       : { ...seenAs(session, "away", at), connectedAt: null, lastSeenAt: at, awayBy, expiresBy };
 }

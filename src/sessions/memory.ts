@@ -105,7 +105,7 @@ export function createMemorySessionStore(): SessionStore {
     recover: async ({ nodeId, awayBy, expiresBy, at }) => {
       for (const row of rows.values()) {
         if (row.nodeId !== nodeId || row.endedAt !== null) continue;
-        const seen = row.connectedAt === null ? {} : away({ id: row.id, awayBy, expiresBy, at })(row);
+        const seen = row.connectedAt === null ? {} : away({ id: row.id, nodeId, awayBy, expiresBy, at })(row);
         rows.set(row.id, { ...row, ...seen, lastSeenAt: row.lastSeenAt, awayBy, expiresBy });
       }
     },

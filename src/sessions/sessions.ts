@@ -217,7 +217,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       touches.delete(id);
       const awayBy = clock.steadyMs();
       const at = Math.round(clock.wallMs());
-      changed(await store.away({ id, awayBy, expiresBy: awayBy + resumeMs, at }));
+      changed(await store.away({ id, nodeId, awayBy, expiresBy: awayBy + resumeMs, at }));
     },
 
     async enterRoom(id, room) {

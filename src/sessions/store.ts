@@ -24,6 +24,8 @@ export interface Connected {
 
 export interface Away {
   readonly id: SessionId;
+  /** Whose socket it was. */
+  readonly nodeId: string;
   /** Steady time now and steady time of expiry. */
   readonly awayBy: number;
   readonly expiresBy: number;
@@ -83,7 +85,10 @@ export interface SessionStore {
    * null when the session is unknown or ended.
    */
   connected(connected: Connected): Promise<SessionRecord | null>;
-  /** Its last socket closed. null, and nothing happens, when it is unknown, ended, or has none. */
+  /**
+   * Its last socket on this node closed. null, and nothing happens, when it is unknown, ended, has none, or has one on
+   * another node by now.
+   */
   away(away: Away): Promise<SessionRecord | null>;
   /** Uses since the last call, in one write. */
   touch(touches: readonly Touch[]): Promise<void>;

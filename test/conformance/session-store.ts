@@ -111,7 +111,7 @@ function life(check: Check): void {
     const gone = await created(store, { userId: "user-2" as UserId });
     await created(store, AWAY);
     expect(await store.count()).toEqual({ online: before.online + 2, away: before.away + 1 });
-    await store.away({ id: one.id, awayBy: 1, expiresBy: 2, at: WALL_MS });
+    await store.away({ id: one.id, nodeId: NODE, awayBy: 1, expiresBy: 2, at: WALL_MS });
     await store.end(gone.id, WALL_MS, WALL_MS + 1);
     expect(await store.count()).toEqual({ online: before.online, away: before.away + 2 });
   });
@@ -154,13 +154,28 @@ function life(check: Check): void {
 
   check("its last socket gone, it is away until it expires", async (store) => {
     const session = await created(store, { rooms: ["lobby"] });
-    const given = { id: session.id, awayBy: STEADY_MS, expiresBy: STEADY_MS + 1000, at: WALL_MS + 7 };
+    const given = {
+      id: session.id,
+      nodeId: NODE,
+      awayBy: STEADY_MS,
+      expiresBy: STEADY_MS + 1000,
+      at: WALL_MS + 7,
+    };
     const away = { ...session, ...AWAY, lastSeenAt: WALL_MS + 7 };
     expect(await store.away(given)).toEqual(away);
     expect(await store.find(session.id)).toEqual(away);
     // Told again, it stays away since when it was.
     expect(await store.away({ ...given, awayBy: STEADY_MS + 5, expiresBy: STEADY_MS + 5000 })).toBeNull();
     expect(await store.find(session.id)).toEqual(away);
+  });
+
+  check("a socket that closes where the session has left already changes nothing", async (store) => {
+    const { id } = await created(store, { expiresBy: null });
+    const moved = await store.connected({ id, nodeId: "node-2", at: WALL_MS + 5, binding: null });
+    const away = { id, awayBy: STEADY_MS, expiresBy: STEADY_MS + 1000, at: WALL_MS + 7 };
+    expect(await store.away({ ...away, nodeId: NODE })).toBeNull();
+    expect(await store.find(id)).toEqual(moved);
+    expect(await store.away({ ...away, nodeId: "node-2" })).toMatchObject({ presence: "away" });
   });
 
   check("what its user chose is seen while there is a socket, and again with the next one", async (store) => {
@@ -171,7 +186,13 @@ function life(check: Check): void {
     expect(await store.choose(session.id, "busy", WALL_MS + 2)).toEqual(busy);
     expect(await store.find(session.id)).toEqual(busy);
     const at = WALL_MS + 7;
-    const away = await store.away({ id: session.id, awayBy: STEADY_MS, expiresBy: STEADY_MS + 1000, at });
+    const away = await store.away({
+      id: session.id,
+      nodeId: NODE,
+      awayBy: STEADY_MS,
+      expiresBy: STEADY_MS + 1000,
+      at,
+    });
     expect(away).toEqual({ ...busy, ...AWAY, lastSeenAt: at });
     const back = await store.connected({ id: session.id, nodeId: NODE, at: at + 1, binding: null });
     expect(back).toMatchObject({ presence: "busy", presenceAt: at + 1 });
@@ -190,7 +211,9 @@ function life(check: Check): void {
   check("what does not exist cannot be changed", async (store) => {
     const id = nextId();
     expect(await store.connected({ id, nodeId: NODE, at: WALL_MS, binding: null })).toBeNull();
-    expect(await store.away({ id, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS })).toBeNull();
+    expect(
+      await store.away({ id, nodeId: NODE, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS }),
+    ).toBeNull();
     await store.touch([{ id, at: WALL_MS, expiresBy: STEADY_MS }]);
     expect(await store.choose(id, "busy", WALL_MS)).toBeNull();
     expect(await store.enter({ id, room: "lobby", most: 5 })).toBeNull();
@@ -316,7 +339,7 @@ function ending(check: Check): void {
     await store.end(id, WALL_MS, WALL_MS + 100);
     const ended = await store.find(id);
     expect(await store.connected({ id, nodeId: NODE, at: WALL_MS, binding: null })).toBeNull();
-    await store.away({ id, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS });
+    await store.away({ id, nodeId: NODE, awayBy: STEADY_MS, expiresBy: STEADY_MS, at: WALL_MS });
     await store.touch([{ id, at: WALL_MS + 1, expiresBy: STEADY_MS }]);
     expect(await store.choose(id, "busy", WALL_MS + 1)).toBeNull();
     expect(await store.enter({ id, room: "x", most: 5 })).toBeNull();

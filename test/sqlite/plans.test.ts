@@ -51,7 +51,7 @@ async function useEverything(): Promise<void> {
   on.pass(10);
   await on.retain();
   const id = "session" as SessionId;
-  await sessions.away({ id, awayBy: 1, expiresBy: 1, at: 1 });
+  await sessions.away({ id, nodeId: "node", awayBy: 1, expiresBy: 1, at: 1 });
   await sessions.touch([{ id, at: 1, expiresBy: 1 }]);
   await sessions.create({
     id,
