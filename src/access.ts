@@ -12,6 +12,7 @@ import type { RevocationStore } from "./sessions/revocations/store.ts";
 import { createSessions, type Sessions } from "./sessions/sessions.ts";
 import { createSessionTokens, type SessionTokens } from "./sessions/tokens.ts";
 import { createUserTokens, type UserKeySource, type UserTokens } from "./sessions/user-tokens.ts";
+import type { SessionOutage } from "./sessions/outage.ts";
 import type { SessionStore } from "./sessions/store.ts";
 
 /** Whoever can tell genuine tokens from others. */
@@ -32,6 +33,7 @@ export interface AccessOptions {
   readonly config: Config;
   readonly tokens: Tokens;
   readonly sessions: SessionStore;
+  readonly sessionOutage: SessionOutage;
   readonly revocations: RevocationStore;
   readonly machineTokens: MachineTokenStore;
   readonly nodeId: string;
@@ -73,7 +75,7 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const { config, nodeId, clock, ids, logger } = options;
   const { sessionTokens, userTokens } = options.tokens;
   const { resumeMs, sessionTokenMs, userSessions, roomsMax } = config;
-  const store = rememberSessions(options.sessions, clock);
+  const store = rememberSessions(options.sessions, clock, options.sessionOutage);
   const revocations = createRevocations(options.revocations);
   await revocations.load();
   const sessions = createSessions({

@@ -113,6 +113,7 @@ async function shutDown(
   await server?.stop(true);
   await parts.elsewhere.stop();
   parts.rooms.stop();
+  parts.revocationWatch.stop();
   await parts.access.sessions.stop();
   await parts.backplane.stop();
   await parts.nodes.stop();
@@ -190,6 +191,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   await startDuties(base, parts, over.signal);
   parts.hub.start();
   parts.elsewhere.start();
+  parts.revocationWatch.start();
   parts.telemetry.start();
   parts.loopWatch.start();
   let draining = false;

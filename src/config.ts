@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { findContradictions, findUnavailable, type Finding, isOpenMode } from "./config/checks.ts";
 import { valueProblems } from "./config/display.ts";
 import { type DisplayedTable, readFileTables } from "./config/file-tables.ts";
-import { sqlitePathOf } from "./config/formats.ts";
+import { isRedisUrl, sqlitePathOf } from "./config/formats.ts";
 import { variableOf } from "./config/names.ts";
 import { ConfigError, type Problem, problemText, type Source } from "./config/problem.ts";
 import { type SettingKey, type Settings, SETTING_KEYS, settingsSchema } from "./config/settings.ts";
@@ -32,6 +32,8 @@ export type Config = Readonly<
   Omit<Settings, "databaseUrl" | "tokens"> & {
     /** `sqlite:/absolute/file` or `sqlite::memory:`. */
     databaseUrl: string;
+    /** Redis where sessions are kept; null: they are in the database. */
+    sessionsRedisUrl: string | null;
     tokens: "on" | "off" | "chaos";
     /** No key of user tokens is configured: every new session gets an anonymous user. */
     openMode: boolean;
@@ -141,6 +143,12 @@ function databaseUrlOf(
   return `sqlite:${file === ":memory:" ? file : absolute(file)}`;
 }
 
+/** Redis where sessions are kept; null: they are in the database. */
+function sessionsRedisUrlOf({ sessionsUrl, redisUrl }: Settings): string | null {
+  if (sessionsUrl === null) return redisUrl;
+  return isRedisUrl(sessionsUrl) ? sessionsUrl : null;
+}
+
 type Tables = Pick<Config, "types" | "rooms" | "schedules">;
 
 /** `absolute`: a path that was written as the value of this key. */
@@ -157,6 +165,7 @@ function derive(
     publicUrl: settings.publicUrl === null ? null : new URL(settings.publicUrl).origin,
     handlersDir: settings.handlersDir === null ? null : absolute("handlersDir", settings.handlersDir),
     databaseUrl: databaseUrlOf(settings, { dataDir, absolute: (path) => absolute("databaseUrl", path) }),
+    sessionsRedisUrl: sessionsRedisUrlOf(settings),
     tokens: settings.tokens ?? (openMode ? "on" : "off"),
     openMode,
     types: tables.types,

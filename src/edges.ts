@@ -100,11 +100,17 @@ async function scrape({
   storage,
   backplane,
 }: Parts): Promise<string> {
-  const [waiting, sessions] = await Promise.all([storage.jobs.waiting(), storage.sessions.count()]);
+  // While their store is out of reach nobody can say how many there are; everything else can be said.
+  const count = storage.sessions.count().catch((error: unknown) => {
+    if (storage.sessionOutage.away) return null;
+    throw error;
+  });
+  const [waiting, sessions] = await Promise.all([storage.jobs.waiting(), count]);
   return telemetry.render({
     waiting,
     sessions,
     nodes: nodes.states,
+    sessionOutage: storage.sessionOutage,
     connections: hub.size,
     runs: scheduler.running,
     abandoned: scheduler.abandoned,

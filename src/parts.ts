@@ -15,6 +15,7 @@ import { createHub, type Hub } from "./hub/hub.ts";
 import { has } from "./nodes/roles.ts";
 import { createNodes, type Nodes } from "./nodes/nodes.ts";
 import { createNeighbours, type Neighbours } from "./hub/neighbours.ts";
+import { createRevocationWatch, type RevocationWatch } from "./hub/revocation-watch.ts";
 import { createRooms, type Rooms } from "./hub/rooms/rooms.ts";
 import { createTicker, type Ticker } from "./handlers/ticker.ts";
 import { createFeed, type Feed } from "./jobs/feed.ts";
@@ -79,6 +80,7 @@ export interface Parts {
   readonly rooms: Rooms;
   readonly elsewhere: Elsewhere;
   readonly neighbours: Neighbours;
+  readonly revocationWatch: RevocationWatch;
   readonly registry: Registry;
   /** null without a folder of handlers. */
   readonly handlerFiles: HandlerFiles | null;
@@ -156,6 +158,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     onSubmit,
   });
   const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, elsewhere, rooms, logger });
+  const revocationWatch = openRevocationWatch(base, { storage, backplane, neighbours });
   const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
   const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
   const orphans = createOrphans({ store, clock, logger, absentMs: absent });
@@ -191,7 +194,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     targets,
     webhooks,
   };
-  const delivery = { backplane, feed, hub, elsewhere, rooms, neighbours };
+  const delivery = { backplane, feed, hub, elsewhere, rooms, neighbours, revocationWatch };
   return { nodeId, nodes, listensAt, telemetry, storage, access, ...delivery, ...work };
 }
 
@@ -237,6 +240,21 @@ function openElsewhere(
   const { feed, scheduler, remote, registry, onSubmit } = given;
   const onReady = (type: string): void => (registry.find(type) === null ? undefined : onSubmit(type));
   return createElsewhere({ ...given, others: [feed, scheduler, remote.leases], onReady, clock, logger });
+}
+
+/** Reads revocations while hints of them cannot be relied on; after an outage of the sessions everything is looked at. */
+function openRevocationWatch(
+  { clock, logger }: Base,
+  { storage, backplane, neighbours }: Pick<Parts, "storage" | "backplane" | "neighbours">,
+): RevocationWatch {
+  const { sessionOutage } = storage;
+  sessionOutage.onReturned(neighbours.lookAtEverything);
+  return createRevocationWatch({
+    clock,
+    logger,
+    isTold: () => !sessionOutage.away && (backplane.alone || backplane.healthy),
+    look: neighbours.lookAtRevocations,
+  });
 }
 
 /** Who sends the webhooks of users. */

@@ -34,6 +34,7 @@ import {
 } from "./sessions/revocations/sqlite.ts";
 import type { RevocationStore } from "./sessions/revocations/store.ts";
 import { createSessionParticipant, createSqliteSessionStore, SESSIONS } from "./sessions/sqlite.ts";
+import { NO_SESSION_OUTAGE, type SessionOutage } from "./sessions/outage.ts";
 import type { SessionStore } from "./sessions/store.ts";
 import { entryPoint } from "./lib/entry-point.ts";
 import { openSqlite, type SqliteConnection } from "./sqlite/database.ts";
@@ -46,10 +47,12 @@ import { DatabaseDamaged, type BatchFacts, type Writer } from "./database/writer
 import { createInlineWriter, isDamage, type Participant } from "./sqlite/writer.ts";
 import { isPostgres } from "./postgres/connection.ts";
 import { migratePostgres, openPostgres, openPostgresBeside } from "./storage/postgres.ts";
+import { withSessionsPlace, type SessionsPlace } from "./storage/redis-sessions.ts";
 
 export interface Storage {
   readonly jobs: JobStore;
   readonly sessions: SessionStore;
+  readonly sessionOutage: SessionOutage;
   readonly revocations: RevocationStore;
   readonly machineTokens: MachineTokenStore;
   readonly roomHistory: RoomHistory;
@@ -65,7 +68,7 @@ export interface Storage {
   stop(): Promise<void>;
 }
 
-export interface StorageOptions {
+export interface StorageOptions extends SessionsPlace {
   /** `sqlite:<path>`, `sqlite::memory:` or `postgres://…`. */
   readonly databaseUrl: string;
   /** Made with mode 0700 when it is missing; holds the lock. Unused by a database in memory. */
@@ -135,6 +138,7 @@ export function assembleStorage(
   return {
     jobs: withinRoom(createSqliteJobStore(writer, createSqliteJobReads(reader)), disk),
     sessions: createSqliteSessionStore(writer, reader),
+    sessionOutage: NO_SESSION_OUTAGE,
     revocations: createSqliteRevocationStore(writer, reader),
     machineTokens: createSqliteMachineTokenStore(writer, reader),
     roomHistory: createSqliteRoomHistory(writer, reader),
@@ -259,15 +263,32 @@ function existingFile({ databaseUrl, durability }: StorageOptions): string {
  * what no server keeps in its memory can be written. Throws NoDatabaseError, OlderSchemaError or NewerSchemaError.
  */
 export async function openStorageBeside(options: StorageOptions): Promise<StorageBeside> {
-  if (isPostgres(options.databaseUrl)) return openPostgresBeside(options);
+  const storage = isPostgres(options.databaseUrl)
+    ? await openPostgresBeside(options)
+    : openFileBeside(options);
+  try {
+    return await withSessionsPlace(storage, options);
+  } catch (error) {
+    await storage.stop();
+    throw error;
+  }
+}
+
+function openFileBeside(options: StorageOptions) {
   const path = existingFile(options);
   const connection = openSqlite({ path, durability: options.durability });
-  const tokens = { [MACHINE_TOKENS]: createMachineTokenParticipant(connection) };
-  const writer = createInlineWriter(connection.raw, tokens);
+  const writer = createInlineWriter(connection.raw, {
+    [MACHINE_TOKENS]: createMachineTokenParticipant(connection),
+    [NODES]: createNodeParticipant(connection),
+    [REVOCATIONS]: createRevocationParticipant(connection),
+  });
+  const nodes = createSqliteNodeStore(writer, connection);
   return {
     jobs: createSqliteJobReads(connection),
     sessions: createSqliteSessionStore(writer, connection),
+    revocations: createSqliteRevocationStore(writer, connection),
     machineTokens: createSqliteMachineTokenStore(writer, connection),
+    installation: () => findInstallation(nodes),
     async stop() {
       await writer.stop();
       connection.close();
@@ -278,7 +299,13 @@ export async function openStorageBeside(options: StorageOptions): Promise<Storag
 /** Opens the storage, for a server: reads of logs take turns. Rejects as `openWhole` does. */
 export async function openStorage(options: OpenOptions): Promise<Storage> {
   const storage = await openWhole(options);
-  return { ...storage, jobs: pacedLogs(storage.jobs, options.watch?.clock ?? createSystemClock()) };
+  const jobs = pacedLogs(storage.jobs, options.watch?.clock ?? createSystemClock());
+  try {
+    return await withSessionsPlace({ ...storage, jobs }, options);
+  } catch (error) {
+    await storage.stop();
+    throw error;
+  }
 }
 
 /** The database is elsewhere; the folder holds the keys and the name of the node, which no two servers may share. */

@@ -48,7 +48,7 @@ export async function withReads<Result>(
 }
 
 /** The same things as the server does, with nobody connected and nothing running. */
-function writesOf(config: Config, { jobs, sessions, revocations }: Storage): OperatorWrites {
+function writesOf(config: Config, { jobs, sessions, sessionOutage, revocations }: Storage): OperatorWrites {
   const clock = createSystemClock();
   const ids = createIds(clock);
   const logger = createLogger({ level: "silent", pretty: false });
@@ -57,6 +57,7 @@ function writesOf(config: Config, { jobs, sessions, revocations }: Storage): Ope
   return createOperator({
     jobs,
     sessions,
+    sessionOutage,
     schedules: config.schedules,
     clock,
     submitter: createSubmitter({

@@ -70,8 +70,8 @@ export const sessions: Command = {
   about: `list    shows the sessions of all users that are not over, newest first
 revoke  ends one session, everything of a user (--user), or one user token (--token-id): sockets
         are closed, tokens are refused from now on, and jobs that asked for it are canceled
-What is shown comes from the database. Changes go through the running server, or to the database
-when none runs.`,
+What is shown comes from where sessions are kept: the database, or Redis. Changes go through the
+running server, or there directly when none runs.`,
   words: Object.keys(ACTIONS),
   flags: [...OWN_FLAGS, ...settingsFlags()],
   run: runAction("sessions", ACTIONS, OWN_FLAGS),

@@ -1,5 +1,5 @@
 /** What one value alone cannot tell: settings that contradict each other, and settings of parts that are not there yet. */
-import { isLoopback } from "./formats.ts";
+import { IN_DATABASE, isLoopback, isRedisUrl } from "./formats.ts";
 import { BUILTIN_TYPES } from "./type-tables.ts";
 import { variableOf } from "./names.ts";
 import { DEFAULT_COOKIE, type SettingKey, type Settings } from "./settings.ts";
@@ -27,10 +27,7 @@ const NOT_SET = "not set";
  * Settings that are part of the contract and that this version cannot honour. They are refused, not ignored: a server
  * that silently runs without the authentication it was given would be open. Whoever builds the part deletes its line.
  */
-const UNAVAILABLE: readonly Unavailable[] = [
-  { key: "sessionsUrl", allowed: NOT_SET },
-  { key: "otlpEndpoint", warned: true, allowed: NOT_SET },
-];
+const UNAVAILABLE: readonly Unavailable[] = [{ key: "otlpEndpoint", warned: true, allowed: NOT_SET }];
 
 function isUsed({ key, when }: Unavailable, settings: Settings, defaults: Settings): boolean {
   const value = settings[key];
@@ -106,6 +103,11 @@ function needsEntries(key: ListKey, other: ListKey, lacks: string): Check {
   };
 }
 
+/** Where sessions can be, beside the very URL of the database. */
+function isSessionsPlace(value: string): boolean {
+  return value === IN_DATABASE || isRedisUrl(value);
+}
+
 /** A setting about user tokens in a server that has no key to verify one: its operator believes it is not open. */
 function needsAuthSource(key: SettingKey, isSet: (settings: Settings) => boolean): Check {
   return {
@@ -177,6 +179,17 @@ const CHECKS: readonly Check[] = [
         ? null
         : { key: "workerTypes", problem: `names ${taken}, which is built in`, allowed: "other names" };
     },
+  },
+  {
+    reads: ["sessionsUrl", "databaseUrl"],
+    find: ({ sessionsUrl, databaseUrl }) =>
+      sessionsUrl === null || sessionsUrl === databaseUrl || isSessionsPlace(sessionsUrl)
+        ? null
+        : {
+            key: "sessionsUrl",
+            problem: `names a database other than ${variableOf("databaseUrl")}, which sessions cannot be kept in`,
+            allowed: `${IN_DATABASE}, or a Redis URL`,
+          },
   },
   needsEntries("webhookHosts", "webhookSecrets", "cannot be told of without"),
   needsEntries("webhookSecrets", "webhookHosts", "sign nothing without"),

@@ -89,6 +89,18 @@ export const redisUrlProblem: TextCheck = (value) => {
   return bad === undefined ? null : "names a host that is neither an IP address nor a host name";
 };
 
+/** The value that says that sessions are where everything else is. */
+export const IN_DATABASE = "database";
+
+export function isRedisUrl(value: string): boolean {
+  return /^rediss?[+:]/i.test(value);
+}
+
+export const sessionsUrlProblem: TextCheck = (value) => {
+  if (value === IN_DATABASE) return null;
+  return isRedisUrl(value) ? redisUrlProblem(value) : databaseUrlProblem(value);
+};
+
 /** An HMAC key is to be as long as its hash (RFC 7518 section 3.2). */
 const SECRET_LEAST_BYTES = 32;
 

@@ -13,6 +13,7 @@ import {
   publicKeyProblem,
   publicUrlProblem,
   redisUrlProblem,
+  sessionsUrlProblem,
   typeProblem,
   webhookHostProblem,
   webhookSecretProblem,
@@ -88,7 +89,8 @@ const storage = {
     description: "Redis for sessions and for what several nodes tell each other.",
   }),
   sessionsUrl: optionalText({
-    allowed: "a database or Redis URL",
+    allowed: "database, or a Redis URL",
+    check: sessionsUrlProblem,
     defaultText: "the database, or Redis when it is configured",
     description: "Where sessions are kept.",
   }),

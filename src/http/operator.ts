@@ -10,6 +10,7 @@ import { isTerminalStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { SessionObject } from "../protocol/sessions.ts";
 import { isSessionRevoked, type Revocations } from "../sessions/revocations.ts";
+import type { SessionOutage } from "../sessions/outage.ts";
 import { toSessionObject, type SessionRecord } from "../sessions/session.ts";
 import type { SessionQuery, SessionStore } from "../sessions/store.ts";
 import { encodeCursor } from "./query.ts";
@@ -48,6 +49,7 @@ export interface OperatorParts extends OperatorReadParts {
   readonly jobs: JobStore;
   readonly submitter: Pick<Submitter, "retry">;
   readonly revocations: Revocations;
+  readonly sessionOutage: SessionOutage;
   /** Ends a session with everything that hangs on it: sockets, jobs that asked for it. */
   readonly endSession: (id: SessionId) => Promise<void>;
 }
@@ -126,7 +128,25 @@ function targetOf({ userId, sessionId, tokenId, before }: RevocationBody, clock:
 }
 
 function createRevoke(parts: OperatorParts): OperatorWrites["revoke"] {
-  const { sessions, revocations, endSession, clock } = parts;
+  const { sessions, revocations, endSession, clock, sessionOutage } = parts;
+  const isOutOfReach = (error: unknown): boolean =>
+    sessionOutage.away && error instanceof Refusal && error.code === "storage_unavailable";
+
+  /** false: there is no such session. While nobody can say, there might be. */
+  const mayBeThere = async (id: SessionId): Promise<boolean> => {
+    try {
+      return (await sessions.find(id)) !== null;
+    } catch (error) {
+      if (isOutOfReach(error)) return true;
+      throw error;
+    }
+  };
+
+  /** What is revoked is revoked: its sockets are closed by every node that looks, also when nobody can list them now. */
+  const endWhereReached = (userId: UserId | null): Promise<void> =>
+    endRevoked(userId).catch((error: unknown) => {
+      if (!isOutOfReach(error)) throw error;
+    });
 
   /** Ends the living sessions whose credential is revoked now, a slice at a time. */
   const endRevoked = async (userId: UserId | null): Promise<void> => {
@@ -147,12 +167,12 @@ function createRevoke(parts: OperatorParts): OperatorWrites["revoke"] {
     switch (target.kind) {
       case "user":
         await revocations.revoke("user", target.userId, target.before);
-        return endRevoked(target.userId);
+        return endWhereReached(target.userId);
       case "token":
         await revocations.revoke("token", target.tokenId, Math.round(clock.wallMs()));
-        return endRevoked(null);
+        return endWhereReached(null);
       case "session":
-        if (!isUuid(target.sessionId) || (await sessions.find(target.sessionId)) === null)
+        if (!isUuid(target.sessionId) || !(await mayBeThere(target.sessionId)))
           throw new Refusal("not_found", "No such session.");
         return endSession(target.sessionId);
     }

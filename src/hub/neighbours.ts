@@ -29,6 +29,10 @@ export interface Neighbours {
   committed(changes: readonly Change[]): void;
   /** Hands a frame that nobody keeps to the audience, on every node; how many connections of this one took it. */
   push(audience: Audience, frame: MessageFrame): number;
+  /** Learns what was revoked, and closes the sockets that it hits. */
+  readonly lookAtRevocations: () => Promise<void>;
+  /** Looks at everything that may have changed without anybody having said so here. */
+  readonly lookAtEverything: () => void;
 }
 
 export function createNeighbours(options: NeighboursOptions): Neighbours {
@@ -104,7 +108,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       logger.warn({ error, signal: signal.kind }, "what another node said could not be looked at"),
     );
   });
-  backplane.onLost(() => {
+  const lookAtEverything = (): void => {
     elsewhere.missed();
     const everything = async (): Promise<void> => {
       await lookAtRevocations();
@@ -112,9 +116,13 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       await rooms.start();
     };
     everything().catch((error: unknown) => logger.warn({ error }, "what was missed could not be looked at"));
-  });
+  };
+  backplane.onLost(lookAtEverything);
 
   return {
+    lookAtRevocations,
+    lookAtEverything,
+
     committed(changes) {
       if (backplane.alone) return;
       // What one commit did to a job is told as one.

@@ -198,6 +198,8 @@ export const LIMITS = {
   clockLeewayMs: 10 * SECOND_MS,
   /** Longest life of a user token: a revocation is kept as long. */
   userTokenLifeMs: 366 * DAY_MS,
+  /** How often revocations are read while nobody can be relied on to tell of new ones. */
+  revocationPollMs: SECOND_MS,
   /** How long a socket outlives the user token it was opened with, so that `refresh` can still save it. */
   userTokenGraceMs: 10 * SECOND_MS,
 
@@ -207,6 +209,8 @@ export const LIMITS = {
   queueJobs: 100_000,
   ratePerMinute: 6000,
   tokenRatePerMinute: 60_000,
+  /** Sessions that were used lately and are remembered: for a moment, and while their store is out of reach. */
+  rememberedSessions: 20_000,
   /** Users, and addresses, whose rate is remembered at a time. */
   rateKeys: 100_000,
   framesPerMinute: 600,

@@ -37,6 +37,18 @@ export function away({ nodeId, awayBy, expiresBy, at }: Away): Change {
       : { ...seenAs(session, "away", at), connectedAt: null, lastSeenAt: at, awayBy, expiresBy };
 }
 
+/** It was logged out. */
+export function ended(at: number): (session: SessionRecord) => SessionRecord {
+  return (session) => ({
+    ...session,
+    endedAt: at,
+    connectedAt: null,
+    presence: "offline",
+    presenceAt: at,
+    expiresBy: null,
+  });
+}
+
 /** Its user wants to be seen like this, now or as soon as there is a socket. */
 export function chosen(presence: ChosenPresence, at: number): Change {
   return (session) => ({

@@ -1,6 +1,15 @@
 /** The reference driver of `SessionStore`: a map; nothing survives the process. */
 import type { SessionId } from "../lib/ids.ts";
-import { away, chosen, connected, entered, enteringRefused, leftRoom, type Change } from "./changes.ts";
+import {
+  away,
+  chosen,
+  connected,
+  ended,
+  entered,
+  enteringRefused,
+  leftRoom,
+  type Change,
+} from "./changes.ts";
 import type { SessionRecord } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 
@@ -80,15 +89,7 @@ export function createMemorySessionStore(): SessionStore {
     end: async (id, at, forgetAt) => {
       const row = living(id);
       if (row === null) return false;
-      rows.set(id, {
-        ...row,
-        endedAt: at,
-        forgetAt,
-        connectedAt: null,
-        presence: "offline",
-        presenceAt: at,
-        expiresBy: null,
-      });
+      rows.set(id, { ...ended(at)(row), forgetAt });
       return true;
     },
     sweep: async (steadyMs, wallMs, limit) => {

@@ -5,12 +5,13 @@
 import type { Clock } from "../lib/clock.ts";
 import type { SessionId } from "../lib/ids.ts";
 import { createLru } from "../lib/lru.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { NO_SESSION_OUTAGE, type SessionOutage } from "./outage.ts";
 import type { SessionRecord } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 
 /** What another process wrote is seen at the latest after this; what this one wrote, at once. */
 const FRESH_MS = 250;
-const REMEMBERED = 20_000;
 
 interface Known {
   readonly session: SessionRecord;
@@ -18,8 +19,12 @@ interface Known {
 }
 
 /** The same store, with `find` answered from memory for a moment. Every write of sessions has to come by here. */
-export function rememberSessions(store: SessionStore, clock: Pick<Clock, "steadyMs">): SessionStore {
-  let known = createLru<SessionId, Known>(REMEMBERED);
+export function rememberSessions(
+  store: SessionStore,
+  clock: Pick<Clock, "steadyMs">,
+  outage: SessionOutage = NO_SESSION_OUTAGE,
+): SessionStore {
+  let known = createLru<SessionId, Known>(LIMITS.rememberedSessions);
   /** Grows with each write: what was read while one was under way may be of before it, and is not kept. */
   let writes = 0;
 
@@ -32,6 +37,11 @@ export function rememberSessions(store: SessionStore, clock: Pick<Clock, "steady
       for (const id of ids) known.delete(id);
     }
   };
+
+  outage.onReturned(() => {
+    writes += 1;
+    known = createLru(LIMITS.rememberedSessions);
+  });
 
   const fresh = (id: SessionId): SessionRecord | null => {
     const remembered = known.get(id);
@@ -71,7 +81,7 @@ export function rememberSessions(store: SessionStore, clock: Pick<Clock, "steady
 
     async recover(recovery) {
       await writing([], store.recover(recovery));
-      known = createLru(REMEMBERED);
+      known = createLru(LIMITS.rememberedSessions);
     },
 
     async sweep(steadyMs, wallMs, limit) {

@@ -93,6 +93,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   const changedListeners: ((session: SessionRecord) => void)[] = [];
   const expiredListeners: ((ids: readonly SessionId[]) => void)[] = [];
   let timer: Timer | null = null;
+  let sweepFails = false;
   let sweeping: Promise<void> = Promise.resolve();
 
   const changed = <Stored extends SessionRecord | null>(session: Stored): Stored => {
@@ -132,8 +133,10 @@ export function createSessions(options: SessionsOptions): Sessions {
       const swept = await store.sweep(clock.steadyMs(), clock.wallMs(), SWEEP_MOST);
       if (swept.length > 0) for (const listener of expiredListeners) listener(swept);
       await options.onSweep?.(clock.wallMs());
+      sweepFails = false;
     } catch (error) {
-      logger.warn({ error }, "sessions could not be swept");
+      if (!sweepFails) logger.warn({ error }, "sessions could not be swept; it is tried again each second");
+      sweepFails = true;
     }
   };
 

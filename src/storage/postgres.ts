@@ -43,6 +43,7 @@ import {
   createRevocationReads,
   REVOCATIONS,
 } from "../sessions/revocations/postgres.ts";
+import { NO_SESSION_OUTAGE } from "../sessions/outage.ts";
 import { createNoDisk } from "../sqlite/disk.ts";
 import type { OpenOptions, Storage, StorageOptions } from "../storage.ts";
 
@@ -103,6 +104,7 @@ async function assemble(
   return {
     jobs: createPostgresJobStore(writer, reads(createPostgresJobReads(pool))),
     sessions: createPostgresSessionStore(writer, reads(createSessionReads(pool))),
+    sessionOutage: NO_SESSION_OUTAGE,
     revocations: createPostgresRevocationStore(writer, reads(createRevocationReads(pool))),
     machineTokens: createPostgresMachineTokenStore(writer, reads(createMachineTokenReads(pool))),
     roomHistory: createPostgresRoomHistory(writer, reads(createRoomHistoryReads(pool))),

@@ -22,8 +22,9 @@ export interface Readings {
   readonly backplane: BackplaneReading;
   /** Jobs that are queued or wait for another run. */
   readonly waiting: number;
-  /** That are not over. */
-  readonly sessions: { readonly online: number; readonly away: number };
+  /** That are not over; null while nobody can say. */
+  readonly sessions: { readonly online: number; readonly away: number } | null;
+  readonly sessionOutage: { readonly away: boolean; readonly written: number };
   readonly workers: WorkerReadings;
 }
 
@@ -77,7 +78,18 @@ export function createTelemetry({
     },
     start: () => own.start(),
     stop: () => own.stop(),
-    render: ({ nodes, connections, runs, abandoned, workers, disk, backplane, waiting, sessions }) =>
+    render: ({
+      nodes,
+      connections,
+      runs,
+      abandoned,
+      workers,
+      disk,
+      backplane,
+      waiting,
+      sessions,
+      sessionOutage,
+    }) =>
       exposition([
         {
           name: "holdline_info",
@@ -116,8 +128,18 @@ export function createTelemetry({
           name: "holdline_sessions",
           help: "Sessions that are not over, with a socket and without.",
           type: "gauge",
-          samples: Object.entries(sessions).map(([state, value]) => ({ labels: { state }, value })),
+          samples: Object.entries(sessions ?? {}).map(([state, value]) => ({ labels: { state }, value })),
         },
+        gauge(
+          "holdline_sessions_reachable",
+          "1: the store of sessions answers. 0: sessions known here go on from memory, others are refused.",
+          sessionOutage.away ? 0 : 1,
+        ),
+        counter(
+          "holdline_sessions_rewritten_total",
+          "Sessions of this node that were written down again after their store was out of reach.",
+          sessionOutage.written,
+        ),
         gauge("holdline_connections", "Open sockets.", connections),
         ...deliveries.families(),
         counter("holdline_sessions_opened_total", "Sessions that were opened here.", opened),

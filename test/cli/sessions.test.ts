@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { connect, dial } from "../support/client.ts";
 import { apiOf, expectProblem, lastingBody, newSession } from "../support/http.ts";
 import { operate, operateJson } from "../support/operator.ts";
+import { startRedis } from "../support/redis.ts";
 import { sharedServer, startServer } from "../support/server.ts";
 import { userToken } from "../support/tokens.ts";
 import type { JobBody, SessionBody } from "../support/wire.ts";
@@ -100,5 +101,39 @@ describe("sessions", () => {
   test("revoke says so when there is no such session", async () => {
     const { code, err } = await operate(server(), ["sessions", "revoke", Bun.randomUUIDv7()]);
     expect({ code, err }).toEqual({ code: 1, err: "holdline: No such session.\n" });
+  });
+});
+
+describe("sessions on Redis", () => {
+  test("are listed and revoked beside the running server, and without one", async () => {
+    const redis = await startRedis();
+    try {
+      const env = { ...WITH_USERS, HOLDLINE_SESSIONS_URL: redis.url };
+      await using own = await startServer({ env });
+      const client = await connect(own, { token: tokenOf("ada") });
+      const away = await newSession(own, tokenOf("bob"));
+      const args = ["--sessions-url", redis.url];
+      const list = async () => {
+        const { items } = await operateJson<Page>(own, ["sessions", "list", ...args]);
+        return items.map(({ id }) => id);
+      };
+      expect(await list()).toEqual([away.sessionId, client.sessionId]);
+      await operateJson(own, ["sessions", "revoke", client.sessionId, ...args]);
+      expect((await client.waitForClose()).code).toBe(4502);
+      expect(await list()).toEqual([away.sessionId]);
+      await own.kill("SIGKILL");
+      await operateJson(own, ["sessions", "revoke", away.sessionId, ...args]);
+      expect(await list()).toEqual([]);
+      await own.restart();
+      expectProblem(await away.call("GET", "/v1/sessions/current"), 401, "token_revoked");
+      await redis.halt();
+      const { code, err } = await operate(own, ["sessions", "list", ...args]);
+      expect({ code, err }).toEqual({
+        code: 1,
+        err: `holdline: Redis at 127.0.0.1:${redis.port}, which keeps the sessions, cannot be reached (does it run?)\n`,
+      });
+    } finally {
+      await redis.remove();
+    }
   });
 });

@@ -4,7 +4,6 @@ import { type Given, refused } from "./load.ts";
 
 const OPEN = { HOLDLINE_AUTH: "open" };
 const KEYS = "HOLDLINE_AUTH_SECRET, HOLDLINE_AUTH_JWKS_URL, HOLDLINE_AUTH_PUBLIC_KEY";
-const YET = "is not available in this version yet";
 const SECRET = "s".repeat(32);
 const PORT = "Allowed: a whole number from 0 to 65535.";
 const HTTP_URL = "Allowed: a URL that begins with http:// or https://.";
@@ -170,6 +169,20 @@ describe("settings that do not go together are refused:", () => {
       [`HOLDLINE_AUTH_BINDING has no effect without a key of user tokens (${KEYS}).`],
     ],
     [
+      "sessions in another database",
+      { env: { HOLDLINE_DATABASE_URL: "postgres://h/a", HOLDLINE_SESSIONS_URL: "postgres://h/b" } },
+      [
+        "HOLDLINE_SESSIONS_URL names a database other than HOLDLINE_DATABASE_URL, which sessions cannot be kept in. Allowed: database, or a Redis URL.",
+      ],
+    ],
+    [
+      "sessions in something else",
+      { env: { HOLDLINE_SESSIONS_URL: "memcached://h" } },
+      [
+        'HOLDLINE_SESSIONS_URL "memcached://h" has the unknown scheme memcached. Allowed: database, or a Redis URL.',
+      ],
+    ],
+    [
       "a chat key without its server",
       { env: { HOLDLINE_CHAT_KEY: "k" } },
       ["HOLDLINE_CHAT_KEY has no effect without HOLDLINE_CHAT_URL."],
@@ -188,16 +201,6 @@ describe("settings that do not go together are refused:", () => {
     expect(refused({ env: { HOLDLINE_HOST: "0.0.0.0", HOLDLINE_AUTH_SECRET: "" } })).toEqual([
       "HOLDLINE_AUTH_SECRET is empty: give it a value or leave it out. Allowed: 32 bytes or more.",
     ]);
-  });
-});
-
-describe("what this version does not have is refused, not ignored:", () => {
-  const later: [variable: string, value: string, allowed: string][] = [
-    ["SESSIONS_URL", "redis://cache:6379", "not set"],
-  ];
-  test.each(later)("HOLDLINE_%s=%j", (variable, value, allowed) => {
-    const name = `HOLDLINE_${variable}`;
-    expect(refused({ env: { [name]: value } })).toEqual([`${name} ${YET}. Allowed: ${allowed}.`]);
   });
 });
 

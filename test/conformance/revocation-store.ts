@@ -30,7 +30,7 @@ export function describeRevocationStore(name: string, open: () => Promise<Opened
         { kind: "token" as const, subject: "u", before: 7, until: UNTIL },
       ];
       for (const revocation of given) await store.revoke(revocation);
-      const kept = await store.list();
+      const kept = await store.list(0);
       expect(kept.toSorted((a, b) => a.before - b.before)).toEqual(given);
     });
 
@@ -38,9 +38,22 @@ export function describeRevocationStore(name: string, open: () => Promise<Opened
       const subject = { kind: "user" as const, subject: "u" };
       await store.revoke({ ...subject, before: 50, until: UNTIL + 10 });
       await store.revoke({ ...subject, before: 40, until: UNTIL });
-      expect(await store.list()).toEqual([{ ...subject, before: 50, until: UNTIL + 10 }]);
+      expect(await store.list(0)).toEqual([{ ...subject, before: 50, until: UNTIL + 10 }]);
       await store.revoke({ ...subject, before: 60, until: UNTIL + 20 });
-      expect(await store.list()).toEqual([{ ...subject, before: 60, until: UNTIL + 20 }]);
+      expect(await store.list(0)).toEqual([{ ...subject, before: 60, until: UNTIL + 20 }]);
+    });
+
+    check("ended sessions are listed from a moment on, everything else always", async (store) => {
+      const user = { kind: "user" as const, subject: "u", before: 5, until: UNTIL };
+      const sessions = [10, 20].map((before) => {
+        return { kind: "session" as const, subject: `s${before}`, before, until: UNTIL };
+      });
+      for (const revocation of [user, ...sessions]) await store.revoke(revocation);
+      const listed = async (since: number) =>
+        (await store.list(since)).toSorted((a, b) => a.before - b.before);
+      expect(await listed(0)).toEqual([user, ...sessions]);
+      expect(await listed(20)).toEqual([user, ...sessions.slice(1)]);
+      expect(await listed(21)).toEqual([user]);
     });
 
     check("a revocation is forgotten at its time", async (store) => {
@@ -49,9 +62,9 @@ export function describeRevocationStore(name: string, open: () => Promise<Opened
       await store.revoke(early);
       await store.revoke(late);
       await store.forget(UNTIL - 1);
-      expect(await store.list()).toHaveLength(2);
+      expect(await store.list(0)).toHaveLength(2);
       await store.forget(UNTIL);
-      expect(await store.list()).toEqual([late]);
+      expect(await store.list(0)).toEqual([late]);
     });
   });
 }

@@ -60,5 +60,5 @@ test("it is known after a restart, until no token that it hits can live any more
   expect(await restarted()).toBe(true);
   await sweep(BEFORE + LIMITS.userTokenLifeMs);
   expect(await restarted()).toBe(false);
-  expect(await store.list()).toEqual([]);
+  expect(await store.list(0)).toEqual([]);
 });

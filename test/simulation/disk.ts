@@ -18,6 +18,7 @@ import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemoryMachineTokenStore } from "../../src/sessions/machine-tokens-memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
 import { createMemoryRevocationStore } from "../../src/sessions/revocations/memory.ts";
+import { NO_SESSION_OUTAGE } from "../../src/sessions/outage.ts";
 import type { SessionStore } from "../../src/sessions/store.ts";
 import { openSqlite } from "../../src/sqlite/database.ts";
 import { createNoDisk } from "../../src/sqlite/disk.ts";
@@ -361,6 +362,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
       return {
         jobs: createSqliteJobStore(writer, createMemoryJobReads(stored)),
         sessions: createWrittenSessions(sessionsStored, sessionsWriter),
+        sessionOutage: NO_SESSION_OUTAGE,
         revocations,
         machineTokens: createMemoryMachineTokenStore(),
         roomHistory: createMemoryRoomHistory(),

@@ -93,7 +93,7 @@ async function useEverything(): Promise<void> {
   const revocations = createSqliteRevocationStore(writer, connection);
   await revocations.revoke({ kind: "user", subject: "u", before: 1, until: 1 });
   await revocations.forget(1);
-  await revocations.list();
+  await revocations.list(1);
 }
 await useEverything();
 

@@ -68,7 +68,7 @@ async function view(
     cancelable: await jobs.cancelable({ sessionId: null, after: null, limit: 100 }),
     key: await jobs.findByKey(KEY),
     session: await sessions.find(sessionId),
-    revocations: await revocations.list(),
+    revocations: await revocations.list(0),
   };
 }
 

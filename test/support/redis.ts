@@ -17,6 +17,8 @@ export interface RedisServer {
   halt(how?: "term" | "kill"): Promise<void>;
   /** Starts it again on the same port, with what its file has. */
   resume(): Promise<void>;
+  /** Starts it again on the same port, with nothing. */
+  resumeEmpty(): Promise<void>;
   /** It keeps its connections and answers nothing, until `wake`. */
   freeze(): void;
   wake(): void;
@@ -141,6 +143,11 @@ async function startOnce(options: RedisServerOptions): Promise<RedisServer> {
     command,
     halt,
     resume,
+    async resumeEmpty() {
+      for (const name of ["appendonlydir", "dump.rdb"])
+        await rm(join(folder, name), { recursive: true, force: true });
+      await resume();
+    },
     freeze: () => running?.kill("SIGSTOP"),
     wake: () => running?.kill("SIGCONT"),
     async remove() {

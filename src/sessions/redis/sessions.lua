@@ -290,12 +290,16 @@ function calls.recover(nodeId, awayBy, expiresBy, at, after, limit)
 end
 
 -- A session as its node remembers it, after the store was out of reach. One that ended stays ended, and one that has sat
--- down elsewhere since is the other node's. Gives the session as it stands then.
-function calls.restore(...)
+-- down elsewhere since is the other node's. `revived`: '1' when one that is gone may come back. Gives the session as it
+-- stands then.
+function calls.restore(revived, ...)
   local mine = { forgetAt = '' }
   for index, value in ipairs({ ... }) do mine[FIELDS[index]] = value end
   local session = read(mine.id)
-  if not session then return shown(store(nil, mine)) end
+  if not session then
+    if revived ~= '1' then return false end
+    return shown(store(nil, mine))
+  end
   if session.endedAt ~= '' then return shown(session) end
   if session.nodeId ~= mine.nodeId then
     local theirs = tonumber(session.connectedAt ~= '' and session.connectedAt or session.lastSeenAt)

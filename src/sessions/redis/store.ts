@@ -24,9 +24,9 @@ export interface RedisSessionStore extends SessionStore {
   begin(): Promise<void>;
   /**
    * Writes a session down as this process remembers it. One that ended stays ended; one that has sat down on another
-   * node since is that one's. Gives what is stored then.
+   * node since is that one's; one that is gone comes back only if it may. Gives what is stored then.
    */
-  restore(session: SessionRecord): Promise<SessionRecord>;
+  restore(session: SessionRecord, mayComeBack: boolean): Promise<SessionRecord | null>;
 }
 
 /** Uses in one script, and sessions of a node that are looked at in one: Redis serves nobody else meanwhile. */
@@ -72,7 +72,7 @@ function createCall({ redis, name, newEpoch }: RedisSessionsOptions) {
   };
   return {
     run,
-    async begin(): Promise<void> {
+    begin: async (): Promise<void> => {
       epoch = String(await run("begin", [], newEpoch()));
     },
   };
@@ -87,9 +87,7 @@ export function createRedisSessionStore(options: RedisSessionsOptions): RedisSes
 
   return {
     begin,
-    async restore(session) {
-      return (await one("restore", ...textsOf(session))) ?? session;
-    },
+    restore: (session, mayComeBack) => one("restore", mayComeBack ? 1 : 0, ...textsOf(session)),
     create: async (session) => void (await run("create", textsOf(session))),
     find: (id) => one("find", id),
     findOwn: (userId, id) => one("findOwn", userId, id),

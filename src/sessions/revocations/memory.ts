@@ -10,7 +10,8 @@ export function createMemoryRevocationStore(): RevocationStore {
       const before = Math.max(known.before, revocation.before);
       revoked.set(key, { ...revocation, before, until: Math.max(known.until, revocation.until) });
     },
-    list: async () => [...revoked.values()],
+    list: async (sessionsSince) =>
+      [...revoked.values()].filter(({ kind, before }) => kind !== "session" || before >= sessionsSince),
     forget: async (wallMs) => {
       for (const [key, { until }] of revoked) if (until <= wallMs) revoked.delete(key);
     },

@@ -39,7 +39,12 @@ export type RevocationReads = Omit<RevocationStore, keyof Writes>;
 
 export function createRevocationReads(client: PostgresClient): RevocationReads {
   return {
-    list: async () => (await client.unsafe("SELECT * FROM revocations")).map((row) => rows.read(row)),
+    list: async (sessionsSince) =>
+      (
+        await client.unsafe("SELECT * FROM revocations WHERE kind <> 'session' OR before >= $1", [
+          sessionsSince,
+        ])
+      ).map((row) => rows.read(row)),
   };
 }
 

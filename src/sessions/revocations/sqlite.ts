@@ -1,5 +1,5 @@
 /** The SQLite driver of `RevocationStore`: one table; writes go through the database's one writer. */
-import { lte, sql } from "drizzle-orm";
+import { gte, lte, ne, or, sql } from "drizzle-orm";
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { createCalls } from "../../database/calls.ts";
 import { createCallParticipant, type Executors } from "../../sqlite/calls.ts";
@@ -54,6 +54,11 @@ export function createRevocationParticipant(connection: SqliteConnection): Parti
 export function createSqliteRevocationStore(writer: Writer, { orm }: SqliteConnection): RevocationStore {
   return {
     ...createCalls<Writes>(writer, REVOCATIONS, WRITES),
-    list: async () => orm.select().from(revocations).all(),
+    list: async (sessionsSince) =>
+      orm
+        .select()
+        .from(revocations)
+        .where(or(ne(revocations.kind, "session"), gte(revocations.before, sessionsSince)))
+        .all(),
   };
 }

@@ -8,8 +8,11 @@
  */
 
 export interface Revocation {
-  /** `user`: everything of the user issued up to `before`; `token`: one user token by its id. */
-  readonly kind: "user" | "token";
+  /**
+   * `user`: everything of the user issued up to `before`; `token`: one user token by its id; `session`: one session by
+   * its id, where sessions are kept outside of the database.
+   */
+  readonly kind: "user" | "token" | "session";
   readonly subject: string;
   /** Wall time in ms. */
   readonly before: number;
@@ -20,8 +23,11 @@ export interface Revocation {
 export interface RevocationStore {
   /** Keeps the later `before` and the later `until` when the subject was revoked already. */
   revoke(revocation: Revocation): Promise<void>;
-  /** All that are still kept. */
-  list(): Promise<readonly Revocation[]>;
+  /**
+   * All that are still kept; of kind `session`, of which there may be many, only those with a `before` of `sessionsSince`
+   * (wall time in ms) or later.
+   */
+  list(sessionsSince: number): Promise<readonly Revocation[]>;
   /** Those whose `until` is not after `wallMs`. */
   forget(wallMs: number): Promise<void>;
 }

@@ -1,0 +1,67 @@
+/** The switch from a URL to sessions on Redis, which take the place of those in the database. */
+import { createSystemClock, type Clock } from "../lib/clock.ts";
+import { createIds } from "../lib/ids.ts";
+import { createLogger, type Logger } from "../lib/logger.ts";
+import { readRedisUrl, redisPlaceName } from "../lib/redis-url.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { openRedis, type OpenedRedis } from "../redis/connect.ts";
+import { lastingSessions } from "../sessions/redis/lasting.ts";
+import { createRedisSessionStore } from "../sessions/redis/store.ts";
+import type { Storage } from "../storage.ts";
+
+export interface SessionsPlace {
+  /** Redis that keeps the sessions; null or absent: the database does. */
+  readonly sessionsRedisUrl?: string | null;
+  /** How long a session without a socket lives. */
+  readonly resumeMs?: number;
+  /** Whose sessions they are: a server, which starts without Redis too; a command, which is over in a moment, needs it. */
+  readonly watch?: { readonly clock: Clock; readonly logger: Logger };
+}
+
+/** How long an opening waits for Redis. */
+const READY_MS = 3000;
+
+/** Resolves when commands can be sent, or after a while: whether they can. */
+async function becomesReady({ client, ready }: OpenedRedis, clock: Clock): Promise<boolean> {
+  if (ready) return true;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = clock.after(READY_MS, () => resolve(false));
+  client.once("ready", () => resolve(true));
+  return promise.finally(() => timer.cancel());
+}
+
+type Parts = Pick<Storage, "revocations" | "installation" | "stop">;
+type Places = Pick<Storage, "sessions" | "sessionOutage" | "stop">;
+
+/** The storage with its sessions where the configuration says. Rejects for a command when Redis cannot be reached. */
+export async function withSessionsPlace<Stored extends Parts & Partial<Places>>(
+  storage: Stored,
+  { sessionsRedisUrl: url = null, resumeMs = LIMITS.resumeMs, watch }: SessionsPlace,
+): Promise<Stored & Places> {
+  if (url === null) return storage as Stored & Places;
+  const { clock, logger } = watch ?? {
+    clock: createSystemClock(),
+    logger: createLogger({ level: "silent", pretty: false }),
+  };
+  const { name } = await storage.installation();
+  const redis = openRedis({ url, name: "sessions", logger, clock, random: Math.random });
+  const ready = await becomesReady(redis, clock);
+  if (!ready && watch === undefined) {
+    redis.close();
+    const place = readRedisUrl(url);
+    const where = typeof place === "string" ? "" : ` at ${redisPlaceName(place)}`;
+    throw new Error(`Redis${where}, which keeps the sessions, cannot be reached (does it run?)`);
+  }
+  const store = createRedisSessionStore({ redis, name, newEpoch: () => createIds().any() });
+  const { revocations } = storage;
+  const lasting = lastingSessions({ store, revocations, clock, logger, resumeMs });
+  return {
+    ...storage,
+    sessions: lasting.store,
+    sessionOutage: lasting.outage,
+    async stop() {
+      redis.close();
+      await storage.stop();
+    },
+  };
+}

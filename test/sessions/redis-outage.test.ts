@@ -1,0 +1,173 @@
+/** Two nodes on one Redis that loses what it held: whose sessions come back, and whose do not. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { createSystemClock } from "../../src/lib/clock.ts";
+import type { SessionId, UserId } from "../../src/lib/ids.ts";
+import { Refusal } from "../../src/protocol/error.ts";
+import { createMemoryRevocationStore } from "../../src/sessions/revocations/memory.ts";
+import { lastingSessions, type LastingSessions } from "../../src/sessions/redis/lasting.ts";
+import { createRedisSessionStore } from "../../src/sessions/redis/store.ts";
+import type { RevocationStore } from "../../src/sessions/revocations/store.ts";
+import type { SessionRecord } from "../../src/sessions/session.ts";
+import { recordingLogger } from "../handlers/run-setup.ts";
+import { startRedis, type RedisServer } from "../support/redis.ts";
+import { until } from "../support/wait.ts";
+import { openClient, type OpenedClient } from "./redis-client.ts";
+
+let server: RedisServer;
+let clients: readonly OpenedClient[] = [];
+beforeAll(async () => {
+  server = await startRedis({ settings: ["appendonly yes", "appendfsync always"] });
+  clients = [await openClient(server), await openClient(server)];
+});
+afterAll(async () => {
+  for (const client of clients) client.close();
+  await server.remove();
+});
+
+let here: LastingSessions;
+let there: LastingSessions;
+let revocations: RevocationStore;
+beforeEach(async () => {
+  await server.command("FLUSHALL");
+  revocations = createMemoryRevocationStore();
+  const nodes = clients.map((redis) =>
+    lastingSessions({
+      store: createRedisSessionStore({ redis, name: "test", newEpoch: () => Bun.randomUUIDv7() }),
+      revocations,
+      clock: createSystemClock(),
+      logger: recordingLogger().logger,
+      resumeMs: 60_000,
+    }),
+  );
+  const [first, second] = nodes;
+  if (first === undefined || second === undefined) throw new Error("there are two nodes");
+  [here, there] = [first, second];
+});
+
+const NOW_MS = 1_800_000_000_000;
+
+/** With a socket on the node "here". */
+async function seatHere(): Promise<SessionRecord> {
+  const session: SessionRecord = {
+    id: Bun.randomUUIDv7() as SessionId,
+    userId: "ada" as UserId,
+    nodeId: "here",
+    createdAt: NOW_MS,
+    connectedAt: NOW_MS,
+    lastSeenAt: NOW_MS,
+    presence: "online",
+    presenceAt: NOW_MS,
+    chosenPresence: "online",
+    rooms: ["lobby"],
+    binding: null,
+    awayBy: null,
+    expiresBy: null,
+    endedAt: null,
+  };
+  await here.store.create(session);
+  return session;
+}
+
+const sitThere = (id: SessionId, at = NOW_MS + 10) =>
+  there.store.connected({ id, nodeId: "there", at, binding: null });
+
+async function awayFrom(redis: OpenedClient): Promise<void> {
+  await until("the end of the connection", () => !redis.ready);
+}
+
+async function restart(how: "resume" | "resumeEmpty"): Promise<void> {
+  await server[how]();
+  for (const client of clients) await until("the client to be back", () => client.ready);
+}
+
+const refusedWith = async (call: Promise<unknown>): Promise<unknown> => {
+  const error = await call.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  return error instanceof Refusal ? error.code : error;
+};
+
+test("each node writes down its own, and another node finds it", async () => {
+  const session = await seatHere();
+  expect(await there.store.find(session.id)).toEqual(session);
+  await server.command("FLUSHALL");
+  // Nobody has said anything yet: there is nothing to be found, and nothing that would be wrong.
+  expect(await there.store.listOf(session.userId, 10)).toEqual([]);
+  expect(await here.store.find(session.id)).toEqual(session);
+  expect(await there.store.listOf(session.userId, 10)).toEqual([session]);
+  expect(await there.store.inRooms(null, 10)).toEqual([session]);
+});
+
+test("a session that was logged out elsewhere does not come back, though nobody said so here", async () => {
+  const session = await seatHere();
+  expect(await there.store.end(session.id, NOW_MS + 5, NOW_MS + 1000)).toBe(true);
+  await server.command("FLUSHALL");
+  expect(await here.store.listOf(session.userId, 10)).toEqual([]);
+  expect(await there.store.find(session.id)).toBeNull();
+});
+
+test("nor does one whose user was revoked", async () => {
+  const session = await seatHere();
+  await revocations.revoke({ kind: "user", subject: "ada", before: NOW_MS + 1, until: NOW_MS + 9e9 });
+  await server.command("FLUSHALL");
+  expect(await here.store.listOf(session.userId, 10)).toEqual([]);
+});
+
+test("one that has sat down on another node since is that node's", async () => {
+  const session = await seatHere();
+  const moved = await sitThere(session.id);
+  await server.halt("kill");
+  await awayFrom(clients[0] as OpenedClient);
+  expect(await refusedWith(here.store.listOf(session.userId, 10))).toBe("storage_unavailable");
+  await restart("resume");
+  // Until then memory answers. Whoever is first, the newer one wins.
+  await here.store.count();
+  expect(await here.store.find(session.id)).toEqual(moved);
+  expect(await there.store.listOf(session.userId, 10)).toEqual([moved as SessionRecord]);
+
+  await server.command("FLUSHALL");
+  expect(await there.store.listOf(session.userId, 10)).toEqual([moved as SessionRecord]);
+  expect(await here.store.find(session.id)).toEqual(moved);
+});
+
+test("what changed while Redis was away is written down: left, come back, logged out", async () => {
+  const [left, back, over] = [await seatHere(), await seatHere(), await seatHere()];
+  const away = { nodeId: "here", awayBy: 1000, expiresBy: 61_000, at: NOW_MS + 20 };
+  await server.halt("kill");
+  await awayFrom(clients[0] as OpenedClient);
+  const gone = await here.store.away({ ...away, id: left.id });
+  expect(gone).toMatchObject({ presence: "away", expiresBy: 61_000 });
+  await here.store.away({ ...away, id: back.id });
+  const again = await here.store.connected({ id: back.id, nodeId: "here", at: NOW_MS + 30, binding: null });
+  expect(again).toMatchObject({ connectedAt: NOW_MS + 30, presence: "online", expiresBy: null });
+  expect(await here.store.end(over.id, NOW_MS + 40, NOW_MS + 9000)).toBe(true);
+  expect(await here.store.find(over.id)).toMatchObject({ endedAt: NOW_MS + 40, presence: "offline" });
+  expect(await here.store.end(over.id, NOW_MS + 41, NOW_MS + 9000)).toBe(false);
+
+  await restart("resume");
+  await here.store.count();
+  expect(await there.store.find(left.id)).toEqual(gone);
+  expect(await there.store.find(back.id)).toEqual(again);
+  expect(await there.store.find(over.id)).toMatchObject({ endedAt: NOW_MS + 40 });
+  // It expires as any other one does.
+  expect(await there.store.sweep(61_000, NOW_MS, 10)).toEqual([left.id]);
+});
+
+test("memory has an age: a session that was not used here for as long as it can be resumed is not known", async () => {
+  const session = await seatHere();
+  const [redis] = clients as readonly [OpenedClient];
+  let nowMs = 0;
+  const clock = { ...createSystemClock(), steadyMs: () => nowMs };
+  const parts = { revocations, clock, logger: recordingLogger().logger, resumeMs: 1000 };
+  const store = createRedisSessionStore({ redis, name: "test", newEpoch: () => Bun.randomUUIDv7() });
+  const forgetful = lastingSessions({ store, ...parts }).store;
+  expect(await forgetful.find(session.id)).toEqual(session);
+  await server.halt("kill");
+  await awayFrom(redis);
+  nowMs = 1000;
+  expect(await forgetful.find(session.id)).toEqual(session);
+  nowMs = 2001;
+  expect(await refusedWith(forgetful.find(session.id))).toBe("storage_unavailable");
+  await restart("resume");
+});
