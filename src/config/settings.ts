@@ -240,7 +240,7 @@ const limits = {
     least: 0,
     most: COUNT_MOST,
     preset: LIMITS.userSessions,
-    description: "Sessions of one user; 0 = no limit.",
+    description: "Sessions of one user, or of one address where there is no user; 0 = no limit.",
   }),
   userJobs: integer({
     least: 0,

@@ -20,6 +20,14 @@ function countedBy({ family, text, groups }: Address): string {
     .join(":")}::/64`;
 }
 
+/**
+ * By what sessions without a user are counted; null for a program on this machine, which may be a developer's, or a proxy
+ * that is not trusted and stands for everybody. `address` as it is counted.
+ */
+export function boundAddress(address: string): string | null {
+  return address.startsWith("127.") || address === "0:0:0:0::/64" ? null : address;
+}
+
 /** The address in an entry of `X-Forwarded-For`, which some proxies write with a port. */
 function parseHop(entry: string): Address | null {
   const text = entry.trim();

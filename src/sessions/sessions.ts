@@ -23,7 +23,7 @@ export interface SessionsOptions {
   readonly resumeMs: number;
   /** What else is forgotten as time goes by (wall time in ms). */
   readonly onSweep?: (wallMs: number) => Promise<void>;
-  /** Living sessions of one user; 0 = no limit. */
+  /** Living sessions of one user, or of one address where there is none; 0 = no limit. */
   readonly userSessions: number;
   /** Rooms of one session. */
   readonly roomsMax: number;
@@ -31,12 +31,18 @@ export interface SessionsOptions {
   readonly tokenLifeMs: number;
 }
 
+export interface Opening {
+  readonly connected: boolean;
+  /** By what an anonymous session is counted; null: it is not. */
+  readonly address: string | null;
+}
+
 export interface Sessions {
   /**
    * A new session of this user, or of a new anonymous one, with or without a socket. Resolves when it is stored;
    * rejects with `too_many_sessions`.
    */
-  open(user: VerifiedUser | null, how: { readonly connected: boolean }): Promise<SessionRecord>;
+  open(user: VerifiedUser | null, how: Opening): Promise<SessionRecord>;
   /**
    * The living session that a genuine session token names. Rejects: `token_revoked` when it was logged out,
    * `session_gone` when it is over or unknown, `token_expired` when the token has been over for `graceMs` or more.
@@ -111,11 +117,15 @@ export function createSessions(options: SessionsOptions): Sessions {
     return expiresBy <= clock.steadyMs();
   };
 
-  const admit = createAdmission({
+  const admission = createAdmission({
     ...options,
-    living: async (userId) => {
+    livingOf: async (userId) => {
       const listed = await store.listOf(userId, options.userSessions + LISTED_MOST);
       return listed.filter((session) => !isOver(session));
+    },
+    living: async (id) => {
+      const session = await store.find(id);
+      return session === null || session.endedAt !== null || isOver(session) ? null : session;
     },
   });
 
@@ -176,7 +186,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   };
 
   return {
-    async open(user, { connected }) {
+    async open(user, { connected, address }) {
       const at = Math.round(clock.wallMs());
       const session: SessionRecord = {
         id: ids.session(),
@@ -194,9 +204,13 @@ export function createSessions(options: SessionsOptions): Sessions {
         expiresBy: connected ? null : clock.steadyMs() + resumeMs,
         endedAt: null,
       };
+      const create = async (): Promise<SessionRecord> => {
+        await store.create(session);
+        return session;
+      };
+      if (user !== null) return admission.ofUser(user.userId, create);
       // An anonymous user is made with the session: it cannot have another.
-      await (user === null ? store.create(session) : admit(user.userId, () => store.create(session)));
-      return session;
+      return address === null ? create() : admission.ofAddress(address, create);
     },
 
     living,

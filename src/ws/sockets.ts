@@ -8,6 +8,7 @@ import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import type { Connection } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Rooms } from "../hub/rooms/rooms.ts";
+import { boundAddress } from "../http/address.ts";
 import type { Rates } from "../http/rates.ts";
 import type { Inbox, Requests } from "../hub/requests.ts";
 import type { JobStore } from "../jobs/store.ts";
@@ -102,12 +103,13 @@ export function createSockets(options: SocketsOptions): Sockets {
   const seat = async (
     connection: Connection,
     offer: Offer,
+    address: string,
   ): Promise<{ session: SessionRecord; resumed: boolean }> => {
     if (options.draining()) throw new Refusal("draining", "The server is shutting down.");
     if (options.cutOff()) throw new Refusal("storage_unavailable", "This node cannot reach the database.");
     const { user, resumes } = await gate.enter(offer);
     if (resumes === null) {
-      const session = await sessions.open(user, { connected: true });
+      const session = await sessions.open(user, { connected: true, address: boundAddress(address) });
       hub.seat(connection, session);
       return { session, resumed: false };
     }
@@ -168,7 +170,7 @@ export function createSockets(options: SocketsOptions): Sockets {
       return;
     }
     try {
-      const { session, resumed } = await seat(connection, offer);
+      const { session, resumed } = await seat(connection, offer, address);
       // The client may be gone by now: its leaving was noticed before there was a session to leave.
       if (connection.closed) {
         hub.remove(connection);

@@ -6,6 +6,7 @@ import { rawRequest, upgradeHeaders } from "../support/raw.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { userToken } from "../support/tokens.ts";
 import { letTimePass } from "../support/wait.ts";
+import type { SessionCreatedBody } from "../support/wire.ts";
 
 const SECRET = "a secret of the operator that is long enough";
 const WITH_USERS = { HOLDLINE_AUTH_SECRET: SECRET, HOLDLINE_TOKENS: "on" };
@@ -134,6 +135,34 @@ describe("S09 too many sockets", () => {
     expect(clients.filter((client) => client.frames("welcome").length === 1)).toHaveLength(5);
     await Promise.all(clients.map((client) => client.close()));
     expect(clients.filter(({ closed }) => closed?.code === 4505)).toHaveLength(35);
+  });
+
+  test("S09 without a user: as many of one address as of one user, and a proxy's address is its client's", async () => {
+    await using server = await startServer({
+      env: { HOLDLINE_USER_SESSIONS: "3", HOLDLINE_TRUSTED_PROXIES: "127.0.0.1" },
+    });
+    const from = (address: string) => ({ "x-forwarded-for": address });
+    const post = (headers: Record<string, string>) =>
+      apiOf(server, "").call<SessionCreatedBody>("POST", "/v1/sessions", { headers });
+    const first = await post(from("203.0.113.7"));
+    expect(first.status).toBe(201);
+    expect((await post(from("203.0.113.7"))).status).toBe(201);
+    await using third = await connect(server, { headers: from("203.0.113.7") });
+    const refused = await post(from("203.0.113.7"));
+    expectProblem(refused, 429, "too_many_sessions");
+    expect(refused.body).toMatchObject({ limit: "userSessions" });
+    expect(refused.headers.get("ratelimit-policy")).toBe('"sessions";q=3;qu="concurrent-requests"');
+    const closed = await dial(server, { headers: from("203.0.113.7") }).waitForClose();
+    expect(closed).toEqual({ code: 4505, reason: "too_many_sessions" });
+    // A session that is there already is resumed, and another address is another one.
+    await third.close();
+    await using again = await connect(server, { token: third.token, headers: from("203.0.113.7") });
+    expect(again.welcome.session).toMatchObject({ resumed: true });
+    expect((await post(from("203.0.113.8"))).status).toBe(201);
+    expect((await apiOf(server, first.body.token).call("DELETE", "/v1/sessions/current")).status).toBe(204);
+    expect((await post(from("203.0.113.7"))).status).toBe(201);
+    // Nobody else than this machine: a developer, or a proxy that says nothing of its clients.
+    for (let n = 0; n < 10; n += 1) expect((await post({})).status).toBe(201);
   });
 
   test("S09 of one address are refused 429 before the upgrade", async () => {

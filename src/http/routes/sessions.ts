@@ -4,6 +4,7 @@ import { Refusal } from "../../protocol/error.ts";
 import type { SessionCreated } from "../../protocol/sessions.ts";
 import { toSessionObject, type SessionRecord } from "../../sessions/session.ts";
 import type { Principal } from "../../sessions/gate.ts";
+import { boundAddress } from "../address.ts";
 import { readNothing } from "../body.ts";
 import {
   authenticate,
@@ -18,7 +19,10 @@ export async function openSession(services: HttpServices, call: Call): Promise<R
   refuseWhileDraining(services);
   const user = await authenticateOpener(services, call);
   await readNothing(call.req.raw, services);
-  const session = await services.sessions.open(user, { connected: false });
+  const session = await services.sessions.open(user, {
+    connected: false,
+    address: boundAddress(services.rates.addressOf(call.req.raw)),
+  });
   const created: SessionCreated = {
     session: toSessionObject(session),
     ...(await services.sessions.issueToken(session)),
