@@ -107,6 +107,18 @@ test("a session that was logged out elsewhere does not come back, though nobody 
   expect(await there.store.find(session.id)).toBeNull();
 });
 
+test("one that Redis knows as ended stays so, whatever is remembered here", async () => {
+  const session = await seatHere();
+  await there.store.end(session.id, NOW_MS + 5, NOW_MS + 1000);
+  await server.halt("kill");
+  await awayFrom(clients[0] as OpenedClient);
+  expect(await refusedWith(here.store.count())).toBe("storage_unavailable");
+  await restart("resume");
+  expect(await here.store.count()).toEqual({ online: 0, away: 0 });
+  expect(await there.store.find(session.id)).toMatchObject({ endedAt: NOW_MS + 5 });
+  expect(await here.store.find(session.id)).toMatchObject({ endedAt: NOW_MS + 5 });
+});
+
 test("nor does one whose user was revoked", async () => {
   const session = await seatHere();
   await revocations.revoke({ kind: "user", subject: "ada", before: NOW_MS + 1, until: NOW_MS + 9e9 });
