@@ -58,12 +58,15 @@ local function shown(session)
   return values
 end
 
-local function shownAll(ids)
+-- The same of one that is stored, without taking it apart.
+local function show(id)
+  local values = redis.call('HMGET', key('s:' .. id), unpack(FIELDS))
+  return values[1] and values
+end
+
+local function showAll(ids)
   local found = {}
-  for _, id in ipairs(ids) do
-    local session = read(id)
-    if session then found[#found + 1] = shown(session) end
-  end
+  for _, id in ipairs(ids) do found[#found + 1] = show(id) or nil end
   return found
 end
 
@@ -153,11 +156,11 @@ function calls.create(...)
   return true
 end
 
-function calls.find(id) return shown(read(id)) end
+function calls.find(id) return show(id) end
 
 function calls.findOwn(userId, id)
   if redis.call('HGET', key('s:' .. id), 'userId') ~= userId then return false end
-  return shown(read(id))
+  return show(id)
 end
 
 function calls.count() return { redis.call('ZCARD', key('living')), redis.call('ZCARD', key('online')) } end
@@ -166,12 +169,12 @@ function calls.count() return { redis.call('ZCARD', key('living')), redis.call('
 function calls.page(userId, before, limit)
   local from = before == '' and '+' or '(' .. before
   local ids = userId == '' and 'living' or 'user:' .. userId
-  return shownAll(redis.call('ZREVRANGEBYLEX', key(ids), from, '-', 'LIMIT', 0, limit))
+  return showAll(redis.call('ZREVRANGEBYLEX', key(ids), from, '-', 'LIMIT', 0, limit))
 end
 
 function calls.inRooms(after, limit)
   local from = after == '' and '-' or '(' .. after
-  return shownAll(redis.call('ZRANGEBYLEX', key('rooms'), from, '+', 'LIMIT', 0, limit))
+  return showAll(redis.call('ZRANGEBYLEX', key('rooms'), from, '+', 'LIMIT', 0, limit))
 end
 
 -- `bound`: '1' when `binding` and `allowed` take the place of the old ones.
@@ -203,12 +206,15 @@ end
 function calls.touch(...)
   local given = { ... }
   for i = 1, #given, 3 do
-    local session = living(given[i])
-    if session then
-      local after = copyOf(session)
-      after.lastSeenAt = given[i + 1]
-      if session.expiresBy ~= '' then after.expiresBy = given[i + 2] end
-      store(session, after)
+    local id, at, expiresBy = given[i], given[i + 1], given[i + 2]
+    local was = redis.call('HMGET', key('s:' .. id), 'endedAt', 'expiresBy')
+    if was[1] == '' then
+      if was[2] == '' then
+        redis.call('HSET', key('s:' .. id), 'lastSeenAt', at)
+      else
+        redis.call('HSET', key('s:' .. id), 'lastSeenAt', at, 'expiresBy', expiresBy)
+        redis.call('ZADD', key('expiry'), expiresBy, id)
+      end
     end
   end
   return true
