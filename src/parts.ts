@@ -26,6 +26,7 @@ import type { JobStore } from "./jobs/store.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { SessionId } from "./lib/ids.ts";
 import { Refusal } from "./protocol/error.ts";
+import type { SessionRecord } from "./sessions/session.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import type { Storage } from "./storage.ts";
 import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
@@ -160,7 +161,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, elsewhere, rooms, logger });
   const revocationWatch = openRevocationWatch(base, { storage, backplane, neighbours });
   const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
-  const absent = async (id: SessionId): Promise<number> => absentMs(await sessions.find(id), clock);
+  const absent = async (id: SessionId): Promise<number> => absentMs(await findOrUnknown(sessions, id), clock);
   const orphans = createOrphans({ store, clock, logger, absentMs: absent });
   const retention = createRetention({ ...config, store, clock, logger });
 
@@ -268,8 +269,17 @@ function openWebhooks(
   return createWebhooks({ store, clock, logger, send });
 }
 
-/** How long a session has been without a socket: 0 with one, for ever when it is over. */
-function absentMs(session: Awaited<ReturnType<Sessions["find"]>>, clock: Clock): number {
+/** "unknown": nobody can say now. */
+function findOrUnknown(sessions: Sessions, id: SessionId): Promise<SessionRecord | null | "unknown"> {
+  return sessions.find(id).catch((error: unknown) => {
+    if (error instanceof Refusal && error.code === "storage_unavailable") return "unknown";
+    throw error;
+  });
+}
+
+/** How long a session has been without a socket: 0 with one, or when nobody can say; for ever when it is over. */
+function absentMs(session: SessionRecord | null | "unknown", clock: Clock): number {
+  if (session === "unknown") return 0;
   if (session === null || session.endedAt !== null) return Number.POSITIVE_INFINITY;
   return session.awayBy === null ? 0 : Math.max(clock.steadyMs() - session.awayBy, 1);
 }

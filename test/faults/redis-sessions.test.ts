@@ -71,6 +71,17 @@ async function expectAway(server: TestServer, { alice, bob, carol }: Crowd): Pro
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
 }
 
+/** As soon as every node has had its time to say otherwise. */
+async function expectGone(...sessions: readonly Api[]): Promise<void> {
+  for (const session of sessions) {
+    const answer = await until("the session to be gone", async () => {
+      const given = await session.call("GET", "/v1/sessions/current");
+      return given.status === 401 && given;
+    });
+    expectProblem(answer, 401, "session_gone");
+  }
+}
+
 const back = ({ admin }: Crowd): Promise<unknown> =>
   until("the sessions to be written down again", async () => (await reachable(admin)) === 1);
 
@@ -102,8 +113,7 @@ test("faults/R42 Redis is killed and comes back empty: what sits here goes on an
   expect(await statusOf(apiOf(server, again.token))).toBe(200);
   const listed = await admin.call<{ items: { id: string; presence: string }[] }>("GET", "/v1/admin/sessions");
   expect(listed.body.items.map(({ id, presence }) => [id, presence])).toEqual([[alice.sessionId, "online"]]);
-  for (const gone of [bob, carol])
-    expectProblem(await gone.call("GET", "/v1/sessions/current"), 401, "session_gone");
+  await expectGone(bob, carol);
   for (const { token } of [eve, mallory]) expect(await statusOf(apiOf(server, token))).toBe(401);
   await again.settle();
   expect(again.closed).toBeNull();
@@ -165,8 +175,7 @@ test("faults/R42 Redis is emptied while everybody is connected: no seated sessio
   });
   const rooms = await apiOf(server, alice.token).call<{ rooms: string[] }>("GET", "/v1/sessions/current");
   expect(rooms.body.rooms).toEqual(["lobby"]);
-  for (const gone of [bob, carol])
-    expectProblem(await gone.call("GET", "/v1/sessions/current"), 401, "session_gone");
+  await expectGone(bob, carol);
   expect(await statusOf(apiOf(server, eve.token))).toBe(401);
   await alice.settle();
   expect(alice.closed).toBeNull();

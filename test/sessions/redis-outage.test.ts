@@ -88,6 +88,17 @@ const refusedWith = async (call: Promise<unknown>): Promise<unknown> => {
   return error instanceof Refusal ? error.code : error;
 };
 
+/** The answer, as soon as there is one. */
+const sayAtLast = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
+  const { answer } = await until("an answer", () =>
+    ask().then(
+      (given) => ({ answer: given }),
+      () => null,
+    ),
+  );
+  return answer;
+};
+
 test("each node writes down its own, and another node finds it", async () => {
   const session = await seatHere();
   expect(await there.store.find(session.id)).toEqual(session);
@@ -104,7 +115,22 @@ test("a session that was logged out elsewhere does not come back, though nobody 
   expect(await there.store.end(session.id, NOW_MS + 5, NOW_MS + 1000)).toBe(true);
   await server.command("FLUSHALL");
   expect(await here.store.listOf(session.userId, 10)).toEqual([]);
-  expect(await there.store.find(session.id)).toBeNull();
+  expect(await sayAtLast(() => there.store.find(session.id))).toBeNull();
+});
+
+test("until every node has had its time to write, nobody says that a session is gone", async () => {
+  const [mine, unknown] = [await seatHere(), Bun.randomUUIDv7() as SessionId];
+  expect(await there.store.find(unknown)).toBeNull();
+  await server.command("FLUSHALL");
+  for (const id of [mine.id, unknown]) {
+    expect(await refusedWith(there.store.find(id))).toBe("storage_unavailable");
+    expect(await refusedWith(there.store.findOwn(mine.userId, id))).toBe("storage_unavailable");
+    expect(await refusedWith(sitThere(id))).toBe("storage_unavailable");
+  }
+  expect(there.outage.away).toBe(false);
+  expect(await here.store.find(mine.id)).toEqual(mine);
+  expect(await there.store.find(mine.id)).toEqual(mine);
+  expect(await sayAtLast(() => there.store.find(unknown))).toBeNull();
 });
 
 test("one that Redis knows as ended stays so, whatever is remembered here", async () => {
@@ -164,6 +190,21 @@ test("what changed while Redis was away is written down: left, come back, logged
   expect(await there.store.find(over.id)).toMatchObject({ endedAt: NOW_MS + 40 });
   // It expires as any other one does.
   expect(await there.store.sweep(61_000, NOW_MS, 10)).toEqual([left.id]);
+});
+
+test("the log-out in the database is forgotten with the session", async () => {
+  const [first, second] = [await seatHere(), await seatHere()];
+  await here.store.end(first.id, NOW_MS, NOW_MS + 1000);
+  await here.store.end(second.id, NOW_MS, NOW_MS + 2000);
+  const kept = async (wallMs: number): Promise<number> => {
+    await here.store.sweep(0, wallMs, 10);
+    return (await revocations.list(0)).length;
+  };
+  expect(await kept(NOW_MS + 999)).toBe(2);
+  expect(await kept(NOW_MS + 1000)).toBe(1);
+  // The rest goes with a later look, of which there is one a minute.
+  expect(await kept(NOW_MS + 2000)).toBe(1);
+  expect(await kept(NOW_MS + 61_000)).toBe(0);
 });
 
 test("memory has an age: a session that was not used here for as long as it can be resumed is not known", async () => {

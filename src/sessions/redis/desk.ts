@@ -6,7 +6,7 @@ import type { SessionOutage } from "../outage.ts";
 import { createRevocations, isSessionRevoked } from "../revocations.ts";
 import type { RevocationStore } from "../revocations/store.ts";
 import type { Memory } from "./memory.ts";
-import { Emptied, type RedisSessionStore } from "./store.ts";
+import { Emptied, Settling, type RedisSessionStore } from "./store.ts";
 
 export interface DeskOptions {
   readonly store: RedisSessionStore;
@@ -129,7 +129,7 @@ export function createDesk(options: DeskOptions, memory: Memory): Desk {
           }
           return await call();
         } catch (error) {
-          if (isOutOfReach(error)) lost(error);
+          if (isOutOfReach(error) && !(error instanceof Settling)) lost(error);
           if (!(error instanceof Emptied)) throw error;
           if (tries === TRIES) throw new Refusal("storage_unavailable", "The sessions are out of reach.");
           // Somebody else may have written everything down since this was asked.

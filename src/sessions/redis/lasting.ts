@@ -32,12 +32,16 @@ export interface LastingSessions {
 
 /** How long a session that is known here waits for Redis before memory answers. */
 const PATIENCE_MS = 500;
+const FORGET_EVERY_MS = 60_000;
 
 export function lastingSessions(options: LastingOptions): LastingSessions {
   const { store, revocations, clock, resumeMs } = options;
   const memory = createMemory(clock, resumeMs);
   const desk = createDesk(options, memory);
   const { ask, waiting } = desk;
+  /** When log-outs that were stored here are to be forgotten: looked at next, and over (wall time). */
+  let forgetNextMs = Number.POSITIVE_INFINITY;
+  let lastEndingMs = 0;
 
   /** Rejects when the answer takes too long for somebody who need not wait for it. */
   const patiently = <Value>(answer: Promise<Value>): Promise<Value> => {
@@ -87,6 +91,13 @@ export function lastingSessions(options: LastingOptions): LastingSessions {
     return next;
   };
 
+  /** Log-outs in the database are forgotten when the tokens of their sessions are over. */
+  const forgetEndings = async (wallMs: number): Promise<void> => {
+    if (wallMs < forgetNextMs) return;
+    await revocations.forget(wallMs);
+    forgetNextMs = wallMs < lastEndingMs ? wallMs + FORGET_EVERY_MS : Number.POSITIVE_INFINITY;
+  };
+
   /** Redis' answer to what is refused while it is away. */
   const changeSeen = async <Answer>(call: () => Promise<Answer>): Promise<Answer> => {
     const session = await ask(call);
@@ -131,6 +142,8 @@ export function lastingSessions(options: LastingOptions): LastingSessions {
       leave: (id, room) => changeSeen(() => store.leave(id, room)),
       async end(id, at, forgetAt) {
         await revocations.revoke({ kind: "session", subject: id, before: at, until: forgetAt });
+        forgetNextMs = Math.min(forgetNextMs, forgetAt);
+        lastEndingMs = Math.max(lastEndingMs, forgetAt);
         const known = memory.find(id);
         try {
           const lived = await ask(() => store.end(id, at, forgetAt));
@@ -148,6 +161,7 @@ export function lastingSessions(options: LastingOptions): LastingSessions {
       async sweep(steadyMs, wallMs, limit) {
         const swept = await ask(() => store.sweep(steadyMs, wallMs, limit));
         for (const id of swept) memory.forget(id);
+        await forgetEndings(wallMs);
         return swept;
       },
       recover: (recovery) => ask(() => store.recover(recovery)),

@@ -5,6 +5,7 @@
 -- ARGV: the call, the epoch that the caller knows, then what the call is given, as text; '' stands for null.
 --
 -- <base>:epoch      drawn when the store was empty; another one, or none: what was here is gone
+-- <base>:settling   is there for a moment after that: nodes write down what they remember, and nothing is known to be gone
 -- <base>:s:<id>     the session, a hash with the fields below
 -- <base>:living     ids of sessions that have not ended; as in all sorted sets of ids the order is that of the ids
 -- <base>:online     those of them with a socket
@@ -25,7 +26,10 @@ local FIELDS = {
 local function key(name) return base .. ':' .. name end
 
 if call == 'begin' then
-  redis.call('SET', key('epoch'), epoch, 'NX')
+  local settleMs = ARGV[3]
+  if redis.call('SET', key('epoch'), epoch, 'NX') and settleMs ~= '0' then
+    redis.call('SET', key('settling'), '1', 'PX', settleMs)
+  end
   return redis.call('GET', key('epoch'))
 end
 if redis.call('GET', key('epoch')) ~= epoch then return redis.error_reply('EPOCH what was stored is gone') end
@@ -42,6 +46,12 @@ local function living(id)
   local session = read(id)
   if session and session.endedAt == '' then return session end
   return nil
+end
+
+-- What is answered where there is no such session.
+local function nothing()
+  if redis.call('EXISTS', key('settling')) == 1 then return redis.error_reply('SETTLING nodes write down their sessions') end
+  return false
 end
 
 local function copyOf(session)
@@ -156,10 +166,10 @@ function calls.create(...)
   return true
 end
 
-function calls.find(id) return show(id) end
+function calls.find(id) return show(id) or nothing() end
 
 function calls.findOwn(userId, id)
-  if redis.call('HGET', key('s:' .. id), 'userId') ~= userId then return false end
+  if redis.call('HGET', key('s:' .. id), 'userId') ~= userId then return nothing() end
   return show(id)
 end
 
@@ -180,7 +190,7 @@ end
 -- `bound`: '1' when `binding` and `allowed` take the place of the old ones.
 function calls.connected(id, nodeId, at, bound, binding, allowed)
   local session = living(id)
-  if not session then return false end
+  if not session then return nothing() end
   local after = copyOf(session)
   if bound == '1' then after.binding, after.allowed = binding, allowed end
   see(after, session.chosenPresence, at)

@@ -19,6 +19,13 @@ export class Emptied extends Error {
   override readonly name = "Emptied";
 }
 
+/** Who has what is being found out: nobody is told that a session is gone. Asked again in a moment, it is known. */
+export class Settling extends Refusal {
+  constructor() {
+    super("storage_unavailable", "The sessions were lost and are being written down again.");
+  }
+}
+
 export interface RedisSessionStore extends SessionStore {
   /** Takes part in the epoch there is, or begins one. Every other call rejects with Emptied before it. */
   begin(): Promise<void>;
@@ -32,6 +39,8 @@ export interface RedisSessionStore extends SessionStore {
 /** Uses in one script, and sessions of a node that are looked at in one: Redis serves nobody else meanwhile. */
 const TOUCHED_AT_ONCE = 200;
 const RECOVERED_AT_ONCE = 200;
+/** How long nodes have to notice that the store was emptied: each of them asks it for something once a second. */
+const SETTLE_MS = 3000;
 
 /** What Redis says while it cannot serve, as opposed to a defect of ours. */
 const NOT_NOW =
@@ -42,6 +51,7 @@ function refusalOf(error: unknown): unknown {
   if (name !== "ReplyError" || NOT_NOW.test(message)) {
     return new Refusal("storage_unavailable", "The sessions are out of reach.", { cause: error });
   }
+  if (message.startsWith("SETTLING")) return new Settling();
   return message.startsWith("EPOCH") ? new Emptied(message) : error;
 }
 
@@ -73,7 +83,8 @@ function createCall({ redis, name, newEpoch }: RedisSessionsOptions) {
   return {
     run,
     begin: async (): Promise<void> => {
-      epoch = String(await run("begin", [], newEpoch()));
+      // Whoever has seen another epoch knows that something was lost.
+      epoch = String(await run("begin", [epoch === "" ? 0 : SETTLE_MS], newEpoch()));
     },
   };
 }
