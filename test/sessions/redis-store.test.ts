@@ -6,25 +6,45 @@ import { createRedisSessionStore, type RedisSessionStore } from "../../src/sessi
 import { describeSessionStore } from "../conformance/session-store.ts";
 import { recordingLogger } from "../handlers/run-setup.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
+import { until } from "../support/wait.ts";
 import { createManualClock } from "../telemetry/manual-clock.ts";
 import { openClient, type OpenedClient } from "./redis-client.ts";
 
 let server: RedisServer;
 let redis: OpenedClient;
+/** All slots at one node, which checks the slots of keys as any other one of a Cluster does. */
+let clusterServer: RedisServer;
+let cluster: OpenedClient;
 beforeAll(async () => {
-  server = await startRedis();
+  [server, clusterServer] = [
+    await startRedis(),
+    await startRedis({ settings: ["cluster-enabled yes", "cluster-announce-ip 127.0.0.1"] }),
+  ];
+  await clusterServer.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+  await until("the Cluster to be whole", async () =>
+    (await clusterServer.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
+  );
   redis = await openClient(server);
+  cluster = await openClient({ url: `redis+cluster://127.0.0.1:${clusterServer.port}` });
 });
 afterAll(async () => {
   redis.close();
+  cluster.close();
   await server.remove();
+  await clusterServer.remove();
 });
 
-const empty = async (): Promise<void> => void (await redis.client.flushall());
+const empty = async (): Promise<void> => void (await server.command("FLUSHALL"));
 
-function open(): RedisSessionStore {
-  return createRedisSessionStore({ redis, name: "test", newEpoch: () => Bun.randomUUIDv7() });
+function open(client = redis): RedisSessionStore {
+  return createRedisSessionStore({ redis: client, name: "test", newEpoch: () => Bun.randomUUIDv7() });
 }
+
+describeSessionStore("a Redis Cluster", async () => {
+  const store = open(cluster);
+  await store.begin();
+  return { store, close: async () => void (await clusterServer.command("FLUSHALL")) };
+});
 
 describeSessionStore("Redis", async () => {
   const store = open();
