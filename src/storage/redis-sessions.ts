@@ -21,12 +21,14 @@ export interface SessionsPlace {
 /** How long an opening waits for Redis. */
 const READY_MS = 3000;
 
-/** Resolves when commands can be sent, or after a while: whether they can. */
-async function becomesReady({ client, ready }: OpenedRedis, clock: Clock): Promise<boolean> {
-  if (ready) return true;
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = clock.after(READY_MS, () => resolve(false));
-  client.once("ready", () => resolve(true));
+/** Resolves when commands can be sent, with null; or after a while, with what is said against it. */
+async function whyNotReady({ client, ready }: OpenedRedis, clock: Clock): Promise<string | null> {
+  if (ready) return null;
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  let said = "no answer";
+  client.on("error", ({ message }: Error) => (said = message));
+  const timer = clock.after(READY_MS, () => resolve(said));
+  client.once("ready", () => resolve(null));
   return promise.finally(() => timer.cancel());
 }
 
@@ -45,12 +47,14 @@ export async function withSessionsPlace<Stored extends Parts & Partial<Places>>(
   };
   const { name } = await storage.installation();
   const redis = openRedis({ url, name: "sessions", logger, clock, random: Math.random });
-  const ready = await becomesReady(redis, clock);
-  if (!ready && watch === undefined) {
+  const problem = await whyNotReady(redis, clock);
+  if (problem !== null && watch === undefined) {
     redis.close();
     const place = readRedisUrl(url);
     const where = typeof place === "string" ? "" : ` at ${redisPlaceName(place)}`;
-    throw new Error(`Redis${where}, which keeps the sessions, cannot be reached (does it run?)`);
+    throw new Error(
+      `Redis${where}, which keeps the sessions: ${problem} (does it run, and is this its URL?)`,
+    );
   }
   const store = createRedisSessionStore({ redis, name, newEpoch: () => createIds().any() });
   const { revocations } = storage;
