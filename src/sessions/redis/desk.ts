@@ -133,7 +133,10 @@ export function createDesk(options: DeskOptions, memory: Memory): Desk {
           if (!(error instanceof Emptied)) throw error;
           if (tries === TRIES) throw new Refusal("storage_unavailable", "The sessions are out of reach.");
           // Somebody else may have written everything down since this was asked.
-          if (since === turns) behind = true;
+          if (since !== turns || behind) continue;
+          behind = true;
+          if (began)
+            logger.warn({}, "Redis has lost the sessions: those of this node are written down again");
         }
       }
     },
