@@ -41,7 +41,7 @@ const DRIVERS: Readonly<Record<string, () => Promise<Opened>>> = {
     return { store: storage.sessions, close };
   },
   async Redis() {
-    const server = await startRedis({ settings: ["appendonly yes", "appendfsync everysec"] });
+    const server = await startRedis({ settings: () => ["appendonly yes", "appendfsync everysec"] });
     const redis = await openClient(server);
     const { store } = lastingSessions({
       store: createRedisSessionStore({ redis, name: "bench", newEpoch: () => Bun.randomUUIDv7() }),

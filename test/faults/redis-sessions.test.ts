@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 
 let redis: RedisServer;
 beforeAll(async () => {
-  redis = await startRedis({ settings: ["appendonly yes", "appendfsync always"] });
+  redis = await startRedis({ settings: () => ["appendonly yes", "appendfsync always"] });
 });
 afterAll(() => redis.remove());
 

@@ -16,7 +16,7 @@ import { openClient, type OpenedClient } from "./redis-client.ts";
 let server: RedisServer;
 let clients: readonly OpenedClient[] = [];
 beforeAll(async () => {
-  server = await startRedis({ settings: ["appendonly yes", "appendfsync always"] });
+  server = await startRedis({ settings: () => ["appendonly yes", "appendfsync always"] });
   clients = [await openClient(server), await openClient(server)];
 });
 afterAll(async () => {

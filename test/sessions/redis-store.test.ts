@@ -6,32 +6,24 @@ import { createRedisSessionStore, type RedisSessionStore } from "../../src/sessi
 import { describeSessionStore } from "../conformance/session-store.ts";
 import { recordingLogger } from "../handlers/run-setup.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
-import { until } from "../support/wait.ts";
+import { startCluster, type RedisSet } from "../support/redis-sets.ts";
 import { createManualClock } from "../telemetry/manual-clock.ts";
 import { openClient, type OpenedClient } from "./redis-client.ts";
 
 let server: RedisServer;
 let redis: OpenedClient;
-/** All slots at one node, which checks the slots of keys as any other one of a Cluster does. */
-let clusterServer: RedisServer;
+let clusterSet: RedisSet;
 let cluster: OpenedClient;
 beforeAll(async () => {
-  [server, clusterServer] = [
-    await startRedis(),
-    await startRedis({ settings: ["cluster-enabled yes", "cluster-announce-ip 127.0.0.1"] }),
-  ];
-  await clusterServer.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
-  await until("the Cluster to be whole", async () =>
-    (await clusterServer.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
-  );
+  [server, clusterSet] = await Promise.all([startRedis(), startCluster()]);
   redis = await openClient(server);
-  cluster = await openClient({ url: `redis+cluster://127.0.0.1:${clusterServer.port}` });
+  cluster = await openClient(clusterSet);
 });
 afterAll(async () => {
   redis.close();
   cluster.close();
   await server.remove();
-  await clusterServer.remove();
+  await clusterSet.remove();
 });
 
 const empty = async (): Promise<void> => void (await server.command("FLUSHALL"));
@@ -43,7 +35,10 @@ function open(client = redis): RedisSessionStore {
 describeSessionStore("a Redis Cluster", async () => {
   const store = open(cluster);
   await store.begin();
-  return { store, close: async () => void (await clusterServer.command("FLUSHALL")) };
+  const close = async (): Promise<void> => {
+    for (const { command } of clusterSet.servers) await command("FLUSHALL");
+  };
+  return { store, close };
 });
 
 describeSessionStore("Redis", async () => {
