@@ -33,8 +33,8 @@ export interface SessionsOptions {
 
 export interface Opening {
   readonly connected: boolean;
-  /** By what an anonymous session is counted; null: it is not. */
-  readonly address: string | null;
+  /** By what an anonymous session is counted; null or absent: it is not. */
+  readonly address?: string | null;
 }
 
 export interface Sessions {
@@ -186,7 +186,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   };
 
   return {
-    async open(user, { connected, address }) {
+    async open(user, { connected, address = null }) {
       const at = Math.round(clock.wallMs());
       const session: SessionRecord = {
         id: ids.session(),

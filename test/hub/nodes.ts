@@ -150,7 +150,7 @@ export async function startNode(shared: Shared, nodeId: string) {
     neighbours,
     lines,
     sitDown,
-    open: async (): Promise<Seat> => sit(await sessions.open(null, { connected: true, address: null })),
+    open: async (): Promise<Seat> => sit(await sessions.open(null, { connected: true })),
     resume: async (id: SessionId, listed?: ReadonlySet<JobId>): Promise<Seat> =>
       sit(await sessions.connected(id, null), listed),
     join: (seat: Seat, room: string, after?: string) =>

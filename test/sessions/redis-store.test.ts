@@ -36,7 +36,7 @@ describeSessionStore("a Redis Cluster", async () => {
   const store = open(cluster);
   await store.begin();
   const close = async (): Promise<void> => {
-    for (const { command } of clusterSet.servers) await command("FLUSHALL");
+    for (const node of clusterSet.servers) await node.command("FLUSHALL");
   };
   return { store, close };
 });
