@@ -120,8 +120,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const access = await openAccess({ ...base, ...storage, tokens, nodeId });
   const { sessions } = access;
   const bootId = ids.any();
-  const installation = () => storage.installation();
-  const backplane = await base.openBackplane({ ...base, ...config, nodeId, bootId, installation });
+  const backplane = await base.openBackplane({ ...base, ...config, ...storage, nodeId, bootId });
   const feed = createFeed();
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
   const rooms = createRooms({
