@@ -90,7 +90,10 @@ export interface ScheduleRow {
   readonly jobId: JobId | null;
 }
 
-/** Every command with what goes in and what comes out. All of them carry the moment they were given as `at`. */
+/**
+ * Every command with what goes in and what comes out. All of them carry the moment they were given as `at`. A store that
+ * several processes write to puts its own time in the place of that; steady times that it answers are of that time.
+ */
 export interface JobCommands {
   submit: { in: Submission; out: SubmitOutcome };
   /** Takes ready jobs: highest priority first, within one priority the users in turn, oldest first. */
