@@ -68,7 +68,7 @@ async function openScene(): Promise<
   };
 }
 
-test("clocks that are hours apart agree from the start, with each other and with the database", async () => {
+test("faults/R19 clocks that are hours apart agree from the start, with each other and with the database", async () => {
   await using scene = await openScene();
   const clocks = [clockOff(5 * HOUR_MS), clockOff(0), clockOff(2 * HOUR_MS)];
   for (const clock of clocks) await scene.keep(clock);
