@@ -387,6 +387,15 @@ export const MUTANTS: readonly Mutant[] = [
     title: "R38",
   },
   {
+    rows: ["R38"],
+    name: "a replay of a million entries does not let others in",
+    file: "src/jobs/paced.ts",
+    text: "sliceMs: LIMITS.logReadSliceMs",
+    instead: "sliceMs: 1e6 * LIMITS.logReadSliceMs",
+    test: "soak/network.test.ts",
+    title: "R38",
+  },
+  {
     rows: ["R39"],
     name: "everybody comes back after the same wait",
     file: "src/client/backoff.ts",
