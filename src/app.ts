@@ -28,8 +28,8 @@ export interface AppOptions {
 export interface App {
   /** Recovers, then listens. Rejects when the storage cannot be opened or the address is taken. */
   start(): Promise<void>;
-  /** Drains and closes; may be called again. */
-  stop(): Promise<void>;
+  /** Drains and closes; may be called again. `last`: the other nodes end as well, so that there is nowhere to move to. */
+  stop(how?: { readonly last: boolean }): Promise<void>;
   /** Where it listens, after `start`. */
   readonly url: string;
   /** Resolves when the server cannot go on and the process has to end. */
@@ -60,8 +60,8 @@ export function createApp(options: AppOptions): App {
       running = await run({ ...world, config, logger, askDrain, handlers: options.handlers ?? [] });
       void running.storage.failed.then((error) => failure.resolve(error));
     },
-    stop() {
-      stopping ??= running === null ? Promise.resolve() : running.stop();
+    stop({ last } = { last: false }) {
+      stopping ??= running === null ? Promise.resolve() : running.stop(last);
       return stopping;
     },
   };
@@ -70,7 +70,7 @@ export function createApp(options: AppOptions): App {
 interface Running {
   readonly server: Server<SocketData>;
   readonly storage: Storage;
-  stop(): Promise<void>;
+  stop(last: boolean): Promise<void>;
 }
 
 /**
@@ -90,9 +90,11 @@ async function shutDown(
   parts: Parts,
   server: Server<SocketData> | null,
   closing: AbortController,
+  last: boolean,
 ): Promise<void> {
   const { config, clock } = base;
-  const moved = server === null || parts.backplane.alone ? null : moveClients(base, parts, server);
+  const isLast = last || parts.backplane.alone;
+  const moved = server === null || isLast ? null : moveClients(base, parts, server);
   await parts.ticker.stop();
   // A server that never listened owes nobody the end of a run.
   const drainMs = server === null ? 0 : config.drainMs;
@@ -130,7 +132,7 @@ async function run(base: Base): Promise<Running> {
     return await begin(base, parts);
   } catch (error) {
     // Such as a taken port: the folder is free again for whoever tries next.
-    await shutDown(base, parts, null, new AbortController());
+    await shutDown(base, parts, null, new AbortController(), true);
     throw error;
   }
 }
@@ -195,20 +197,22 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   parts.telemetry.start();
   parts.loopWatch.start();
   let draining = false;
+  let isLast = false;
   const closing = new AbortController();
   const server = listen(base, parts, {
     draining: () => draining,
-    refusing: () => draining && parts.backplane.alone,
+    refusing: () => draining && (isLast || parts.backplane.alone),
     closing: closing.signal,
   });
   return {
     server,
     storage: parts.storage,
-    stop() {
+    stop(last) {
       draining = true;
+      isLast = last;
       over.abort();
       void parts.nodes.drain();
-      return shutDown(base, parts, server, closing);
+      return shutDown(base, parts, server, closing, last);
     },
   };
 }

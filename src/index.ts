@@ -48,6 +48,10 @@ export type Holdline = Omit<App, "drainAsked">;
 export function createHoldline({ handlers = [], settings = {} }: HoldlineOptions = {}): Holdline {
   const flags = Object.entries(settings).map(([key, value]) => [flagOf(key), String(value)] as const);
   const { config, warnings } = loadConfig(processInputs(Object.fromEntries(flags)));
+  if (config.processes > 1)
+    throw new Error(
+      `processes is ${config.processes}: only holdline serve starts several, an embedded server is one`,
+    );
   const logger = createLogger({ level: config.log, pretty: process.stdout.isTTY });
   for (const warning of warnings) logger.warn({ setting: warning }, "a setting has no effect");
   const containment = createContainment((error) =>

@@ -1,6 +1,6 @@
 /** The program: a command line in, an exit code out. The only file with signal handlers and process.exit. */
 import { writeSync } from "node:fs";
-import type { ExitCode, Host, LastWords } from "./cli/command.ts";
+import type { ExitCode, Host, LastWords, ParentLine } from "./cli/command.ts";
 import { runCommand } from "./cli/run.ts";
 import { createSystemClock, sleep } from "./lib/clock.ts";
 
@@ -62,6 +62,19 @@ function untilSignal(): Promise<string> {
   return first.promise;
 }
 
+/** The line is the runtime's own between a process and a child that it started with one. */
+function parentLine(): ParentLine | null {
+  if (process.send === undefined) return null;
+  const gone = Promise.withResolvers<void>();
+  process.once("disconnect", () => gone.resolve());
+  return {
+    // A parent that is gone hears nothing; that it is gone is told by `gone`.
+    send: (message) => void (process.connected && process.send?.(message)),
+    onMessage: (listener) => void process.on("message", listener),
+    gone: gone.promise,
+  };
+}
+
 async function main(): Promise<void> {
   const clock = createSystemClock();
   const stdout = createOutput(process.stdout);
@@ -96,6 +109,10 @@ async function main(): Promise<void> {
     err: stderr.write,
     isTerminal: process.stdout.isTTY,
     untilSignal,
+    onSignal(listener) {
+      for (const signal of STOP_SIGNALS) process.on(signal, () => listener(signal));
+    },
+    parentLine,
     onEnd: (words) => {
       lastWords = words;
     },

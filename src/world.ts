@@ -47,18 +47,28 @@ export interface World {
   readonly serve: (options: ServeOptions) => Server<SocketData>;
 }
 
+/** One of several processes that share a folder and a port. */
+export interface Sibling {
+  /** Its own name among the nodes. */
+  readonly node: string;
+}
+
 /** The world as it is; the clock may be another one. */
-export function createSystemWorld(clock: SystemClock = createSystemClock()): World {
+export function createSystemWorld(
+  clock: SystemClock = createSystemClock(),
+  sibling: Sibling | null = null,
+): World {
   const ids = createIds(clock);
   const nodeId: World["nodeId"] = ({ databaseUrl, dataDir }) =>
-    databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids);
+    sibling?.node ?? (databaseUrl === "sqlite::memory:" ? `node_${ids.hex(6)}` : loadNodeId(dataDir, ids));
   return {
     clock,
     ids,
     random: Math.random,
     async openStorage(config, logger) {
       const node = { id: () => nodeId(config), several: config.redisUrl !== null, clock };
-      const storage = await openStorage({ ...config, watch: { clock, logger }, node });
+      const shared = sibling !== null;
+      const storage = await openStorage({ ...config, shared, watch: { clock, logger }, node });
       clock.resume(await storage.jobs.steadyMs());
       return storage;
     },
@@ -70,6 +80,6 @@ export function createSystemWorld(clock: SystemClock = createSystemClock()): Wor
       resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
       fetch: (url, init) => fetch(url, init),
     },
-    serve: (options) => Bun.serve(options),
+    serve: (options) => Bun.serve({ ...options, reusePort: sibling !== null }),
   };
 }

@@ -16,8 +16,19 @@ export interface Host {
    * after the first one, the next ends it at once.
    */
   untilSignal(): Promise<string>;
+  /** Called with each SIGTERM and SIGINT; none of them ends the process by itself any more. */
+  onSignal(listener: (signal: string) => void): void;
+  /** The line to the process that started this one as a part of itself; null: somebody else did. */
+  parentLine(): ParentLine | null;
   /** Takes over what is said at the end, for a command with a log of its own. */
   onEnd(words: LastWords): void;
+}
+
+export interface ParentLine {
+  send(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** Resolves when the parent, or the line to it, is gone. */
+  readonly gone: Promise<void>;
 }
 
 export interface LastWords {

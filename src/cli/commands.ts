@@ -1,5 +1,6 @@
 /** The list of commands. Each is loaded when it is called, so that `version` and `health` do not wait for the server. */
 import type { Command } from "./command.ts";
+import { CHILD_COMMAND } from "./processes/messages.ts";
 
 interface Listed {
   /** One line for the list of commands. */
@@ -78,7 +79,16 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
 };
 
+/** Not for people: what this program starts itself as. */
+const INNER: Readonly<Record<string, Listed>> = {
+  [CHILD_COMMAND]: {
+    summary: "One of the processes of a server",
+    load: async () => (await import("./processes/child.ts")).serveChild,
+  },
+};
+
 /** The command of this name; only our own entries count, whatever Object.prototype has. */
 export function findCommand(name: string): Listed | null {
-  return Object.hasOwn(COMMANDS, name) ? (COMMANDS[name] ?? null) : null;
+  const all = { ...COMMANDS, ...INNER };
+  return Object.hasOwn(all, name) ? (all[name] ?? null) : null;
 }

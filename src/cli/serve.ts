@@ -29,10 +29,18 @@ export interface Life {
   readonly host: Host;
   readonly drainMs: number;
   readonly clock: Clock;
+  /** Resolves with who lets it end; a signal, where nobody else does. */
+  readonly stopped?: Promise<string>;
+  /** Told where it listens when it does; in the log, where nobody else says so. */
+  readonly onListening?: (url: string) => void;
 }
 
 /** An end that nobody asked for: in full in the log, and as one sentence on stderr, also at level `silent`. */
-function tellFailure({ logger, host }: Pick<Life, "logger" | "host">, what: string, error: unknown): void {
+export function tellFailure(
+  { logger, host }: Pick<Life, "logger" | "host">,
+  what: string,
+  error: unknown,
+): void {
   // What an operator has to mend was foreseen: where in the code it was found is of no use to them.
   logger.error(error instanceof Mistakes ? { problems: error.problems } : { error }, what);
   host.err(`holdline: ${what}: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -52,7 +60,8 @@ async function stopInTime(
 /** Starts, waits for a signal or a failure, stops in time. Resolves with 1 when the application failed or hung. */
 export async function live(life: Life): Promise<ExitCode> {
   const { app, logger, host, drainMs, clock } = life;
-  const signaled = host.untilSignal();
+  const signaled = life.stopped ?? host.untilSignal();
+  const { onListening = (url) => logger.announce({ url }, "listening") } = life;
   try {
     await app.start();
   } catch (error) {
@@ -60,9 +69,10 @@ export async function live(life: Life): Promise<ExitCode> {
     // What its operator has to mend is not worth a restart.
     return error instanceof Mistakes ? 2 : 1;
   }
-  logger.announce({ url: app.url }, "listening");
-  const asked = app.drainAsked.then(() => "drain");
-  const end = await Promise.race([signaled, app.failed, asked]);
+  onListening(app.url);
+  // Who is let end by somebody else is not let end by an operator of its own.
+  const asked = life.stopped === undefined ? [app.drainAsked.then(() => "drain")] : [];
+  const end = await Promise.race([signaled, app.failed, ...asked]);
   if (end instanceof Error) {
     tellFailure(life, "cannot go on", end);
     return 1;
@@ -92,8 +102,13 @@ Logs are JSON lines, readable text on a terminal (--json: JSON there too).`,
       flush: () => logger.flush(),
     });
     for (const warning of warnings) logger.warn({ setting: warning }, "a setting has no effect");
+    const clock = createSystemClock();
+    if (config.processes > 1) {
+      const { serveProcesses } = await import("./processes/parent.ts");
+      return serveProcesses({ config, flags, pretty: host.isTerminal && !json, logger, host, clock });
+    }
     const { createApp } = await import("../app.ts");
     const app = createApp({ config, logger });
-    return live({ app, logger, host, drainMs: config.drainMs, clock: createSystemClock() });
+    return live({ app, logger, host, drainMs: config.drainMs, clock });
   },
 };

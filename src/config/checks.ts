@@ -194,6 +194,28 @@ const CHECKS: readonly Check[] = [
   needsEntries("webhookHosts", "webhookSecrets", "cannot be told of without"),
   needsEntries("webhookSecrets", "webhookHosts", "sign nothing without"),
   needsEntries("webhookNetworks", "webhookHosts", "have no effect without"),
+  {
+    reads: ["processes", "redisUrl"],
+    find: ({ processes, redisUrl }) =>
+      processes === 1 || redisUrl !== null
+        ? null
+        : {
+            key: "processes",
+            problem: `is ${processes}, and several processes tell each other over Redis what happens`,
+            allowed: `1, or any number with ${variableOf("redisUrl")}=redis://…`,
+          },
+  },
+  {
+    reads: ["processes", "databaseUrl"],
+    find: ({ processes, databaseUrl }) =>
+      processes === 1 || databaseUrl !== "sqlite::memory:"
+        ? null
+        : {
+            key: "processes",
+            problem: `is ${processes}, and a database in memory belongs to one process`,
+            allowed: "1, or a database in a file or on a PostgreSQL server",
+          },
+  },
   needs("chatKey", "chatUrl"),
   needs("chatModel", "chatUrl"),
   needs("speechKey", "speechUrl"),

@@ -280,6 +280,13 @@ const operation = {
     preset: "all",
     description: "What this node takes part in: everything, sockets, the HTTP API or jobs.",
   }),
+  processes: integer({
+    least: 1,
+    most: 64,
+    preset: 1,
+    description:
+      "Processes that share the port and the data folder, to use all cores; more than one need Redis.",
+  }),
   drainMs: duration({
     least: 0,
     preset: LIMITS.drainMs,

@@ -132,6 +132,12 @@ export function createSystemClock(): SystemClock {
   };
 }
 
+/** Keeps the process alive until the returned function is called: timers do not, and there may be nothing else. */
+export function keepAlive(): () => void {
+  const timer = setInterval(() => {}, LONGEST_DELAY_MS);
+  return () => clearInterval(timer);
+}
+
 const NOBODY = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
 /** Stops this thread for that long, and some 0.1 ms more. Never in the thread of the event loop. */

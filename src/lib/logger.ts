@@ -34,6 +34,8 @@ export interface LoggerOptions {
   readonly level: LogLevel;
   /** true: text for people. */
   readonly pretty: boolean;
+  /** In every line, such as whose it is. */
+  readonly fields?: LogFields;
   /** Where lines go instead of stdout; each call gets one line with its end. */
   readonly write?: (line: string) => void;
 }
@@ -122,7 +124,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
   const lines = pino(
     {
       level: options.level,
-      base: null,
+      base: options.fields ?? null,
       messageKey: "msg",
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: fit },

@@ -149,6 +149,8 @@ test("what a command throws ends with 1 and its message", async () => {
     err: (text: string) => void said.push(text),
     isTerminal: false,
     untilSignal: () => Promise.resolve("SIGTERM"),
+    onSignal: () => undefined,
+    parentLine: () => null,
     onEnd: () => undefined,
   };
   const failing = {

@@ -38,6 +38,8 @@ function stage({ start, stop }: Script = {}): Stage {
       story.push("listens for signals");
       return signaled.promise;
     },
+    onSignal: () => undefined,
+    parentLine: () => null,
     onEnd: () => undefined,
   };
   const clock: Clock = {

@@ -75,6 +75,8 @@ process.exit(
       err: (text) => void process.stderr.write(text),
       isTerminal: false,
       untilSignal: () => signaled.promise,
+      onSignal: () => undefined,
+      parentLine: () => null,
       onEnd: () => undefined,
     },
     drainMs: config.drainMs,

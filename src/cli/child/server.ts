@@ -26,7 +26,7 @@ export const WITHOUT_LIMITS = {
 } as const;
 
 /** How this program is started: the compiled binary by itself, the sources by the runtime. */
-function program(): string[] {
+export function program(): string[] {
   if (Bun.isStandaloneExecutable) return [process.execPath];
   return [process.execPath, "--no-env-file", join(import.meta.dir, "../../main.ts")];
 }
