@@ -4,7 +4,8 @@ import type { Clock } from "./lib/clock.ts";
 import type { Ids } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
 import { createGate, type Gate } from "./sessions/gate.ts";
-import { createEphemeralKeys, openSigningKeys } from "./sessions/keys.ts";
+import { openSigningKeys } from "./sessions/keys/keys.ts";
+import type { KeyStore } from "./sessions/keys/store.ts";
 import { createMachineTokens, type MachineTokenStore } from "./sessions/machine-tokens.ts";
 import { rememberSessions } from "./sessions/remembered.ts";
 import { createRevocations, type Revocations } from "./sessions/revocations.ts";
@@ -20,10 +21,14 @@ export interface Tokens {
   readonly sessionTokens: SessionTokens;
   /** null in open mode. */
   readonly userTokens: UserTokens | null;
+  /** Notices changed keys, until `stop`. */
+  start(): void;
+  stop(): void;
 }
 
 export interface TokensOptions {
   readonly config: Config;
+  readonly signingKeys: KeyStore;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
@@ -46,6 +51,9 @@ export interface Access {
   readonly sessions: Sessions;
   readonly gate: Gate;
   readonly revocations: Revocations;
+  /** Rejects when sessions cannot be brought to what they are after a restart. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
 }
 
 /** Where user tokens are verified; null in open mode. The configuration has exactly one of them at most. */
@@ -56,9 +64,9 @@ function keySource({ authSecret, authPublicKey, authJwksUrl }: Config): UserKeyS
 }
 
 /** Rejects when the keys cannot be read. */
-export async function openTokens({ config, clock, ids, logger }: TokensOptions): Promise<Tokens> {
-  const inMemory = config.databaseUrl === "sqlite::memory:";
-  const keys = await (inMemory ? createEphemeralKeys() : openSigningKeys({ ...config, clock, logger }));
+export async function openTokens(options: TokensOptions): Promise<Tokens> {
+  const { config, signingKeys, clock, ids, logger } = options;
+  const keys = await openSigningKeys({ store: signingKeys, clock, logger });
   const issuer = config.publicUrl ?? "holdline";
   const sessionTokens = createSessionTokens({ keys, clock, ids, issuer, lifeMs: config.sessionTokenMs });
   const source = keySource(config);
@@ -67,7 +75,7 @@ export async function openTokens({ config, clock, ids, logger }: TokensOptions):
     source === null
       ? null
       : await createUserTokens({ source, issuer: authIssuer, audience: authAudience, clock, fetch });
-  return { sessionTokens, userTokens };
+  return { sessionTokens, userTokens, start: () => keys.start(), stop: () => keys.stop() };
 }
 
 /** Rejects when the revocations cannot be read: nobody is let in on a guess. */
@@ -102,5 +110,17 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
     strict: config.authBinding === "strict",
     resumeMs,
   });
-  return { sessions, gate, revocations };
+  return {
+    sessions,
+    gate,
+    revocations,
+    async start() {
+      options.tokens.start();
+      await sessions.start();
+    },
+    async stop() {
+      options.tokens.stop();
+      await sessions.stop();
+    },
+  };
 }

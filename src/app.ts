@@ -116,7 +116,7 @@ async function shutDown(
   await parts.elsewhere.stop();
   parts.rooms.stop();
   parts.revocationWatch.stop();
-  await parts.access.sessions.stop();
+  await parts.access.stop();
   await parts.backplane.stop();
   await parts.nodes.stop();
   await parts.builtin.stop();
@@ -179,11 +179,10 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   await parts.handlerFiles?.start();
   const over = new AbortController();
   await parts.backplane.start();
-  const { sessions } = parts.access;
   // Members are read when every session is what it is after a restart.
   const members = {
     async start(): Promise<void> {
-      await sessions.start();
+      await parts.access.start();
       await parts.rooms.start();
     },
   };

@@ -116,7 +116,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const { config, logger, clock, ids } = base;
   const store = storage.jobs;
   const nodeId = base.nodeId(config);
-  const tokens = await base.openTokens(base);
+  const tokens = await base.openTokens({ ...base, ...storage });
   const access = await openAccess({ ...base, ...storage, tokens, nodeId });
   const { sessions } = access;
   const bootId = ids.any();

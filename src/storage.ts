@@ -33,6 +33,9 @@ import {
   REVOCATIONS,
 } from "./sessions/revocations/sqlite.ts";
 import type { RevocationStore } from "./sessions/revocations/store.ts";
+import { createKeyFolder } from "./sessions/keys/folder.ts";
+import { createMemoryKeyStore } from "./sessions/keys/memory.ts";
+import type { KeyStore } from "./sessions/keys/store.ts";
 import { createSessionParticipant, createSqliteSessionStore, SESSIONS } from "./sessions/sqlite.ts";
 import { NO_SESSION_OUTAGE, type SessionOutage } from "./sessions/outage.ts";
 import type { SessionStore } from "./sessions/store.ts";
@@ -56,6 +59,7 @@ export interface Storage {
   readonly revocations: RevocationStore;
   readonly machineTokens: MachineTokenStore;
   readonly roomHistory: RoomHistory;
+  readonly signingKeys: KeyStore;
   readonly nodes: NodeStore;
   /** What this database's processes know each other by: made when it is asked for first, and never another. */
   installation(): Promise<Installation>;
@@ -126,12 +130,17 @@ function ensureDataDir(dataDir: string): void {
   chmodSync(dataDir, 0o700);
 }
 
+interface Assembling {
+  readonly signingKeys: KeyStore;
+  readonly close: () => void;
+  readonly disk?: Disk;
+}
+
 /** The stores of one database: what they write goes to the writer, what they read comes from the reader. */
 export function assembleStorage(
   writer: Writer,
   reader: SqliteConnection,
-  close: () => void,
-  disk: Disk = createNoDisk(),
+  { signingKeys, close, disk = createNoDisk() }: Assembling,
 ): Storage {
   writer.onBatch(({ full }) => (full ? disk.ranOut() : disk.wrote()));
   const nodes = createSqliteNodeStore(writer, reader);
@@ -142,6 +151,7 @@ export function assembleStorage(
     revocations: createSqliteRevocationStore(writer, reader),
     machineTokens: createSqliteMachineTokenStore(writer, reader),
     roomHistory: createSqliteRoomHistory(writer, reader),
+    signingKeys,
     nodes,
     installation: () => findInstallation(nodes),
     disk,
@@ -296,6 +306,16 @@ function openFileBeside(options: StorageOptions) {
   };
 }
 
+/** The keys of an installation, whether or not a server runs on it; `close` when done. Rejects as `openStorageBeside`. */
+export async function openKeyStore(
+  options: StorageOptions,
+): Promise<{ readonly store: KeyStore; close(): Promise<void> }> {
+  if (!isPostgres(options.databaseUrl))
+    return { store: createKeyFolder(options.dataDir), close: () => Promise.resolve() };
+  const storage = await openPostgresBeside(options);
+  return { store: storage.signingKeys, close: () => storage.stop() };
+}
+
 /** Opens the storage, for a server: reads of logs take turns. Rejects as `openWhole` does. */
 export async function openStorage(options: OpenOptions): Promise<Storage> {
   const storage = await openWhole(options);
@@ -322,14 +342,17 @@ async function openElsewhere(options: OpenOptions): Promise<Storage> {
 
 /** Rejects with FolderInUseError, DatabaseInUseError, NewerSchemaError, or whatever the file system or the network says. */
 async function openWhole(options: OpenOptions): Promise<Storage> {
-  const { databaseUrl, durability, watch, shared = false } = options;
+  const { databaseUrl, dataDir, durability, watch, shared = false } = options;
   if (isPostgres(databaseUrl)) return openElsewhere(options);
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") {
     const connection = openSqlite({ path, durability });
     migrate(connection.raw, SQLITE_MIGRATIONS);
     const writer = createInlineWriter(connection.raw, createParticipants(connection));
-    return assembleStorage(writer, connection, () => connection.close());
+    return assembleStorage(writer, connection, {
+      signingKeys: createMemoryKeyStore(),
+      close: () => connection.close(),
+    });
   }
 
   const unlock = lockForServer(options);
@@ -345,7 +368,8 @@ async function openWhole(options: OpenOptions): Promise<Storage> {
         ? createNoDisk()
         : createDisk({ path, reusableBytes: reusableBytes(reader), ...watch });
     disk.start();
-    const storage = assembleStorage(writer, reader, unlock, disk);
+    const signingKeys = createKeyFolder(dataDir);
+    const storage = assembleStorage(writer, reader, { signingKeys, close: unlock, disk });
     return {
       ...storage,
       async stop() {

@@ -54,7 +54,7 @@ async function examine(config: Config, warnings: readonly string[]): Promise<Fin
     checkSqlite(),
     ...(await checkDatabase(config, clock)),
     ...(await checkRedis(config, clock)),
-    checkKeys(config, clock),
+    await checkKeys(config, clock),
     checkDescriptors(config),
     await checkPort(config),
     ...(await checkUpstreams(config)),

@@ -1,26 +1,39 @@
-/** `holdline keys`: the keys that sign session tokens, changed under a running server, which notices by itself. */
+/** `holdline keys`: the keys that sign session tokens, changed under running servers, which notice by themselves. */
 import { existsSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { createSystemClock } from "../lib/clock.ts";
-import { addSigningKey, listSigningKeys, removeSigningKey } from "../sessions/keys.ts";
-import { type Action, runAction } from "./actions.ts";
-import type { Command } from "./command.ts";
+import { makeKey, type KeyStore } from "../sessions/keys/store.ts";
+import { openKeyStore } from "../storage.ts";
+import { type Action, type Given, runAction } from "./actions.ts";
+import type { Command, Host } from "./command.ts";
 import { settingsFlags } from "./settings-flags.ts";
 import { table } from "./table.ts";
 
-/** The folder of an installation that keeps its keys in files. Throws a sentence otherwise. */
-function keyFolder({ databaseUrl, dataDir }: Config): string {
+/** Throws a sentence for an installation whose keys nobody else can get at. */
+function assertReachable({ databaseUrl, dataDir }: Config): void {
   if (databaseUrl === "sqlite::memory:") {
     throw new Error(
-      "with a database in memory the keys live as long as the server, and there are no files of them",
+      "with a database in memory the keys live as long as the server, and nobody else can get at them",
     );
   }
-  if (!existsSync(dataDir)) {
+  if (databaseUrl.startsWith("sqlite:") && !existsSync(dataDir)) {
     throw new Error(
       `there is no data folder at ${dataDir} yet: a server makes it, and the first key, when it starts`,
     );
   }
-  return dataDir;
+}
+
+/** What the action does with the keys of the installation. */
+function withKeys(run: (store: KeyStore, given: Given, host: Host) => Promise<void>): Action["run"] {
+  return async (given, host) => {
+    assertReachable(given.config);
+    const { store, close } = await openKeyStore(given.config);
+    try {
+      await run(store, given, host);
+    } finally {
+      await close();
+    }
+  };
 }
 
 const timeOf = (wallMs: number): string => new Date(wallMs).toISOString();
@@ -28,22 +41,23 @@ const timeOf = (wallMs: number): string => new Date(wallMs).toISOString();
 const list: Action = {
   takes: null,
   flags: [],
-  run({ config, json }, host) {
-    const found = listSigningKeys(keyFolder(config)).map(({ kid, createdAt, signs }) => {
-      return { kid, createdAt: timeOf(createdAt), signs };
+  run: withKeys(async (store, { json }, host) => {
+    const found = (await store.list()).map(({ kid, createdAt }, index) => {
+      return { kid, createdAt: timeOf(createdAt), signs: index === 0 };
     });
     const rows = found.map(({ kid, createdAt, signs }) => [kid, createdAt, signs ? "signs" : "verifies"]);
     host.out(json ? `${JSON.stringify({ items: found })}\n` : table([["KID", "CREATED", "USE"], ...rows]));
-  },
+  }),
 };
 
 const rotate: Action = {
   takes: null,
   flags: [],
-  async run({ config, json }, host) {
-    const dataDir = keyFolder(config);
-    const older = listSigningKeys(dataDir).map(({ kid }) => kid);
-    const { kid, createdAt } = await addSigningKey(dataDir, createSystemClock().wallMs());
+  run: withKeys(async (store, { config, json }, host) => {
+    const older = (await store.list()).map(({ kid }) => kid);
+    const key = await makeKey();
+    const createdAt = await store.add(key, createSystemClock().wallMs());
+    const { kid } = key;
     // As long as the last token of the older key may live, and may then still resume its session.
     const neededUntil = timeOf(createdAt + config.sessionTokenMs + config.resumeMs);
     if (json) {
@@ -55,14 +69,14 @@ const rotate: Action = {
     host.out(`Tokens of the older ${older.length === 1 ? "key" : "keys"} stay good until it is removed:\n`);
     for (const one of older) host.out(`  holdline keys remove ${one}\n`);
     host.out(`Nobody needs ${older.length === 1 ? "it" : "them"} after ${neededUntil}.\n`);
-  },
+  }),
 };
 
 const remove: Action = {
   takes: "KID",
   flags: [],
-  run({ word, config, json }, host) {
-    const outcome = removeSigningKey(keyFolder(config), word);
+  run: withKeys(async (store, { word, json }, host) => {
+    const outcome = await store.remove(word);
     if (outcome === "unknown") throw new Error("there is no key of this name: holdline keys list");
     if (outcome === "signs")
       throw new Error("this key signs new tokens: holdline keys rotate makes another one first");
@@ -71,7 +85,7 @@ const remove: Action = {
         ? `${JSON.stringify({ removed: word })}\n`
         : "Removed: its tokens are refused within a few seconds.\n",
     );
-  },
+  }),
 };
 
 const ACTIONS = { list, rotate, remove };
@@ -81,7 +95,7 @@ export const keys: Command = {
   about: `list    shows the keys that session tokens are signed and verified with
 rotate  adds a new key, which signs from now on; tokens of the older ones stay good
 remove  removes a key that no longer signs, and with it every token it signed
-A running server notices within a few seconds.`,
+Running servers notice within a few seconds.`,
   words: Object.keys(ACTIONS),
   flags: settingsFlags(),
   run: runAction("keys", ACTIONS, []),

@@ -9,7 +9,12 @@ import { connect, type PostgresClient } from "./connection.ts";
  * Keys of the advisory locks of this program (any numbers, the same for ever); PostgreSQL keeps them apart by database.
  * `node` is the first of a pair, the second one is made from the name of a node; pairs are apart from single keys.
  */
-export const ADVISORY_LOCKS = { migration: 0x686f6c64_01, server: 0x686f6c64_02, node: 0x686f6c64 } as const;
+export const ADVISORY_LOCKS = {
+  migration: 0x686f6c64_01,
+  server: 0x686f6c64_02,
+  signingKeys: 0x686f6c64_03,
+  node: 0x686f6c64,
+} as const;
 
 /** How long one step may take, and wait for others that start: an index over a large table is no matter of seconds. */
 const STEP_MS = 3_600_000;

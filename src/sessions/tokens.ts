@@ -9,7 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import { createLru } from "../lib/lru.ts";
 import { Refusal } from "../protocol/error.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { SigningKeys } from "./keys.ts";
+import type { SigningKeys } from "./keys/keys.ts";
 import type { UserBinding } from "./session.ts";
 
 export const SESSION_TOKEN_TYPE = "holdline-session+jwt";
@@ -46,7 +46,10 @@ export interface SessionTokens {
     readonly userId: UserId;
     readonly binding: UserBinding | null;
   }): Promise<IssuedToken>;
-  /** The claims of a genuine token, over or not. Rejects with Refusal `unauthenticated` for anything else. */
+  /**
+   * The claims of a genuine token, over or not. Rejects with Refusal `unauthenticated` for anything else, and with
+   * `storage_unavailable` when it names a key that cannot be looked for at this moment.
+   */
   read(token: string): Promise<SessionClaims>;
   /** Whether it was verified before, so that reading it costs no signature check. */
   remembers(token: string): boolean;
@@ -106,8 +109,8 @@ export function createSessionTokens(options: SessionTokensOptions): SessionToken
     try {
       const { payload, protectedHeader } = await compactVerify(
         token,
-        (header) => {
-          const key = keys.publicKey(header.kid ?? "");
+        async ({ kid = "" }) => {
+          const key = keys.publicKey(kid) ?? (await keys.lookFor(kid));
           if (key === null) throw unauthenticated();
           return key;
         },
@@ -125,7 +128,9 @@ export function createSessionTokens(options: SessionTokensOptions): SessionToken
         tokenId: claims.jti,
       };
       return { claims: verified, kid: protectedHeader.kid ?? "" };
-    } catch {
+    } catch (error) {
+      // It may be good: nobody can tell.
+      if (error instanceof Refusal && error.code === "storage_unavailable") throw error;
       // Why it is bad is nobody's business: one answer for every bad token.
       throw unauthenticated();
     }

@@ -44,6 +44,14 @@ import {
   REVOCATIONS,
 } from "../sessions/revocations/postgres.ts";
 import { NO_SESSION_OUTAGE } from "../sessions/outage.ts";
+import {
+  createKeyParticipant,
+  createKeyReads,
+  createPostgresKeyStore,
+  SIGNING_KEYS,
+  type PostgresKeyStore,
+} from "../sessions/postgres/keys.ts";
+import { takeOverFolder } from "../sessions/keys/take-over.ts";
 import { createNoDisk } from "../sqlite/disk.ts";
 import type { OpenOptions, Storage, StorageOptions } from "../storage.ts";
 
@@ -74,7 +82,12 @@ function createParticipants(clock: Clock): Readonly<Record<string, PostgresParti
     [MACHINE_TOKENS]: createMachineTokenParticipant(),
     [ROOM_HISTORY]: createRoomHistoryParticipant(),
     [NODES]: createNodeParticipant(),
+    [SIGNING_KEYS]: createKeyParticipant(),
   };
+}
+
+interface PostgresStorage extends Storage {
+  readonly signingKeys: PostgresKeyStore;
 }
 
 interface Opening {
@@ -88,7 +101,7 @@ interface Opening {
 async function assemble(
   { options, claim, keepsTime, clock, logger }: Opening,
   pool: PostgresPool,
-): Promise<Storage> {
+): Promise<PostgresStorage> {
   const writer = await startPostgresWriter({
     url: options.databaseUrl,
     durability: options.durability,
@@ -108,6 +121,7 @@ async function assemble(
     revocations: createPostgresRevocationStore(writer, reads(createRevocationReads(pool))),
     machineTokens: createPostgresMachineTokenStore(writer, reads(createMachineTokenReads(pool))),
     roomHistory: createPostgresRoomHistory(writer, reads(createRoomHistoryReads(pool))),
+    signingKeys: createPostgresKeyStore(writer, reads(createKeyReads(pool))),
     nodes,
     installation: () => findInstallation(nodes),
     disk: createNoDisk(),
@@ -120,7 +134,7 @@ async function assemble(
   };
 }
 
-async function open(opening: Opening): Promise<Storage> {
+async function open(opening: Opening): Promise<PostgresStorage> {
   const { databaseUrl } = opening.options;
   const pool = openPool(databaseUrl);
   try {
@@ -159,6 +173,18 @@ export async function lookIntoPostgres({ databaseUrl }: StorageOptions): Promise
   }
 }
 
+/** Takes over what an earlier version kept in the data folder. */
+async function openServer(opening: Opening): Promise<PostgresStorage> {
+  const storage = await open(opening);
+  try {
+    await takeOverFolder(opening.options.dataDir, storage.signingKeys, opening.logger);
+    return storage;
+  } catch (error) {
+    await storage.stop();
+    throw error;
+  }
+}
+
 /** For a server. Rejects with DatabaseInUseError when its place is taken, and as `migratePostgres`. */
 export async function openPostgres(options: OpenOptions): Promise<Storage> {
   await migratePostgres(options);
@@ -166,13 +192,13 @@ export async function openPostgres(options: OpenOptions): Promise<Storage> {
   const { clock = createSystemClock(), logger = null } = options.watch ?? {};
   if (node === undefined) {
     const claim = { nodeId: null, several: false };
-    return open({ options, claim, keepsTime: false, clock, logger });
+    return openServer({ options, claim, keepsTime: false, clock, logger });
   }
   const starting = startTimekeeper({ url: databaseUrl, clock: node.clock, logger });
   const timekeeper = await inWords(databaseUrl, starting);
   try {
     const claim = { nodeId: node.id(), several: node.several };
-    const storage = await open({ options, claim, keepsTime: true, clock, logger });
+    const storage = await openServer({ options, claim, keepsTime: true, clock, logger });
     return {
       ...storage,
       async stop() {

@@ -4,14 +4,10 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createIds, type SessionId, type UserId } from "../../src/lib/ids.ts";
 import { createLogger } from "../../src/lib/logger.ts";
-import {
-  addSigningKey,
-  createEphemeralKeys,
-  listSigningKeys,
-  openSigningKeys,
-  removeSigningKey,
-  type SigningKeys,
-} from "../../src/sessions/keys.ts";
+import { createKeyFolder } from "../../src/sessions/keys/folder.ts";
+import { openSigningKeys, type SigningKeys } from "../../src/sessions/keys/keys.ts";
+import { createMemoryKeyStore } from "../../src/sessions/keys/memory.ts";
+import { makeKey, type KeyStore } from "../../src/sessions/keys/store.ts";
 import { createSessionTokens } from "../../src/sessions/tokens.ts";
 import { failureOf } from "../conformance/failure.ts";
 import { temporaryFolder, type TemporaryFolder } from "../conformance/storages.ts";
@@ -27,17 +23,40 @@ const SESSION = { id: "session" as SessionId, userId: ADA, binding: null };
 let folder: TemporaryFolder;
 let clock: ManualClock;
 let said: string[];
+let store: KeyStore;
+/** Those that look until the test is over. */
+let opened: SigningKeys[];
 
 beforeEach(async () => {
   folder = await temporaryFolder();
   clock = createManualClock();
   said = [];
+  opened = [];
+  store = createKeyFolder(folder.path);
 });
-afterEach(() => folder.remove());
+afterEach(async () => {
+  for (const keys of opened) keys.stop();
+  await folder.remove();
+});
 
-function openKeys(): Promise<SigningKeys> {
+async function openKeys(kept: KeyStore = store): Promise<SigningKeys> {
   const logger = createLogger({ level: "info", pretty: false, write: (line) => said.push(line) });
-  return openSigningKeys({ dataDir: folder.path, clock, logger });
+  const keys = await openSigningKeys({ store: kept, clock, logger });
+  keys.start();
+  opened.push(keys);
+  return keys;
+}
+
+async function addKey(): Promise<{ readonly kid: string }> {
+  const key = await makeKey();
+  await store.add(key, clock.wallMs());
+  return key;
+}
+
+/** Lets time pass, and what it brings: a look at the folder takes a few turns of the loop. */
+async function advance(byMs: number): Promise<void> {
+  clock.advance(byMs);
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 const tokensOf = (keys: SigningKeys) =>
@@ -53,25 +72,12 @@ describe("the key files", () => {
     expect((await openKeys()).current.kid).toBe(first.current.kid);
   });
 
-  test("are listed newest first; the newest signs, also after the clock was set back", async () => {
-    const first = await addSigningKey(folder.path, 5000);
-    const second = await addSigningKey(folder.path, 1000);
-    const { mode } = await stat(join(folder.path, "keys", `${second.kid}.json`));
+  test("are for their owner only, also those that are added later", async () => {
+    await openKeys();
+    const { kid } = await addKey();
+    const { mode } = await stat(join(folder.path, "keys", `${kid}.json`));
     expect((mode & 0o777).toString(8)).toBe("600");
-    expect(listSigningKeys(folder.path)).toEqual([
-      { ...second, signs: true },
-      { ...first, signs: false },
-    ]);
-    expect((await openKeys()).current.kid).toBe(second.kid);
-  });
-
-  test("lose a key only when another one signs", async () => {
-    const first = await addSigningKey(folder.path, 1);
-    expect(removeSigningKey(folder.path, first.kid)).toBe("signs");
-    expect(removeSigningKey(folder.path, `../keys/${first.kid}`)).toBe("unknown");
-    await addSigningKey(folder.path, 2);
-    expect(removeSigningKey(folder.path, first.kid)).toBe("removed");
-    expect(removeSigningKey(folder.path, first.kid)).toBe("unknown");
+    expect((await openKeys()).current.kid).toBe(kid);
   });
 
   test("that are no keys keep a server from starting, by name, and do not disturb one that runs", async () => {
@@ -79,7 +85,7 @@ describe("the key files", () => {
     const bad = join(folder.path, "keys", "bad.json");
     await Bun.write(bad, '{"kid":"bad"}');
     expect((await failureOf(openKeys())).message).toContain(`${bad} is not a signing key`);
-    clock.advance(LATER_MS);
+    await advance(LATER_MS);
     expect(keys.publicKey(keys.current.kid)).not.toBeNull();
     expect(said.join("\n")).toContain("cannot be read again");
     await rm(bad);
@@ -92,23 +98,41 @@ describe("a server that runs", () => {
     const tokens = tokensOf(keys);
     const before = await tokens.issue(SESSION);
     const old = keys.current.kid;
-    const added = await addSigningKey(folder.path, clock.wallMs());
-    clock.advance(LATER_MS - 1);
+    const added = await addKey();
+    await advance(LATER_MS - 1);
     expect(keys.current.kid).toBe(old);
-    clock.advance(1);
+    await advance(1);
     expect(keys.current.kid).toBe(added.kid);
     expect((await tokens.read(before.token)).userId).toBe(ADA);
     expect((await tokens.read((await tokens.issue(SESSION)).token)).userId).toBe(ADA);
   });
 
-  test("looks at once when a token names a key that it does not know, and not for each of a flood", async () => {
-    const keys = await openKeys();
-    const added = await addSigningKey(folder.path, clock.wallMs());
-    clock.advance(SOON_MS - 1);
+  test("looks at once when a token names a key that it does not know, and once for all of a flood", async () => {
+    let looks = 0;
+    const counted = { ...store, list: () => ((looks += 1), store.list()) };
+    const keys = await openKeys(counted);
+    const added = await addKey();
     expect(keys.publicKey(added.kid)).toBeNull();
-    clock.advance(1);
-    expect(keys.publicKey(added.kid)).not.toBeNull();
-    expect(keys.publicKey("nobody's")).toBeNull();
+    const [before, flood] = [looks, Array.from({ length: 50 }, () => keys.lookFor("nobody's"))];
+    const found = keys.lookFor(added.kid);
+    await advance(SOON_MS - 1);
+    expect(looks).toBe(before);
+    await advance(1);
+    expect((await found)?.kty).toBe("OKP");
+    expect(await Promise.all(flood)).toEqual(flood.map(() => null));
+    expect(looks).toBe(before + 1);
+    expect(keys.current.kid).toBe(added.kid);
+  });
+
+  test("looks no more when it has stopped", async () => {
+    let looks = 0;
+    const keys = await openKeys({ ...store, list: () => ((looks += 1), store.list()) });
+    const before = looks;
+    await advance(LATER_MS);
+    expect(looks).toBe(before + 1);
+    keys.stop();
+    await advance(2 * LATER_MS);
+    expect(looks).toBe(before + 1);
   });
 
   test("refuses the tokens of a key that was removed, though it had verified them before", async () => {
@@ -118,11 +142,11 @@ describe("a server that runs", () => {
     await tokens.read(token);
     expect(tokens.remembers(token)).toBe(true);
     const old = keys.current.kid;
-    await addSigningKey(folder.path, clock.wallMs());
-    clock.advance(LATER_MS);
+    await addKey();
+    await advance(LATER_MS);
     expect((await tokens.read(token)).userId).toBe(ADA);
-    removeSigningKey(folder.path, old);
-    clock.advance(LATER_MS);
+    expect(await store.remove(old)).toBe("removed");
+    await advance(LATER_MS);
     expect((await failureOf(tokens.read(token))).message).toContain("not valid");
     expect(tokens.remembers(token)).toBe(false);
   });
@@ -132,15 +156,17 @@ describe("a server that runs", () => {
     const tokens = tokensOf(keys);
     const { token } = await tokens.issue(SESSION);
     await rm(join(folder.path, "keys", `${keys.current.kid}.json`));
-    clock.advance(LATER_MS);
+    await advance(LATER_MS);
     expect((await tokens.read(token)).userId).toBe(ADA);
     expect(said.join("\n")).toContain("cannot be read again");
   });
 
   test("without a folder has a key of its own", async () => {
-    const [one, two] = [await createEphemeralKeys(), await createEphemeralKeys()];
+    const [one, two] = [await openKeys(createMemoryKeyStore()), await openKeys(createMemoryKeyStore())];
     const { token } = await tokensOf(one).issue(SESSION);
     expect((await tokensOf(one).read(token)).sessionId).toBe(SESSION.id);
-    expect((await failureOf(tokensOf(two).read(token))).message).toContain("not valid");
+    const refused = failureOf(tokensOf(two).read(token));
+    await advance(SOON_MS);
+    expect((await refused).message).toContain("not valid");
   });
 });

@@ -26,6 +26,7 @@ import { migrate } from "../../src/sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { createWriter, type Writer, type WriteRequest, type WriteResult } from "../../src/database/writer.ts";
 import { commitBatch, type Participant } from "../../src/sqlite/writer.ts";
+import { createMemoryKeyStore } from "../../src/sessions/keys/memory.ts";
 import { assembleStorage, createParticipants, type Storage } from "../../src/storage.ts";
 import type { Random } from "./random.ts";
 import { strikes, type Scene } from "./scene.ts";
@@ -285,7 +286,10 @@ function openSqliteDisk(options: DiskOptions): Disk {
         transactions,
         participants: () => current,
       });
-      return assembleStorage(writer, connection, () => undefined);
+      return assembleStorage(writer, connection, {
+        signingKeys: createMemoryKeyStore(),
+        close: () => undefined,
+      });
     },
     close: () => connection.close(),
   };
@@ -366,6 +370,7 @@ function openMemoryDisk(options: DiskOptions): Disk {
         revocations,
         machineTokens: createMemoryMachineTokenStore(),
         roomHistory: createMemoryRoomHistory(),
+        signingKeys: createMemoryKeyStore(),
         nodes,
         installation: () => findInstallation(nodes),
         disk: createNoDisk(),

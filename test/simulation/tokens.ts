@@ -51,6 +51,8 @@ export function sessionOf(token: string): string {
 export function createSimulatedTokens(clock: Clock, ids: Ids, lifeMs: number): Tokens {
   const known = new Set<string>();
   return {
+    start: () => undefined,
+    stop: () => undefined,
     sessionTokens: {
       async issue({ id, userId, binding }) {
         const issuedAt = clock.wallMs();

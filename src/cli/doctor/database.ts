@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Config } from "../../config.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import { listSigningKeys } from "../../sessions/keys.ts";
+import { createKeyFolder } from "../../sessions/keys/folder.ts";
 import { assertSqliteVersion, openSqlite } from "../../sqlite/database.ts";
 import { NewerSchemaError, OlderSchemaError } from "../../database/migrations.ts";
 import { assertSchema } from "../../sqlite/migrate.ts";
@@ -109,10 +109,11 @@ function databaseTrouble(path: string, error: unknown): Finding {
   return fail("database", `${path}: ${text}`, "Put a backup in its place: holdline restore FILE");
 }
 
-export function checkKeys({ dataDir, databaseUrl }: Config, clock: Clock): Finding {
+export async function checkKeys({ dataDir, databaseUrl }: Config, clock: Clock): Promise<Finding> {
   const name = "signing keys";
   const folder = join(dataDir, "keys");
   if (databaseUrl === "sqlite::memory:") return ok(name, "made anew at each start");
+  if (isPostgres(databaseUrl)) return ok(name, "in the database: holdline keys list");
   if (!existsSync(folder)) return ok(name, "the first one is made at the first start");
   const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
   const open = files.filter((file) => (statSync(join(folder, file)).mode & 0o077) !== 0);
@@ -125,7 +126,7 @@ export function checkKeys({ dataDir, databaseUrl }: Config, clock: Clock): Findi
     );
   }
   try {
-    const keys = listSigningKeys(dataDir);
+    const keys = await createKeyFolder(dataDir).list();
     const [newest] = keys;
     if (newest === undefined) return ok(name, "the first one is made at the first start");
     const days = Math.floor((clock.wallMs() - newest.createdAt) / DAY_MS);

@@ -6,9 +6,10 @@ import type { Config } from "../../config.ts";
 import { keepAlive, sleep, type Clock } from "../../lib/clock.ts";
 import { createIds } from "../../lib/ids.ts";
 import type { RootLogger } from "../../lib/logger.ts";
+import { isPostgres } from "../../postgres/connection.ts";
 import { loadNodeId } from "../../node-id.ts";
-import { openSigningKeys } from "../../sessions/keys.ts";
-import { prepareShared } from "../../storage.ts";
+import { makeKey } from "../../sessions/keys/store.ts";
+import { openKeyStore, prepareShared } from "../../storage.ts";
 import type { ExitCode, Host } from "../command.ts";
 import { STOP_GRACE_MS, tellFailure } from "../serve.ts";
 import { type Child, keepChild } from "./children.ts";
@@ -43,12 +44,13 @@ function assertFree({ host, port }: Config): void {
 }
 
 /** What one process makes and all of them share; the returned function lets go of the folder. */
-async function prepare({ config, clock, logger }: ParentOptions): Promise<() => void> {
+async function prepare({ config, clock }: ParentOptions): Promise<() => void> {
   const release = prepareShared(config, clock);
   try {
     assertFree(config);
-    // The first key is made here, by one.
-    await openSigningKeys({ ...config, clock, logger });
+    // Files know no lock: the first key is made here, by one.
+    const keys = isPostgres(config.databaseUrl) ? null : await openKeyStore(config);
+    await keys?.store.begin(await makeKey(), clock.wallMs());
     return release;
   } catch (error) {
     release();
