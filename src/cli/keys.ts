@@ -27,11 +27,11 @@ function assertReachable({ databaseUrl, dataDir }: Config): void {
 function withKeys(run: (store: KeyStore, given: Given, host: Host) => Promise<void>): Action["run"] {
   return async (given, host) => {
     assertReachable(given.config);
-    const { store, close } = await openKeyStore(given.config);
+    const opened = await openKeyStore(given.config);
     try {
-      await run(store, given, host);
+      await run(opened.store, given, host);
     } finally {
-      await close();
+      await opened.close();
     }
   };
 }

@@ -11,11 +11,11 @@ export interface OpenedKeyStore {
 export function describeKeyStore(name: string, open: () => Promise<OpenedKeyStore>): void {
   const check = (promise: string, body: (store: KeyStore) => Promise<void>): void => {
     test(promise, async () => {
-      const { store, close } = await open();
+      const opened = await open();
       try {
-        await body(store);
+        await body(opened.store);
       } finally {
-        await close();
+        await opened.close();
       }
     });
   };
@@ -47,7 +47,7 @@ export function describeKeyStore(name: string, open: () => Promise<OpenedKeyStor
     check("gives every added key a place of its own, however many are added at once", async (store) => {
       const keys = await Promise.all(Array.from({ length: 3 }, makeKey));
       const times = await Promise.all(keys.map((key) => store.add(key, 7000)));
-      expect(times.toSorted()).toEqual([7000, 7001, 7002]);
+      expect(times.toSorted((a, b) => a - b)).toEqual([7000, 7001, 7002]);
       expect((await store.list()).map(({ kid }) => kid).toSorted()).toEqual(
         keys.map(({ kid }) => kid).toSorted(),
       );

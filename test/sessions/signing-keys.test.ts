@@ -113,12 +113,13 @@ describe("a server that runs", () => {
     const keys = await openKeys(counted);
     const added = await addKey();
     expect(keys.publicKey(added.kid)).toBeNull();
-    const [before, flood] = [looks, Array.from({ length: 50 }, () => keys.lookFor("nobody's"))];
-    const found = keys.lookFor(added.kid);
+    const before = looks;
     await advance(SOON_MS - 1);
+    expect(await keys.lookFor(added.kid)).toBeNull();
     expect(looks).toBe(before);
     await advance(1);
-    expect((await found)?.kty).toBe("OKP");
+    const flood = Array.from({ length: 50 }, () => keys.lookFor("nobody's"));
+    expect((await keys.lookFor(added.kid))?.kty).toBe("OKP");
     expect(await Promise.all(flood)).toEqual(flood.map(() => null));
     expect(looks).toBe(before + 1);
     expect(keys.current.kid).toBe(added.kid);
@@ -165,8 +166,6 @@ describe("a server that runs", () => {
     const [one, two] = [await openKeys(createMemoryKeyStore()), await openKeys(createMemoryKeyStore())];
     const { token } = await tokensOf(one).issue(SESSION);
     expect((await tokensOf(one).read(token)).sessionId).toBe(SESSION.id);
-    const refused = failureOf(tokensOf(two).read(token));
-    await advance(SOON_MS);
-    expect((await refused).message).toContain("not valid");
+    expect((await failureOf(tokensOf(two).read(token))).message).toContain("not valid");
   });
 });

@@ -4,7 +4,7 @@
  * signed; rotation is: add one, wait a token's life, remove the old.
  */
 import type { JWK } from "jose";
-import { sleep, type Clock, type Timer } from "../../lib/clock.ts";
+import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { Refusal } from "../../protocol/error.ts";
 import { makeKey, type KeyStore, type StoredKey } from "./store.ts";
@@ -60,7 +60,7 @@ export async function openSigningKeys({ store, clock, logger }: SigningKeysOptio
   if ((await store.list()).length === 0) await store.begin(await makeKey(), clock.wallMs());
   let known = assemble(await store.list());
   let lookedMs = clock.steadyMs();
-  let looking: Promise<void> = Promise.resolve();
+  let looking: Promise<void> | null = null;
   /** Whether what is known was as it is stored at the last look. */
   let isGood = true;
 
@@ -77,23 +77,14 @@ export async function openSigningKeys({ store, clock, logger }: SigningKeysOptio
     } catch (error) {
       logger.error({ error }, "the signing keys cannot be read again: those that are known go on");
       isGood = false;
+    } finally {
+      looking = null;
     }
   };
   const look = (): Promise<void> => {
-    lookedMs = clock.steadyMs();
-    // One after the other, so that what was read later is what is known.
-    looking = looking.then(lookOnce);
+    if (looking === null) lookedMs = clock.steadyMs();
+    looking ??= lookOnce();
     return looking;
-  };
-  /** The next look, which everybody who asks meanwhile waits for: a flood must not ask the store each time. */
-  let next: Promise<void> | null = null;
-  const lookSoon = (): Promise<void> => {
-    const restMs = LOOK_FOR_UNKNOWN_MS - (clock.steadyMs() - lookedMs);
-    next ??= (restMs > 0 ? sleep(clock, restMs) : Promise.resolve()).then(() => {
-      next = null;
-      return look();
-    });
-    return next;
   };
   let timer: Timer | null = null;
 
@@ -103,7 +94,8 @@ export async function openSigningKeys({ store, clock, logger }: SigningKeysOptio
     },
     publicKey: (kid) => known.publicKeys.get(kid) ?? null,
     async lookFor(kid) {
-      await lookSoon();
+      // Made by another process, or by nobody: a flood of those must not ask the store each time.
+      if (looking !== null || clock.steadyMs() - lookedMs >= LOOK_FOR_UNKNOWN_MS) await look();
       const key = known.publicKeys.get(kid) ?? null;
       if (key === null && !isGood)
         throw new Refusal("storage_unavailable", "The signing keys cannot be read at this moment.");

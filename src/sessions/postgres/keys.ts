@@ -33,8 +33,10 @@ async function list(client: PostgresClient): Promise<StoredKey[]> {
   });
 }
 
-/** As `list`, when nobody else changes anything until the transaction is over. */
+/** As `list`, when nobody else changes anything until the transaction is over. What follows lasts, whatever jobs may do. */
 async function listAlone(client: PostgresClient): Promise<StoredKey[]> {
+  // A key that signed and is lost with the database's last moment would log everybody out.
+  await client.unsafe("SET LOCAL synchronous_commit = on");
   await client.unsafe(`SELECT pg_advisory_xact_lock(${ADVISORY_LOCKS.signingKeys})`);
   return list(client);
 }
