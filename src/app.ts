@@ -28,8 +28,8 @@ export interface AppOptions {
 export interface App {
   /** Recovers, then listens. Rejects when the storage cannot be opened or the address is taken. */
   start(): Promise<void>;
-  /** Drains and closes; may be called again. `last`: the other nodes end as well, so that there is nowhere to move to. */
-  stop(how?: { readonly last: boolean }): Promise<void>;
+  /** Drains and closes; may be called again. */
+  stop(together?: Together | null): Promise<void>;
   /** Where it listens, after `start`. */
   readonly url: string;
   /** Resolves when the server cannot go on and the process has to end. */
@@ -38,6 +38,17 @@ export interface App {
   readonly drainAsked: Promise<void>;
 }
 
+/** All nodes there are end at the same time: nobody can move, so that all connections stay until no run is left. */
+export interface Together {
+  /** This one's runs are over. */
+  drained(): void;
+  /** Resolves when those of all are. */
+  readonly allDrained: Promise<void>;
+}
+
+/** How long the last entries may take to reach those who read, and how often is looked whether they have. */
+const LAST_WORDS_MS = 1000;
+const LAST_LOOK_MS = 5;
 /** How long sockets may take to close after they were told to. */
 const CLOSE_GRACE_MS = 2000;
 
@@ -60,8 +71,8 @@ export function createApp(options: AppOptions): App {
       running = await run({ ...world, config, logger, askDrain, handlers: options.handlers ?? [] });
       void running.storage.failed.then((error) => failure.resolve(error));
     },
-    stop({ last } = { last: false }) {
-      stopping ??= running === null ? Promise.resolve() : running.stop(last);
+    stop(together = null) {
+      stopping ??= running === null ? Promise.resolve() : running.stop(together);
       return stopping;
     },
   };
@@ -70,7 +81,7 @@ export function createApp(options: AppOptions): App {
 interface Running {
   readonly server: Server<SocketData>;
   readonly storage: Storage;
-  stop(last: boolean): Promise<void>;
+  stop(together: Together | null): Promise<void>;
 }
 
 /**
@@ -84,16 +95,26 @@ async function moveClients({ clock }: Base, { hub }: Parts, server: Server<Socke
   void server.stop();
 }
 
+/** Waits for the runs of the other nodes, and until the connections here have what those wrote last. */
+async function endTogether({ config, clock }: Base, parts: Parts, together: Together): Promise<void> {
+  together.drained();
+  // Each of them has as long for its runs as this one had.
+  await Promise.race([together.allDrained, sleep(clock, config.drainMs)]);
+  await parts.elsewhere.missed();
+  const untilMs = clock.elapsedMs() + LAST_WORDS_MS;
+  while (parts.hub.behind > 0 && clock.elapsedMs() < untilMs) await sleep(clock, LAST_LOOK_MS);
+}
+
 /** Ends in reverse order of the start: no new work, runs finish or are released, sockets are told, the store closes last. */
 async function shutDown(
   base: Base,
   parts: Parts,
   server: Server<SocketData> | null,
   closing: AbortController,
-  last: boolean,
+  together: Together | null,
 ): Promise<void> {
   const { config, clock } = base;
-  const isLast = last || parts.backplane.alone;
+  const isLast = together !== null || parts.backplane.alone;
   const moved = server === null || isLast ? null : moveClients(base, parts, server);
   await parts.ticker.stop();
   // A server that never listened owes nobody the end of a run.
@@ -106,6 +127,7 @@ async function shutDown(
   parts.orphans.stop();
   await parts.retention.stop();
   await moved;
+  if (together !== null) await endTogether(base, parts, together);
   const closed = server?.stop();
   // Streams of logs and calls that wait for the end of a job have seen what the drain brought, and would hold `closed`.
   closing.abort();
@@ -132,7 +154,7 @@ async function run(base: Base): Promise<Running> {
     return await begin(base, parts);
   } catch (error) {
     // Such as a taken port: the folder is free again for whoever tries next.
-    await shutDown(base, parts, null, new AbortController(), true);
+    await shutDown(base, parts, null, new AbortController(), null);
     throw error;
   }
 }
@@ -196,22 +218,22 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   parts.telemetry.start();
   parts.loopWatch.start();
   let draining = false;
-  let isLast = false;
+  let isTogether = false;
   const closing = new AbortController();
   const server = listen(base, parts, {
     draining: () => draining,
-    refusing: () => draining && (isLast || parts.backplane.alone),
+    refusing: () => draining && (isTogether || parts.backplane.alone),
     closing: closing.signal,
   });
   return {
     server,
     storage: parts.storage,
-    stop(last) {
+    stop(together) {
       draining = true;
-      isLast = last;
+      isTogether = together !== null;
       over.abort();
       void parts.nodes.drain();
-      return shutDown(base, parts, server, closing, last);
+      return shutDown(base, parts, server, closing, together);
     },
   };
 }

@@ -28,8 +28,8 @@ export interface ElsewhereOptions {
 export interface Elsewhere {
   /** Another node tells of jobs. */
   heard(hints: readonly JobSummary[]): void;
-  /** Hints may have been lost: everything is looked up, now. */
-  missed(): void;
+  /** Hints may have been lost: everything is looked up, now. Resolves when it was. */
+  missed(): Promise<void>;
   start(): void;
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>;
@@ -132,7 +132,10 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
         reading = null;
       });
     },
-    missed: look,
+    missed() {
+      look();
+      return looking ?? Promise.resolve();
+    },
     start() {
       timer = clock.every(LIMITS.lookMs, look);
     },

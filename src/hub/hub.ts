@@ -59,6 +59,8 @@ export interface Hub extends Follower {
   /** Sessions that sit on a connection of this node. */
   sessions(): readonly SessionId[];
   readonly size: number;
+  /** Logs that were not sent up to where they are known to be, to connections that take more. */
+  readonly behind: number;
   start(): void;
   /** Says goodbye to everybody, in slices; resolves when all sockets were told to close. */
   sendAway(): Promise<void>;
@@ -268,6 +270,15 @@ export function createHub(options: HubOptions): Hub {
     },
 
     sendAway,
+
+    get behind() {
+      let found = 0;
+      for (const { paused, closed, attachments } of connections) {
+        if (paused || closed) continue;
+        for (const { cursor, head } of attachments.values()) if (cursor < head) found += 1;
+      }
+      return found;
+    },
 
     async stop() {
       timer?.cancel();

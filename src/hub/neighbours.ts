@@ -109,7 +109,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     );
   });
   const lookAtEverything = (): void => {
-    elsewhere.missed();
+    void elsewhere.missed();
     const everything = async (): Promise<void> => {
       await lookAtRevocations();
       for (const id of hub.sessions()) await lookAtSession(id);

@@ -11,32 +11,34 @@ import { live, tellFailure } from "../serve.ts";
 import { settingsFlags } from "../settings-flags.ts";
 import { CHILD_COMMAND, type ChildStart, type FromChild, type ToChild } from "./messages.ts";
 
-/** Then all of them end. */
-const PARENT = "parent";
-
 interface Line {
   tell(message: FromChild): void;
   /** What it has to be; null when the parent was gone before it said so. */
   readonly started: Promise<ChildStart | null>;
-  /** Resolves when it has to end in order, with who said so: a signal, or `PARENT`. */
-  readonly stopped: Promise<string>;
+  /** Resolves when it has to end in order: alone, or with all the others. */
+  readonly stopped: Promise<"leave" | "stop">;
+  /** Resolves when no run is left in any of them. */
+  readonly allDrained: Promise<void>;
 }
 
 function listen(parent: ParentLine, host: Host): Line {
   const started = Promise.withResolvers<ChildStart | null>();
-  const stopped = Promise.withResolvers<string>();
+  const stopped = Promise.withResolvers<"leave" | "stop">();
+  const drained = Promise.withResolvers<void>();
   parent.onMessage((heard) => {
     const message = heard as ToChild;
     if ("start" in message) started.resolve(message.start);
-    else stopped.resolve(PARENT);
+    else if ("close" in message) drained.resolve();
+    else stopped.resolve("stop" in message ? "stop" : "leave");
   });
-  // A terminal sends its signal to every process of the group, and then the parent passes it on as well: once is enough.
-  host.onSignal((signal) => stopped.resolve(signal));
+  // A terminal or a supervisor sends its signal to all of them. Whether it was meant for this one alone the parent knows.
+  host.onSignal(() => parent.send({ signaled: true } satisfies FromChild));
   void parent.gone.then(() => started.resolve(null));
   return {
     tell: (message) => parent.send(message),
     started: started.promise,
     stopped: stopped.promise,
+    allDrained: drained.promise,
   };
 }
 
@@ -69,7 +71,11 @@ async function serveAs(
       get url() {
         return app.url;
       },
-      stop: async () => app.stop({ last: isAllThereIs && (await line.stopped) === PARENT }),
+      async stop() {
+        const together = isAllThereIs && (await line.stopped) === "stop";
+        const tell = (): void => line.tell({ drained: true });
+        await app.stop(together ? { drained: tell, allDrained: line.allDrained } : null);
+      },
       failed: app.failed,
       drainAsked: app.drainAsked,
     },

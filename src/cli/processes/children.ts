@@ -4,6 +4,9 @@ import type { Logger } from "../../lib/logger.ts";
 import { program } from "../child/server.ts";
 import { CHILD_COMMAND, type ChildStart, type FromChild, type ToChild } from "./messages.ts";
 
+/** A signal that was sent to all of them has reached the parent by then. */
+const SIGNAL_MS = 100;
+
 /** A child that dies is started again after this, twice as long each time, until one lived for a while. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
@@ -22,10 +25,23 @@ export interface Child {
   readonly node: string;
   /** Resolves with where it listens; rejects when it ends before it was ready for the first time. */
   readonly ready: Promise<string>;
+  /** Resolves when none of its runs is left, after `stop`. */
+  readonly drained: Promise<void>;
+  /** Nobody has runs any more. */
+  close(): void;
   /** Lets it end in order, and does not start it again. Resolves with its exit code; null: a signal ended it. */
   stop(): Promise<number | null>;
   /** Ends it at once. */
   kill(): void;
+}
+
+/** One that is ending hears nothing any more. */
+function tell(child: Bun.Subprocess | null, message: ToChild): void {
+  try {
+    child?.send(message);
+  } catch {
+    // Its end is heard of elsewhere.
+  }
 }
 
 /** Starts a child and keeps one alive. */
@@ -33,6 +49,7 @@ export function keepChild({ start, flags, clock, logger, onDrainAsked }: ChildOp
   const { node } = start;
   const given = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   const ready = Promise.withResolvers<string>();
+  const drained = Promise.withResolvers<void>();
   let wasReady = false;
   let stopping = false;
   let pauseMs = FIRST_PAUSE_MS;
@@ -40,8 +57,13 @@ export function keepChild({ start, flags, clock, logger, onDrainAsked }: ChildOp
   let over: Promise<number | null> = Promise.resolve(0);
 
   const hear = (child: Bun.Subprocess, message: FromChild): void => {
-    if ("here" in message) child.send((stopping ? { stop: true } : { start }) satisfies ToChild);
+    if ("here" in message) tell(child, stopping ? { stop: true } : { start });
     else if ("drainAsked" in message) onDrainAsked();
+    else if ("drained" in message) drained.resolve();
+    else if ("signaled" in message)
+      clock.after(SIGNAL_MS, () => {
+        if (!stopping) tell(child, { leave: true });
+      });
     else {
       if (wasReady) logger.info({ node, pid: child.pid }, "a process serves again");
       wasReady = true;
@@ -61,7 +83,10 @@ export function keepChild({ start, flags, clock, logger, onDrainAsked }: ChildOp
     over = child.exited.then(() => {
       present = null;
       const { exitCode, signalCode } = child;
-      if (stopping) return exitCode;
+      if (stopping) {
+        drained.resolve();
+        return exitCode;
+      }
       ended(clock.elapsedMs() - begunMs, exitCode ?? signalCode);
       // Nobody is there to be stopped.
       return 0;
@@ -87,9 +112,12 @@ export function keepChild({ start, flags, clock, logger, onDrainAsked }: ChildOp
     ready: ready.promise,
     stop() {
       stopping = true;
-      present?.send({ stop: true } satisfies ToChild);
+      if (present === null) drained.resolve();
+      tell(present, { stop: true });
       return over;
     },
+    drained: drained.promise,
+    close: () => tell(present, { close: true }),
     kill: () => present?.kill("SIGKILL"),
   };
 }

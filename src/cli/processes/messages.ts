@@ -12,14 +12,22 @@ export interface ChildStart {
 
 export type ToChild =
   | { readonly start: ChildStart }
-  /** All of them end. */
-  | { readonly stop: true };
+  /** This one ends, the others go on. */
+  | { readonly leave: true }
+  /** All of them end: runs first. */
+  | { readonly stop: true }
+  /** No run is left anywhere: connections may be closed. */
+  | { readonly close: true };
 
 export type FromChild =
   /** It is there, and can be told what to do. */
   | { readonly here: true }
   /** It listens and is ready. */
   | { readonly ready: { readonly url: string } }
+  /** It got a signal to end. */
+  | { readonly signaled: true }
+  /** None of its runs is left. */
+  | { readonly drained: true }
   /** It was asked over its API to end the server. */
   | { readonly drainAsked: true };
 

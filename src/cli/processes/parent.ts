@@ -91,6 +91,9 @@ async function stopAll({ config, clock }: ParentOptions, family: Family): Promis
   const late = sleep(clock, config.drainMs + STOP_GRACE_MS + LATE_MS).then(() => {
     for (const child of children) child.kill();
   });
+  void Promise.all(children.map((child) => child.drained)).then(() => {
+    for (const child of children) child.close();
+  });
   const ended = Promise.all(stopping);
   await Promise.race([ended, late]);
   const codes = await ended;
