@@ -91,15 +91,8 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
   });
 }
 
-async function scrape({
-  telemetry,
-  nodes,
-  hub,
-  scheduler,
-  remote,
-  storage,
-  backplane,
-}: Parts): Promise<string> {
+async function scrape(parts: Parts): Promise<string> {
+  const { nodeId, telemetry, nodes, hub, scheduler, remote, storage, backplane } = parts;
   // While their store is out of reach nobody can say how many there are; everything else can be said.
   const count = storage.sessions.count().catch((error: unknown) => {
     if (storage.sessionOutage.away) return null;
@@ -107,6 +100,7 @@ async function scrape({
   });
   const [waiting, sessions] = await Promise.all([storage.jobs.waiting(), count]);
   return telemetry.render({
+    node: nodeId,
     waiting,
     sessions,
     nodes: nodes.states,

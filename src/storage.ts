@@ -8,7 +8,7 @@ import { withinRoom } from "./jobs/sqlite/room.ts";
 import { createJobParticipant, createSqliteJobStore } from "./jobs/sqlite/store.ts";
 import { settleCopy } from "./jobs/sqlite/restored.ts";
 import { createSqliteJobTables, type Sharing } from "./jobs/sqlite/tables.ts";
-import { beginCommonTime } from "./jobs/sqlite/time.ts";
+import { beginCommonTime, followCommonTime } from "./jobs/sqlite/time.ts";
 import { JOBS } from "./jobs/writes.ts";
 import { createSystemClock, type Clock, type Follower } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
@@ -342,7 +342,7 @@ async function openElsewhere(options: OpenOptions): Promise<Storage> {
 
 /** Rejects with FolderInUseError, DatabaseInUseError, NewerSchemaError, or whatever the file system or the network says. */
 async function openWhole(options: OpenOptions): Promise<Storage> {
-  const { databaseUrl, dataDir, durability, watch, shared = false } = options;
+  const { databaseUrl, dataDir, durability, watch, node, shared = false } = options;
   if (isPostgres(databaseUrl)) return openElsewhere(options);
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") {
@@ -368,12 +368,14 @@ async function openWhole(options: OpenOptions): Promise<Storage> {
         ? createNoDisk()
         : createDisk({ path, reusableBytes: reusableBytes(reader), ...watch });
     disk.start();
+    const stopFollowing = shared && node !== undefined ? followCommonTime(reader, node.clock) : null;
     const signingKeys = createKeyFolder(dataDir);
     const storage = assembleStorage(writer, reader, { signingKeys, close: unlock, disk });
     return {
       ...storage,
       async stop() {
         await disk.stop();
+        stopFollowing?.();
         // The writer is the last to close: it writes the log back then, and no file is left over.
         reader.close();
         await storage.stop();

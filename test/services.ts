@@ -31,7 +31,7 @@ export const SERVICES: readonly Service[] = [
     name: "postgresql",
     proof: "/usr/lib/postgresql/*/bin/initdb",
     debianPackage: "postgresql",
-    neededBy: ["postgres/"],
+    neededBy: ["postgres/", "redis/processes.test.ts"],
   },
   { name: "nginx", proof: "nginx", debianPackage: "nginx-light", neededBy: ["proxies/"] },
   { name: "haproxy", proof: "haproxy", debianPackage: "haproxy", neededBy: ["proxies/"] },

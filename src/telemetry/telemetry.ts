@@ -22,6 +22,8 @@ export interface Readings {
   readonly backplane: BackplaneReading;
   /** Jobs that are queued or wait for another run. */
   readonly waiting: number;
+  /** Whose figures these are. */
+  readonly node: string;
   /** That are not over; null while nobody can say. */
   readonly sessions: { readonly online: number; readonly away: number } | null;
   readonly sessionOutage: { readonly away: boolean; readonly written: number };
@@ -79,6 +81,7 @@ export function createTelemetry({
     start: () => own.start(),
     stop: () => own.stop(),
     render: ({
+      node,
       nodes,
       connections,
       runs,
@@ -95,7 +98,7 @@ export function createTelemetry({
           name: "holdline_info",
           help: "Which program this is.",
           type: "gauge",
-          samples: [{ labels: { version, bun: Bun.version }, value: 1 }],
+          samples: [{ labels: { version, node, bun: Bun.version }, value: 1 }],
         },
         {
           name: "holdline_nodes",

@@ -10,6 +10,7 @@ import { connect, type Client } from "../support/client.ts";
 import { apiOf, lastingBody, newSession, tokensBody } from "../support/http.ts";
 import { expectWhole } from "../support/log-checker.ts";
 import { adminOf } from "../support/operator.ts";
+import { startPostgres } from "../support/postgres.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { openStubbornClient } from "../support/stubborn-client.ts";
@@ -17,10 +18,16 @@ import { until } from "../support/wait.ts";
 import type { JobBody } from "../support/wire.ts";
 
 let redis: RedisServer;
+/** For tests that leave it as it was. */
+let shared: TestServer;
 beforeAll(async () => {
   redis = await startRedis();
+  shared = await startTwo();
 });
-afterAll(() => redis.remove());
+afterAll(async () => {
+  await shared[Symbol.asyncDispose]();
+  await redis.remove();
+});
 
 const startTwo = (env: Readonly<Record<string, string>> = {}): Promise<TestServer> =>
   startServer({
@@ -64,7 +71,7 @@ const nodesOf = (clients: readonly Client[]): Set<unknown> =>
 
 describe("two processes", () => {
   test("serve on one port: connections go to both, and jobs of either are heard at either", async () => {
-    await using server = await startTwo();
+    const server = shared;
     const clients = await Promise.all(Array.from({ length: 24 }, () => connect(server)));
     expect(nodesOf(clients).size).toBe(2);
     // Every call on a connection of its own, so that half of the jobs are accepted where their session is not.
@@ -85,6 +92,8 @@ describe("two processes", () => {
       await client.waitForEnd(id);
       expectWhole(await apiOf(server, client.token).log(id), [{ after: 0, events: client.events(id) }]);
     }
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).toMatch(/^holdline_info\{[^}]*node="node_[0-9a-f]+-[12]"/m);
     // One says where all of them listen; what else is logged says who speaks.
     const logs = server.logs();
     expect(logs.filter(({ msg }) => msg === "listening")).toEqual([
@@ -96,7 +105,7 @@ describe("two processes", () => {
   test(
     "share 72 jobs of 12 clients, also when each of them is killed once: every job ends once, each log is whole",
     async () => {
-      await using server = await startTwo();
+      const server = shared;
       const clients = await Promise.all(Array.from({ length: 12 }, () => openStubbornClient(server)));
       const working = Promise.all(clients.map((client) => work(client, 6)));
       working.catch(() => undefined);
@@ -124,45 +133,48 @@ describe("two processes", () => {
   );
 });
 
-describe("a signal", () => {
-  // A terminal sends it to the whole group, a supervisor often as well.
-  test.each([{ to: "the parent" }, { to: "all of them" }])(
-    "to $to lets all of them end in order, once: runs finish, sockets are told, exit 0",
-    async ({ to }) => {
-      await using server = await startTwo();
-      const clients = await Promise.all(Array.from({ length: 12 }, () => connect(server)));
-      expect(nodesOf(clients).size).toBe(2);
-      const jobs = await Promise.all(
-        clients.map(async (client) => {
-          const { id } = await apiOf(server, client.token).submit(tokensBody({ tokens: 20, intervalMs: 50 }));
-          await client.waitForEvent(id, "a word", ({ kind }) => kind === "output.text");
-          return id;
-        }),
-      );
-      const children = await bothOf(server);
-      if (to === "all of them") for (const pid of children) process.kill(pid, "SIGINT");
-      await server.kill("SIGINT");
-      // Nowhere to move to: everybody sees the end of what runs before the goodbye.
-      for (const [n, client] of clients.entries()) {
-        expect((await client.waitForEnd(jobs[n] ?? "")).kind).toBe("job.succeeded");
-        expect(await client.waitForClose()).toEqual({ code: 4000, reason: "draining" });
-      }
-      expect(await server.exited()).toEqual({ code: 0, signal: null });
-      expect(children.map(isGone)).toEqual([true, true]);
-      expect(server.logs().slice(-1)).toEqual([{ level: "info", time: expect.any(String), msg: "stopped" }]);
-    },
+test("a signal to one of them lets that one end in order, and another takes its place", async () => {
+  const server = shared;
+  const said = server.logs().length;
+  const [one, other] = await bothOf(server);
+  process.kill(one, "SIGTERM");
+  await until("another one to serve", () =>
+    server
+      .logs()
+      .slice(said)
+      .some(({ msg }) => msg === "a process serves again"),
   );
+  expect([isGone(one), isGone(other)]).toEqual([true, false]);
+  const ended = server
+    .logs()
+    .slice(said)
+    .find(({ msg }) => msg === "a process ended; another one takes its place");
+  expect(ended).toMatchObject({ how: 0 });
+});
 
-  test("to one of them lets that one end in order, and another takes its place", async () => {
+describe("a signal", () => {
+  test("to all of them, as of a terminal, lets all of them end in order, once: runs finish, sockets are told, exit 0", async () => {
     await using server = await startTwo();
-    const [one, other] = await bothOf(server);
-    process.kill(one, "SIGTERM");
-    await until("another one to serve", () =>
-      server.logs().some(({ msg }) => msg === "a process serves again"),
+    const clients = await Promise.all(Array.from({ length: 12 }, () => connect(server)));
+    expect(nodesOf(clients).size).toBe(2);
+    const jobs = await Promise.all(
+      clients.map(async (client) => {
+        const { id } = await apiOf(server, client.token).submit(tokensBody({ tokens: 20, intervalMs: 50 }));
+        await client.waitForEvent(id, "a word", ({ kind }) => kind === "output.text");
+        return id;
+      }),
     );
-    expect([isGone(one), isGone(other)]).toEqual([true, false]);
-    const [ended] = server.logs().filter(({ msg }) => msg === "a process ended; another one takes its place");
-    expect(ended).toMatchObject({ how: 0 });
+    const children = await bothOf(server);
+    for (const pid of children) process.kill(pid, "SIGINT");
+    await server.kill("SIGINT");
+    // Nowhere to move to: everybody sees the end of what runs before the goodbye.
+    for (const [n, client] of clients.entries()) {
+      expect((await client.waitForEnd(jobs[n] ?? "")).kind).toBe("job.succeeded");
+      expect(await client.waitForClose()).toEqual({ code: 4000, reason: "draining" });
+    }
+    expect(await server.exited()).toEqual({ code: 0, signal: null });
+    expect(children.map(isGone)).toEqual([true, true]);
+    expect(server.logs().slice(-1)).toEqual([{ level: "info", time: expect.any(String), msg: "stopped" }]);
   });
 
   test("that comes twice ends all of them at once", async () => {
@@ -200,7 +212,7 @@ test("an operator who lets one of them drain lets all of them end", async () => 
 
 describe("a start that cannot be", () => {
   test("says so once, and leaves nothing running: a folder or a port that somebody has", async () => {
-    await using server = await startTwo();
+    const server = shared;
     const settings = ["--processes", "2", "--redis-url", redis.url];
     const folder = await holdline(["serve", ...settings, "--port", "0", "--data-dir", server.dataFolder]);
     expect(folder.code).toBe(1);
@@ -224,4 +236,21 @@ describe("a start that cannot be", () => {
     expect(child).toMatchObject({ code: 2, out: "" });
     expect(child.err).toContain("started by holdline serve --processes");
   });
+});
+
+test("a PostgreSQL database serves two processes as well, each with a place of its own", async () => {
+  const postgres = await startPostgres();
+  try {
+    await using server = await startTwo({ HOLDLINE_DATABASE_URL: await postgres.database() });
+    const clients = await Promise.all(Array.from({ length: 16 }, () => connect(server)));
+    expect(nodesOf(clients).size).toBe(2);
+    for (const client of clients) {
+      const { id } = await apiOf(server, client.token).submit(tokensBody({ tokens: 3, intervalMs: 5 }));
+      await client.waitForEnd(id);
+    }
+    await server.kill("SIGTERM");
+    expect(await server.exited()).toEqual({ code: 0, signal: null });
+  } finally {
+    await postgres.remove();
+  }
 });

@@ -1,9 +1,11 @@
 /** The time that the processes of one file have in common: whatever the machine's clock and the processes do. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { beginCommonTime, createCommonTime } from "../../src/jobs/sqlite/time.ts";
+import { beginCommonTime, createCommonTime, followCommonTime } from "../../src/jobs/sqlite/time.ts";
+import type { Instant } from "../../src/lib/clock.ts";
 import { openSqlite, type SqliteConnection } from "../../src/sqlite/database.ts";
 import { migrate } from "../../src/sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../src/sqlite/migrations.ts";
+import { createManualClock } from "../telemetry/manual-clock.ts";
 
 const BEGUN_MS = 1_800_000_000_000;
 
@@ -63,4 +65,19 @@ test("does not count that nobody was there for, and begins anew no earlier than 
   wallMs = BEGUN_MS + 86_400_000;
   beginCommonTime(connection, wallMs);
   expect(read()).toBe(wallMs);
+});
+
+test("sets the clock of each process, whatever that one showed, and keeps it so", () => {
+  const followed: number[] = [];
+  const clock = createManualClock();
+  const follower = { ...clock, follow: ({ steadyMs }: Instant) => void followed.push(steadyMs) };
+  const machine = { ...createManualClock(), wallMs: () => wallMs };
+  const stop = followCommonTime(connection, follower, machine);
+  expect(followed).toEqual([BEGUN_MS]);
+  wallMs += 700;
+  clock.advance(1000);
+  expect(followed).toEqual([BEGUN_MS, BEGUN_MS + 700]);
+  stop();
+  clock.advance(5000);
+  expect(followed).toHaveLength(2);
 });

@@ -4,7 +4,8 @@
  */
 import { eq, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import { clock } from "./schema.ts";
+import { createSystemClock, type Clock, type Follower } from "../../lib/clock.ts";
+import { clock as clockRow } from "./schema.ts";
 
 type Orm = SqliteConnection["orm"];
 const p = sql.placeholder;
@@ -32,15 +33,15 @@ export function commonSteadyMs(stored: StoredReading, wallMs: number): number {
 function prepareReadings(orm: Orm) {
   return {
     read: orm
-      .select({ steadyMs: clock.steadyMs, wallMs: clock.wallMs })
-      .from(clock)
-      .where(eq(clock.id, 1))
+      .select({ steadyMs: clockRow.steadyMs, wallMs: clockRow.wallMs })
+      .from(clockRow)
+      .where(eq(clockRow.id, 1))
       .prepare(),
     store: orm
-      .insert(clock)
+      .insert(clockRow)
       .values({ id: 1, steadyMs: p("steadyMs"), wallMs: p("wallMs") })
       .onConflictDoUpdate({
-        target: clock.id,
+        target: clockRow.id,
         set: { steadyMs: sql`excluded.steady_ms`, wallMs: sql`excluded.wall_ms` },
       })
       .prepare(),
@@ -65,4 +66,34 @@ export function createCommonTime(orm: Orm, wallMs: () => number): () => number {
     if (ageMs >= STEP_MS || ageMs < 0) store.run({ steadyMs, wallMs: nowMs });
     return steadyMs;
   };
+}
+
+/** How often a process sets its own clock. */
+const FOLLOW_MS = 1000;
+
+/**
+ * Sets the clock of this process by the common one, now and from time to time; the returned function ends that.
+ * `machine`: a clock that follows nobody.
+ */
+export function followCommonTime(
+  { orm }: SqliteConnection,
+  clock: Clock & Follower,
+  machine: Clock = createSystemClock(),
+): () => void {
+  const { read } = prepareReadings(orm);
+  const look = (): void => {
+    const askedMs = clock.elapsedMs();
+    const stored = read.get();
+    const wallMs = machine.wallMs();
+    if (stored !== undefined) clock.follow({ steadyMs: commonSteadyMs(stored, wallMs), wallMs }, askedMs);
+  };
+  look();
+  const timer = clock.every(FOLLOW_MS, () => {
+    try {
+      look();
+    } catch {
+      // Somebody mends the file after a crash: until it can be read the process goes by its own clock.
+    }
+  });
+  return () => timer.cancel();
 }
