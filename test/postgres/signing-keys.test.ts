@@ -96,8 +96,10 @@ describe("a rotation", () => {
     expect((await tokensOf(other).read(old.token)).userId).toBe(SESSION.userId);
 
     await elsewhere.remove(first);
-    manual.advance(2000);
-    await until("the key to be gone", () => one.publicKey(first) === null && other.publicKey(first) === null);
+    await until("the key to be gone", () => {
+      manual.advance(2000);
+      return one.publicKey(first) === null && other.publicKey(first) === null;
+    });
     expect((await failureOf(tokensOf(one).read(old.token))).message).toContain("not valid");
     one.stop();
     other.stop();
