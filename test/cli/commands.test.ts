@@ -59,7 +59,7 @@ describe("help", () => {
     const { out } = await holdline(["serve", "--help"]);
     expect(out).toMatch(/^ {2}--port NUMBER +Port to listen on; 0 takes a free one\. \[8787\]$/m);
     expect(out).toMatch(/^ {2}--durability power\|process +/m);
-    expect(out).toMatch(/^ {2}--redis-url URL +.*\n?.*Not\s+available in this/m);
+    expect(out).toMatch(/^ {2}--otlp-endpoint TEXT +.*\n?.*Not\s+available in this/m);
   });
 
   test("in JSON can be parsed", async () => {

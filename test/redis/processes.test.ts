@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { check, LIMIT_MS, work } from "../faults/labour.ts";
 import { holdline, temporaryFolder } from "../cli/holdline.ts";
 import { connect, type Client } from "../support/client.ts";
@@ -222,6 +223,25 @@ describe("a start that cannot be", () => {
     expect(port.code).toBe(1);
     expect(port.err).toStartWith(`holdline: cannot start: port ${server.port} on 127.0.0.1 is in use: `);
     expect(childrenOf(server.pid)).toHaveLength(2);
+  });
+
+  test("is told by the first process that finds it, and once: a handler that is none", async () => {
+    await using folder = await temporaryFolder();
+    await Bun.write(join(folder.path, "handlers", "broken.ts"), "export default 1;");
+    const settings = [
+      "--redis-url",
+      redis.url,
+      "--port",
+      "0",
+      "--handlers-dir",
+      "handlers",
+      "--log",
+      "silent",
+    ];
+    const { code, err } = await holdline(["serve", "--processes", "2", ...settings], { cwd: folder.path });
+    expect(code).toBe(2);
+    expect(err.match(/broken\.ts/g)).toHaveLength(1);
+    expect(err).toMatch(/-1 ended \(2\) before it was ready/);
   });
 
   test("is a problem of the configuration without Redis, or with a database in memory", async () => {

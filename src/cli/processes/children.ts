@@ -44,6 +44,17 @@ function tell(child: Bun.Subprocess | null, message: ToChild): void {
   }
 }
 
+/** A child ended before it was ready; why it says itself. */
+export class ChildEnded extends Error {
+  override readonly name = "ChildEnded";
+  /** Its exit code; null: a signal ended it. */
+  readonly code: number | null;
+  constructor(node: string, code: number | null, signal: string | number | null) {
+    super(`${node} ended (${code ?? signal}) before it was ready`);
+    this.code = code;
+  }
+}
+
 /** Starts a child and keeps one alive. */
 export function keepChild({ start, flags, clock, logger, onDrainAsked }: ChildOptions): Child {
   const { node } = start;
@@ -87,17 +98,14 @@ export function keepChild({ start, flags, clock, logger, onDrainAsked }: ChildOp
         drained.resolve();
         return exitCode;
       }
-      ended(clock.elapsedMs() - begunMs, exitCode ?? signalCode);
+      if (wasReady) replace(clock.elapsedMs() - begunMs, exitCode ?? signalCode);
+      else ready.reject(new ChildEnded(node, exitCode, signalCode));
       // Nobody is there to be stopped.
       return 0;
     });
   };
 
-  const ended = (livedMs: number, how: number | string | null): void => {
-    if (!wasReady) {
-      ready.reject(new Error(`${node} ended (${how}) before it was ready`));
-      return;
-    }
+  const replace = (livedMs: number, how: number | string | null): void => {
     if (livedMs >= LIVED_MS) pauseMs = FIRST_PAUSE_MS;
     logger.error({ node, how, againInMs: pauseMs }, "a process ended; another one takes its place");
     clock.after(pauseMs, () => {

@@ -12,7 +12,7 @@ import { makeKey } from "../../sessions/keys/store.ts";
 import { openKeyStore, prepareShared } from "../../storage.ts";
 import type { ExitCode, Host } from "../command.ts";
 import { STOP_GRACE_MS, tellFailure } from "../serve.ts";
-import { type Child, keepChild } from "./children.ts";
+import { type Child, ChildEnded, keepChild } from "./children.ts";
 
 export interface ParentOptions {
   readonly config: Config;
@@ -121,7 +121,8 @@ export async function serveProcesses(options: ParentOptions): Promise<ExitCode> 
   } catch (error) {
     await stopAll(options, family);
     tellFailure({ logger, host }, "cannot start", error);
-    return 1;
+    // What has to be mended by an operator (2) is so for all of them.
+    return error instanceof ChildEnded && error.code === 2 ? 2 : 1;
   } finally {
     release?.();
     letGo();
