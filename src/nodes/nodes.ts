@@ -130,6 +130,8 @@ export function createNodes(options: NodesOptions): Nodes {
   /** Said once for each set of duties that nobody has: such an installation takes jobs that never run. */
   let missing = "";
   const tellMissing = (): void => {
+    // Who is leaving may be leaving with all the others.
+    if (state !== "up") return;
     const roles = known.filter(({ state: seen }) => seen === "up").map(({ role }) => role);
     const duties = missingFrom(roles);
     if (duties.join() === missing) return;

@@ -175,6 +175,8 @@ describe("a signal", () => {
     }
     expect(await server.exited()).toEqual({ code: 0, signal: null });
     expect(children.map(isGone)).toEqual([true, true]);
+    // Nothing is amiss when all of them leave.
+    expect(server.logs().filter(({ level }) => level !== "info")).toEqual([]);
     expect(server.logs().slice(-1)).toEqual([{ level: "info", time: expect.any(String), msg: "stopped" }]);
   });
 
