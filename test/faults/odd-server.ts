@@ -56,7 +56,9 @@ const glutton = defineHandler({
     const kept: Buffer[] = [];
     while (kept.length < mib) {
       kept.push(Buffer.alloc(1024 * 1024, 1));
-      if (kept.length % 16 === 0) await job.text("more ");
+      if (kept.length % 16 !== 0) continue;
+      await job.text("more ");
+      await Bun.sleep(40);
     }
     return { mib: kept.length };
   },

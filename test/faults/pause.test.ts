@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { connect, type Client } from "../support/client.ts";
-import { apiOf, tokensBody } from "../support/http.ts";
+import { apiOf, newSession, tokensBody } from "../support/http.ts";
 import { expectWhole } from "../support/log-checker.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { letTimePass, until } from "../support/wait.ts";
@@ -45,8 +45,8 @@ test("faults/R20 a process that is stopped and goes on has expired nothing and c
   await expectUnharmed(server, all);
 }, 30_000);
 
-test("faults/R20 a client that had left before the pause has as much time to come back as it was told", async () => {
-  await using server = await startServer();
+/** A client leaves, the server does nothing for a while, the client comes back: its job must not have been given up. */
+async function expectTimeToComeBack(server: TestServer, pause: () => Promise<void>): Promise<void> {
   const client = await connect(server);
   const api = apiOf(server, client.token);
   // Longer than what counts of a pause, shorter than the pause.
@@ -58,14 +58,30 @@ test("faults/R20 a client that had left before the pause has as much time to com
     const { body } = await api.call<SessionBody>("GET", "/v1/sessions/current");
     return body.presence === "away";
   });
-  await server.kill("SIGSTOP");
-  await letTimePass(PAUSE_MS);
-  await server.kill("SIGCONT");
+  await pause();
   await using back = await connect(server, { token: client.token });
   const { head = 0 } = await back.attach(id, 5);
   // A second of it: those who look for jobs that nobody wants have looked by then.
   await back.waitForEvent(id, "more words", ({ seq }) => seq > head + 20);
   expect(await api.job(id)).toMatchObject({ status: "running", attempt: 1 });
+}
+
+test("faults/R20 a client that had left before the pause has as much time to come back as it was told", async () => {
+  await using server = await startServer();
+  await expectTimeToComeBack(server, async () => {
+    await server.kill("SIGSTOP");
+    await letTimePass(PAUSE_MS);
+    await server.kill("SIGCONT");
+  });
+}, 30_000);
+
+test("faults/R28 a client that had left before the loop was blocked has as much time to come back", async () => {
+  await using server = await startServer({ program: "faults/odd-server.ts" });
+  const api = await newSession(server);
+  await expectTimeToComeBack(server, async () => {
+    const { id } = await api.submit({ type: "selfish", input: { blockMs: PAUSE_MS } });
+    await api.finished(id);
+  });
 }, 30_000);
 
 test("faults/R28 a handler that blocks the event loop costs nobody a connection or a lease", async () => {
