@@ -109,11 +109,12 @@ describe("kinds and statuses", () => {
 });
 
 describe("limits", () => {
-  test("are positive and whole, waits after lost leases aside", () => {
-    const { lostLeaseDelaysMs, webhookScheduleMs, ...single } = LIMITS;
+  test("are positive and whole, waits after lost leases and the slice of a turn aside", () => {
+    const { lostLeaseDelaysMs, webhookScheduleMs, logReadSliceMs, ...single } = LIMITS;
     for (const [name, value] of Object.entries(single)) {
       expect({ name, whole: Number.isInteger(value) && value > 0 }).toEqual({ name, whole: true });
     }
+    expect(logReadSliceMs).toBeGreaterThan(0); // The only fraction of a millisecond: a slice of a loop's turn.
     expect([...lostLeaseDelaysMs]).toEqual([0, 0, 1000, 2000, 4000, 5000]);
     expect([...webhookScheduleMs]).toEqual(webhookScheduleMs.toSorted((a, b) => a - b));
   });
