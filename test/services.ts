@@ -31,7 +31,7 @@ export const SERVICES: readonly Service[] = [
     name: "postgresql",
     proof: "/usr/lib/postgresql/*/bin/initdb",
     debianPackage: "postgresql",
-    neededBy: ["postgres/", "redis/processes.test.ts"],
+    neededBy: ["postgres/", "cluster/", "proxies/", "redis/processes.test.ts"],
   },
   { name: "nginx", proof: "nginx", debianPackage: "nginx-light", neededBy: ["proxies/"] },
   { name: "haproxy", proof: "haproxy", debianPackage: "haproxy", neededBy: ["proxies/"] },
@@ -40,7 +40,7 @@ export const SERVICES: readonly Service[] = [
     name: "redis",
     proof: "redis-server",
     debianPackage: "redis-server",
-    neededBy: ["postgres/clock", "redis/", "soak/redis", "conformance/backplane-redis.test.ts"],
+    neededBy: ["postgres/clock", "redis/", "cluster/", "proxies/", "soak/redis", "conformance/backplane-redis.test.ts"],
   },
   { name: "openssl", proof: "openssl", debianPackage: "openssl", neededBy: ["redis/tls", "soak/redis"] },
   {

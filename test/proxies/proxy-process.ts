@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { freePort } from "../support/server.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../support/wait.ts";
 import { requireService } from "../services.ts";
 
@@ -67,6 +67,10 @@ function swap(text: string, from: string, to: string): string {
 export interface ProxyOptions {
   /** Ports of the two nodes. */
   readonly nodes: readonly [number, number];
+  /** In place of the example. */
+  readonly text?: string;
+  /** Where it listens; a free port if it is not said. */
+  readonly port?: number;
   /** In place of the two minutes that a connection may be quiet. */
   readonly quietSeconds?: number;
 }
@@ -77,14 +81,16 @@ export interface Proxy extends AsyncDisposable {
 }
 
 /** Starts it and waits until it passes requests on. */
-export async function startProxy(kind: Kind, { nodes, quietSeconds }: ProxyOptions): Promise<Proxy> {
+export async function startProxy(kind: Kind, options: ProxyOptions): Promise<Proxy> {
   requireService(kind.name);
+  const { nodes, quietSeconds, port = await freePort() } = options;
   const folder = await mkdtemp(join(tmpdir(), `holdline-${kind.name}-`));
-  const port = await freePort();
-  let text = await exampleOf(kind);
+  let text = options.text ?? (await exampleOf(kind));
   text = swap(text, kind.listens, kind.listens.replace("8080", String(port)));
-  text = swap(text, "127.0.0.1:8787", `127.0.0.1:${nodes[0]}`);
-  text = swap(text, "127.0.0.1:8788", `127.0.0.1:${nodes[1]}`);
+  if (options.text === undefined) {
+    text = swap(text, "127.0.0.1:8787", `127.0.0.1:${nodes[0]}`);
+    text = swap(text, "127.0.0.1:8788", `127.0.0.1:${nodes[1]}`);
+  }
   if (quietSeconds !== undefined && kind.name !== "caddy") text = swap(text, "120s", `${quietSeconds}s`);
   const file = join(folder, "config");
   await Bun.write(file, kind.around(folder, text));

@@ -4,17 +4,14 @@
  */
 import { afterAll, beforeAll } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { freePort } from "./free-port.ts";
 import { until, within } from "./wait.ts";
 
 const MAIN_FILE = resolve(import.meta.dir, "../../src/main.ts");
 const START_LIMIT_MS = 20_000;
-/** Below the ports the kernel hands out to outgoing connections, so that no other test is given ours during a restart. */
-const FIRST_PORT = 20_000;
-const PORT_COUNT = 12_000;
-
 /**
  * Many users of one address on one server are what tests are made of, so the limits per address and user are off;
  * tests of those limits set them.
@@ -58,23 +55,6 @@ export interface TestServer extends AsyncDisposable {
   exited(limitMs?: number): Promise<ExitFacts>;
   /** A new process on the same port and folder; the old one is killed first if it still runs. */
   restart(env?: Readonly<Record<string, string>>): Promise<void>;
-}
-
-function isFree(port: number): Promise<boolean> {
-  const answer = Promise.withResolvers<boolean>();
-  const probe = createServer();
-  probe.once("error", () => answer.resolve(false));
-  probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => answer.resolve(true)));
-  return answer.promise;
-}
-
-/** A port of the loopback that nobody listens on. */
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const port = FIRST_PORT + Math.floor(Math.random() * PORT_COUNT);
-    if (await isFree(port)) return port;
-  }
-  throw new Error("no free port");
 }
 
 /** The environment of this process without anything that could configure the server behind the test's back. */
