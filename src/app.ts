@@ -85,14 +85,19 @@ interface Running {
 }
 
 /**
- * Where other nodes serve too, nobody has to wait for this one's runs: sockets move at once, new requests are turned away
- * by the closed port as soon as proxies had time to look. Resolves when the port is closed; what is under way goes on.
+ * Where other nodes serve too, nobody has to wait for this one's runs. Everybody is served until proxies had time to look,
+ * then the port is closed, and only then sockets are told to come back: whoever comes back finds another node. Resolves
+ * when they have been told; what is under way goes on.
  */
 async function moveClients({ clock }: Base, { hub }: Parts, server: Server<SocketData>): Promise<void> {
-  const told = hub.stop();
   await sleep(clock, LIMITS.leavingMs);
-  await told;
   void server.stop();
+  await hub.stop();
+}
+
+/** Whether nobody serves any more once this process has gone. */
+function servesLast({ backplane }: Parts, together: Together | null): boolean {
+  return together !== null || backplane.alone;
 }
 
 /** Waits for the runs of the other nodes, and until the connections here have what those wrote last. */
@@ -114,8 +119,7 @@ async function shutDown(
   together: Together | null,
 ): Promise<void> {
   const { config, clock } = base;
-  const isLast = together !== null || parts.backplane.alone;
-  const moved = server === null || isLast ? null : moveClients(base, parts, server);
+  const moved = server === null || servesLast(parts, together) ? null : moveClients(base, parts, server);
   await parts.ticker.stop();
   // A server that never listened owes nobody the end of a run.
   const drainMs = server === null ? 0 : config.drainMs;
@@ -218,11 +222,11 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   parts.telemetry.start();
   parts.loopWatch.start();
   let draining = false;
-  let isTogether = false;
+  let refusing = false;
   const closing = new AbortController();
   const server = listen(base, parts, {
     draining: () => draining,
-    refusing: () => draining && (isTogether || parts.backplane.alone),
+    refusing: () => refusing,
     closing: closing.signal,
   });
   return {
@@ -230,7 +234,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
     storage: parts.storage,
     stop(together) {
       draining = true;
-      isTogether = together !== null;
+      refusing = servesLast(parts, together);
       over.abort();
       void parts.nodes.drain();
       return shutDown(base, parts, server, closing, together);

@@ -65,7 +65,7 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
 }
 
 /** The edge of the sockets: what a client may ask for over one, and at which rate. */
-function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boolean): Sockets {
+function openSockets(base: Base, parts: Parts, rates: Rates, refusing: () => boolean): Sockets {
   const { config, clock, logger } = base;
   const { nodeId, storage, access, hub, rooms } = parts;
   const { sessions, gate } = access;
@@ -87,7 +87,7 @@ function openSockets(base: Base, parts: Parts, rates: Rates, draining: () => boo
     cutOff: () => parts.nodes.cutOff,
     limits: publishedLimits(config),
     heartbeat: { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs },
-    draining,
+    refusing,
   });
 }
 
@@ -144,9 +144,9 @@ function serveOrSay({ config, serve }: Base, options: Parameters<Base["serve"]>[
 
 /** How far the end of the server has come. */
 export interface Ending {
-  /** It is about to leave: not ready any more, and no place for new sockets. */
+  /** It is about to leave: not ready any more, and no connection is kept open for another request. */
   readonly draining: () => boolean;
-  /** No new work is taken: nobody else is there to do it. */
+  /** Neither new work nor sockets are taken: nobody else would be there for them. */
   readonly refusing: () => boolean;
   /** Connections are about to be closed. */
   readonly closing: AbortSignal;
@@ -163,7 +163,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
   // Asked while a request is answered, when the server is there.
   const peerOf = (request: Request): string | null => server.requestIP(request)?.address ?? null;
   const rates = createRates({ ...config, clock, addressOf: createAddresses({ ...config, peerOf }) });
-  const sockets = openSockets(base, parts, rates, ending.draining);
+  const sockets = openSockets(base, parts, rates, ending.refusing);
   // Nothing arrives before this function returned: then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
   const server = serveOrSay(base, {

@@ -66,6 +66,8 @@ export interface Hub extends Follower {
   sendAway(): Promise<void>;
   /** Sends everybody away, and looks after nobody any more. */
   stop(): Promise<void>;
+  /** Whoever comes now is to be sent on. */
+  readonly stopped: boolean;
 }
 
 /** However short a token lives, it is not renewed more often than this. */
@@ -85,6 +87,7 @@ export function createHub(options: HubOptions): Hub {
   const seats = new Map<SessionId, Connection>();
   const watchers = createWatchers({ attachments: options.attachments, seats });
   let timer: Timer | null = null;
+  let stopped = false;
 
   const look = (connection: Connection, nowMs: number): void => {
     if (nowMs - connection.lastHeardMs > options.pingMs + options.pingTimeoutMs) {
@@ -280,7 +283,12 @@ export function createHub(options: HubOptions): Hub {
       return found;
     },
 
+    get stopped() {
+      return stopped;
+    },
+
     async stop() {
+      stopped = true;
       timer?.cancel();
       timer = null;
       await sendAway();

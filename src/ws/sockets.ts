@@ -48,7 +48,7 @@ export interface SocketsOptions {
   readonly nodeId: string;
   readonly limits: PublishedLimits;
   readonly heartbeat: { readonly pingMs: number; readonly timeoutMs: number };
-  readonly draining: () => boolean;
+  readonly refusing: () => boolean;
   /** The database cannot be reached from here. */
   readonly cutOff: () => boolean;
 }
@@ -105,7 +105,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     offer: Offer,
     address: string,
   ): Promise<{ session: SessionRecord; resumed: boolean }> => {
-    if (options.draining()) throw new Refusal("draining", "The server is shutting down.");
+    if (options.refusing() || hub.stopped) throw new Refusal("draining", "The server is shutting down.");
     if (options.cutOff()) throw new Refusal("storage_unavailable", "This node cannot reach the database.");
     const { user, resumes } = await gate.enter(offer);
     if (resumes === null) {

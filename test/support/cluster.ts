@@ -31,7 +31,8 @@ export interface Cluster extends AsyncDisposable {
   nodesSeenBy(server: TestServer): Promise<readonly NodeBody[]>;
 }
 
-export async function startCluster(): Promise<Cluster> {
+/** `open`: no users; whoever comes gets a session. */
+export async function startCluster({ open = false } = {}): Promise<Cluster> {
   const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
   const databaseUrl = await postgres.database();
   const secret = randomBytes(32).toString("hex");
@@ -46,7 +47,7 @@ export async function startCluster(): Promise<Cluster> {
       const shared = {
         HOLDLINE_DATABASE_URL: databaseUrl,
         HOLDLINE_REDIS_URL: redis.url,
-        HOLDLINE_AUTH_SECRET: secret,
+        ...(open ? { HOLDLINE_AUTH: "open" } : { HOLDLINE_AUTH_SECRET: secret }),
         HOLDLINE_TOKENS: "on",
       };
       const server = await startServer({ ...more, env: { ...shared, ...env } });

@@ -38,7 +38,7 @@ function setup() {
     limits: {} as never,
     rooms: {} as never,
     heartbeat: { pingMs: 1, timeoutMs: 1 },
-    draining: () => false,
+    refusing: () => false,
     cutOff: () => false,
   });
   const open = (): FakeSocket & { data: SocketData } => {
