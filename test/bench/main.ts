@@ -1,10 +1,11 @@
 /**
  * `npm run bench`: what a job, an event and an idle connection cost the server, each beside what the bare runtime takes
  * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios. `npm run bench -- first`
- * prints only how long a first token and a first sound take.
+ * prints only how long a first token and a first sound take, `npm run bench -- nodes` what a second node costs.
  */
 import { firstTable } from "./first-table.ts";
 import { measureFanOut, MEMBERS } from "./fan-out.ts";
+import { nodesTable } from "./nodes.ts";
 import { startMeasured, type Measured } from "./process.ts";
 
 const SUBMITS = 4000;
@@ -147,6 +148,10 @@ async function measureIdle(script: string, welcomed: boolean): Promise<number> {
   return bytes;
 }
 
+if (Bun.argv[2] === "nodes") {
+  for (const line of await nodesTable()) say(line);
+  process.exit(0);
+}
 if (Bun.argv[2] === "first") {
   for (const line of await firstTable()) say(line);
   process.exit(0);
