@@ -19,7 +19,7 @@ export interface NeighboursOptions {
   readonly hub: Pick<Hub, "connectionOf" | "closeSession" | "sessions" | "push">;
   readonly elsewhere: Pick<Elsewhere, "heard" | "missed">;
   readonly rooms: Pick<Rooms, "learn" | "forget" | "handOn" | "start">;
-  readonly sessions: Pick<Sessions, "find" | "onChanged" | "onEnded" | "onExpired">;
+  readonly sessions: Pick<Sessions, "find" | "findChanged" | "onChanged" | "onEnded" | "onExpired">;
   readonly revocations: Revocations;
   readonly logger: Logger;
 }
@@ -66,7 +66,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     const connection = hub.connectionOf(id);
     // Until it is welcomed the store may say that it sits where it sat before.
     await connection?.untilOpened();
-    const session = await sessions.find(id);
+    const session = await sessions.findChanged(id);
     if (session === null || session.endedAt !== null) {
       rooms.forget(id);
       hub.closeSession(id, session === null ? "session_gone" : "revoked");

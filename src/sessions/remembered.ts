@@ -18,12 +18,17 @@ interface Known {
   readonly readMs: number;
 }
 
+export interface RememberingStore extends SessionStore {
+  /** Another process has written the session: what is remembered of it, or being read, may be of before. */
+  forget(id: SessionId): void;
+}
+
 /** The same store, with `find` answered from memory for a moment. Every write of sessions has to come by here. */
 export function rememberSessions(
   store: SessionStore,
   clock: Pick<Clock, "steadyMs">,
   outage: SessionOutage = NO_SESSION_OUTAGE,
-): SessionStore {
+): RememberingStore {
   let known = createLru<SessionId, Known>(LIMITS.rememberedSessions);
   /** Grows with each write: what was read while one was under way may be of before it, and is not kept. */
   let writes = 0;
@@ -59,6 +64,11 @@ export function rememberSessions(
 
   return {
     ...store,
+
+    forget(id) {
+      writes += 1;
+      known.delete(id);
+    },
 
     find: async (id) => fresh(id) ?? read(id, store.find(id)),
     async findOwn(userId, id) {

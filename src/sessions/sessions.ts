@@ -9,12 +9,13 @@ import { Refusal } from "../protocol/error.ts";
 import type { ChosenPresence, TokenObject } from "../protocol/sessions.ts";
 import { createAdmission } from "./admission.ts";
 import type { SessionRecord, UserBinding } from "./session.ts";
-import type { SessionStore, Touch } from "./store.ts";
+import type { RememberingStore } from "./remembered.ts";
+import type { Touch } from "./store.ts";
 import type { SessionClaims, SessionTokens } from "./tokens.ts";
 import type { VerifiedUser } from "./user-tokens.ts";
 
 export interface SessionsOptions {
-  readonly store: SessionStore;
+  readonly store: RememberingStore;
   readonly tokens: SessionTokens;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -52,6 +53,8 @@ export interface Sessions {
   connected(id: SessionId, binding: UserBinding | null): Promise<SessionRecord>;
   issueToken(session: Pick<SessionRecord, "id" | "userId" | "binding">): Promise<TokenObject>;
   find(id: SessionId): Promise<SessionRecord | null>;
+  /** As `find`, of a session that another node has changed. */
+  findChanged(id: SessionId): Promise<SessionRecord | null>;
   /** As `find`, if it is this user's; another's takes as long as an unknown one. */
   findOwn(userId: UserId, id: SessionId): Promise<SessionRecord | null>;
   listOf(userId: UserId): Promise<readonly SessionRecord[]>;
@@ -227,6 +230,10 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
 
     find: (id) => store.find(id),
+    findChanged(id) {
+      store.forget(id);
+      return store.find(id);
+    },
     findOwn: (userId, id) => store.findOwn(userId, id),
     listOf: (userId) => store.listOf(userId, LISTED_MOST),
 

@@ -135,9 +135,9 @@ describe("a session over two nodes", () => {
     const ann = await here.open();
     const { id } = ann.session;
     const read = Promise.withResolvers<void>();
-    const find = here.sessions.find.bind(here.sessions);
+    const find = here.sessions.findChanged.bind(here.sessions);
     Object.assign(here.sessions, {
-      find: async (asked: SessionId) => {
+      findChanged: async (asked: SessionId) => {
         const found = await find(asked);
         await read.promise;
         return found;
@@ -152,9 +152,10 @@ describe("a session over two nodes", () => {
     expect(back.socket.closes).toEqual([]);
   });
 
-  test("that is logged out there is closed here", async () => {
+  test("that is logged out there is closed here, though it was looked up here a moment before", async () => {
     const { shared, here, there } = await twoNodes();
     const ann = await here.open();
+    expect((await here.sessions.find(ann.session.id))?.endedAt).toBeNull();
     await there.sessions.end(ann.session.id);
     await pass(shared);
     expect(ann.socket.closes).toEqual([{ code: 4502, reason: "revoked" }]);

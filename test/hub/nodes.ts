@@ -15,6 +15,7 @@ import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
 import { createRevocations } from "../../src/sessions/revocations.ts";
 import { createMemoryRevocationStore } from "../../src/sessions/revocations/memory.ts";
+import { rememberSessions } from "../../src/sessions/remembered.ts";
 import type { SessionRecord } from "../../src/sessions/session.ts";
 import { createSessions } from "../../src/sessions/sessions.ts";
 import { recordingLogger } from "../handlers/run-setup.ts";
@@ -61,7 +62,7 @@ export async function startNode(shared: Shared, nodeId: string) {
   const tokens = { issue: () => Promise.reject(new Error("no tokens here")) } as never;
   const times = { resumeMs: 60_000, tokenLifeMs: 60_000 };
   const sessions = createSessions({
-    store: shared.sessions,
+    store: rememberSessions(shared.sessions, clock),
     tokens,
     clock,
     ids,

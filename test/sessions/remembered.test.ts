@@ -48,6 +48,24 @@ async function setUp() {
   return { clock, shared, store, reads, hold: (until: Promise<void>) => void (held = until) };
 }
 
+test("what another process is known to have written is read at once, and what was being read is not kept", async () => {
+  const { shared, store, reads, hold } = await setUp();
+  await store.find(id);
+  await shared.end(id, 5, 10);
+  store.forget(id);
+  expect((await store.find(id))?.endedAt).toBe(5);
+  store.forget(id);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  hold(promise);
+  const old = store.find(id);
+  store.forget(id);
+  resolve();
+  await old;
+  const before = reads.length;
+  await store.find(id);
+  expect(reads.length).toBe(before + 1);
+});
+
 test("a session is read once for many calls, and what another process wrote is seen after 250 ms", async () => {
   const { clock, shared, store, reads } = await setUp();
   for (let n = 0; n < 100; n += 1) expect(await store.find(id)).toEqual(session);

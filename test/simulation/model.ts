@@ -99,6 +99,9 @@ export function createModel(scene: Scene, look: () => Look): Model {
     scene.trace.note(`stored ${job.wish} ${event.seq} ${event.kind} a${event.attempt}`);
   };
 
+  /** Of deleted jobs, before retention took it in the very commit in which they ended: it is announced all the same. */
+  const going = new Map<JobId, readonly StoredEvent[]>();
+
   const compare = (stored: StoredJob): void => {
     const job = jobs.get(stored.id) ?? learn(stored);
     job.oldest = stored.oldest;
@@ -110,7 +113,8 @@ export function createModel(scene: Scene, look: () => Look): Model {
       return;
     }
     // Read also of a job that was deleted in the very commit in which it ended: its end is announced all the same.
-    for (const event of look().events(job.id, job.log.length)) take(job, event);
+    const added = look().events(job.id, job.log.length);
+    for (const event of added.length > 0 ? added : (going.get(job.id) ?? [])) take(job, event);
     if (stored.head !== job.log.length)
       violate(
         scene,
@@ -134,6 +138,11 @@ export function createModel(scene: Scene, look: () => Look): Model {
 
     around(to, command, run) {
       const { op, id, lease, seq } = command as FencedCommand;
+      if (to === "jobs" && op === "retain") {
+        for (const stored of look().jobs())
+          if (stored.purged)
+            going.set(stored.id, look().events(stored.id, jobs.get(stored.id)?.log.length ?? 0));
+      }
       if (to !== "jobs" || id === undefined) return run();
       const before = look().job(id);
       const done = run();
@@ -163,6 +172,7 @@ export function createModel(scene: Scene, look: () => Look): Model {
 
     committed() {
       for (const stored of look().jobs()) compare(stored);
+      going.clear();
     },
 
     audit() {
