@@ -205,8 +205,10 @@ export function createNodes(options: NodesOptions): Nodes {
     },
     async start() {
       const enteredBy = await enter();
+      known = await store.list();
       // Who is alone knows that nobody else lives.
-      await bury(several ? enteredBy - LIMITS.nodeSilentMs : enteredBy);
+      if (known.some((node) => node.id !== id))
+        await bury(several ? enteredBy - LIMITS.nodeSilentMs : enteredBy);
       if (several) timer ??= clock.every(LOOK_MS, look);
     },
     async drain() {
