@@ -12,7 +12,7 @@ const ROUND_MS = 60_000;
 const MOST_MS = LIMITS.nodeSilentMs + 2 * LIMITS.nodeBeatMs + 5000;
 
 test(
-  "a dead node's job is started again by another one within the silence and a beat",
+  "faults/R46: a dead node's job is started again by another one within the silence and a beat",
   async () => {
     await using cluster = await startCluster();
     const survivor = await cluster.start();
