@@ -16,10 +16,10 @@ export interface BurialOptions {
 /** Runs given back in one command. */
 const RECOVERED_MOST = 200;
 
-/** Returns the runs of one boot of a node; how many. `owner`: who asks, whose own runs stay. */
+/** Returns the runs of one boot of a node, or (null) of all; how many. `owner`: who asks, whose own runs stay. */
 export async function returnRuns(
   { jobs, clock, logger, maxLostLeases }: BurialOptions,
-  { id: node, bootId: boot }: Pick<NodeRecord, "id" | "bootId">,
+  { id: node, bootId: boot }: { readonly id: string; readonly bootId: string | null },
   owner: string,
 ): Promise<number> {
   const most = RECOVERED_MOST;

@@ -102,12 +102,11 @@ export function createNodes(options: NodesOptions): Nodes {
   /** The others gave this node up, or nobody knows of it: it comes back as one that has just started. */
   const rise = async (): Promise<void> => {
     logger.warn({ node: id }, "this node was given up by the others: it begins anew");
-    const before = bootId;
     shut();
     disown();
     await enter();
-    await returnRuns(options, { id, bootId: before }, ownerOf(id, bootId));
-    disowned = false;
+    // If nobody else did: their leases may be good for a while yet.
+    await returnRuns(options, { id, bootId: null }, ownerOf(id, bootId));
   };
 
   /** Whoever was not heard of since then. */
@@ -152,6 +151,7 @@ export function createNodes(options: NodesOptions): Nodes {
       await options.sessions.abandoned(id);
       logger.info({ node: id }, "this node serves again");
       cutOff = false;
+      disowned = false;
     }
     known = await store.list();
     tellMissing();

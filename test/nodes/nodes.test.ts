@@ -157,6 +157,8 @@ test("faults/R46: a node that the database does not answer shuts after 5 s, give
   expect(a.nodes.cutOff).toBe(false);
   expect(a.deeds).toEqual(["sendAway", "abandoned a"]);
   expect(a.boots.length).toBe(1);
+  const job = await place.on.submit({});
+  await place.on.claim({ owner: ownerOf("a", "a-boot-1"), leaseMs: 1e9 });
   a.cut();
   await place.clock.advance(LIMITS.leaseMs - 500);
   expect(a.deeds).toEqual(["sendAway", "abandoned a", "sendAway"]);
@@ -168,6 +170,11 @@ test("faults/R46: a node that the database does not answer shuts after 5 s, give
   await place.clock.advance(500);
   expect(a.nodes.cutOff).toBe(false);
   expect(await stateOf(place, "a")).toBe("up");
+  expect((await place.jobs.find(job))?.status).toBe("retrying");
+  // And again, as the first time.
+  a.cut();
+  await place.clock.advance(LIMITS.leaseMs + 500);
+  expect(a.deeds.slice(-2)).toEqual(["sendAway", "disown"]);
 });
 
 test("any answer of the storage shows that it is there", async () => {
