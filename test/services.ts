@@ -40,7 +40,14 @@ export const SERVICES: readonly Service[] = [
     name: "redis",
     proof: "redis-server",
     debianPackage: "redis-server",
-    neededBy: ["postgres/clock", "redis/", "cluster/", "proxies/", "soak/redis", "conformance/backplane-redis.test.ts"],
+    neededBy: [
+      "postgres/clock",
+      "redis/",
+      "cluster/",
+      "proxies/",
+      "soak/redis",
+      "conformance/backplane-redis.test.ts",
+    ],
   },
   { name: "openssl", proof: "openssl", debianPackage: "openssl", neededBy: ["redis/tls", "soak/redis"] },
   {
