@@ -43,7 +43,7 @@ describe.each(KINDS.map((kind) => [kind.name, kind] as const))("behind %s", (_na
     const users = Array.from({ length: USERS }, () => work(proxy.url, () => over));
     await using watcher: Client = await connect(one);
     const { id } = await apiOf(proxy, watcher.token).submit(tokensBody({ tokens: 250, intervalMs: 20 }));
-    await watcher.waitForEvent(id, "its first words", ({ kind: one }) => one === "output.text");
+    await watcher.waitForEvent(id, "its first words", (event) => event.kind === "output.text");
 
     const left = one.exited(20_000);
     await one.kill("SIGTERM");
