@@ -101,6 +101,8 @@ const BunWebSocket = WebSocket as unknown as new (
 interface Recording {
   readonly socket: WebSocket;
   readonly received: Received[];
+  /** The events among them, by job. */
+  readonly events: Map<string, ReceivedEvent[]>;
   closed: Closed | null;
   /** Called after each arrival and after the close. */
   readonly watchers: Set<() => void>;
@@ -113,7 +115,15 @@ function record(server: { readonly url: string }, options: ConnectOptions): Reco
     ...(options.headers === undefined ? {} : { headers: options.headers }),
   });
   socket.binaryType = "arraybuffer";
-  const recording: Recording = { socket, received: [], closed: null, watchers: new Set() };
+  const recording: Recording = { socket, received: [], events: new Map(), closed: null, watchers: new Set() };
+  const keep = (item: Received): void => {
+    recording.received.push(item);
+    const event = eventOf(item);
+    if (event === null) return;
+    const known = recording.events.get(event.job);
+    if (known === undefined) recording.events.set(event.job, [event]);
+    else known.push(event);
+  };
   const changed = (): void => {
     for (const watcher of recording.watchers) watcher();
   };
@@ -124,11 +134,11 @@ function record(server: { readonly url: string }, options: ConnectOptions): Reco
     const atMs = performance.now();
     if (typeof message.data === "string") {
       const frame = JSON.parse(message.data) as Frame;
-      recording.received.push({ kind: "json", frame, bytes: Buffer.byteLength(message.data), atMs });
+      keep({ kind: "json", frame, bytes: Buffer.byteLength(message.data), atMs });
       if (frame.type === "ping" && options.pong !== false)
         socket.send(JSON.stringify({ type: "pong", at: frame.at }));
     } else {
-      recording.received.push({ kind: "binary", event: readBinaryFrame(new Uint8Array(message.data)), atMs });
+      keep({ kind: "binary", event: readBinaryFrame(new Uint8Array(message.data)), atMs });
     }
     changed();
   });
@@ -259,11 +269,7 @@ function clientOf(recording: Recording): Client {
     waitFor,
     ask,
     attach: (job, after) => ask({ type: "attach", job, ...(after === undefined ? {} : { after }) }),
-    events: (job) =>
-      received.flatMap((item) => {
-        const event = eventOf(item);
-        return event !== null && event.job === job ? [event] : [];
-      }),
+    events: (job) => [...(recording.events.get(job) ?? [])],
     waitForEvent,
     waitForEnd: (job, limitMs) => waitForEvent(job, "the terminal event", (event) => event.terminal, limitMs),
     waitForClose: (limitMs) => waitForClose(recording, limitMs),

@@ -31,9 +31,15 @@ export interface Cluster extends AsyncDisposable {
   nodesSeenBy(server: TestServer): Promise<readonly NodeBody[]>;
 }
 
-/** `open`: no users; whoever comes gets a session. */
-export async function startCluster({ open = false } = {}): Promise<Cluster> {
-  const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
+export interface ClusterOptions {
+  /** No users; whoever comes gets a session. */
+  readonly open?: boolean;
+  /** One more address at which PostgreSQL and Redis listen. */
+  readonly alsoAt?: string;
+}
+
+export async function startCluster({ open = false, ...where }: ClusterOptions = {}): Promise<Cluster> {
+  const [postgres, redis] = await Promise.all([startPostgres(where), startRedis(where)]);
   const databaseUrl = await postgres.database();
   const secret = randomBytes(32).toString("hex");
   const servers: TestServer[] = [];

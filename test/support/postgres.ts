@@ -1,6 +1,6 @@
 /** A PostgreSQL server of a test's own: a private cluster in a temporary folder, on a free port of the loopback. */
 import { chownSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
@@ -38,7 +38,8 @@ export interface PostgresServer {
   remove(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<PostgresServer> {
+/** `alsoAt`: one more address that it listens at, open to whoever is there. */
+export async function startPostgres({ alsoAt }: { readonly alsoAt?: string } = {}): Promise<PostgresServer> {
   requireService("postgresql");
   const folder = await mkdtemp(join(tmpdir(), "holdline-postgres-"));
   const data = join(folder, "data");
@@ -48,9 +49,11 @@ export async function startPostgres(): Promise<PostgresServer> {
     chownSync(folder, Number(uid), Number(gid));
   }
   await run("initdb", "-D", data, "-A", "trust", "-U", "holdline", "-E", "UTF8", "--locale=C", "--no-sync");
+  if (alsoAt !== undefined) await appendFile(join(data, "pg_hba.conf"), "host all all samenet trust\n");
+  const addresses = ["127.0.0.1", ...(alsoAt === undefined ? [] : [alsoAt])].join(",");
   const port = await freePort();
   // Its own data is not what is tested, so its disk need not be waited for; nothing but the machine's end would tell.
-  const options = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c shared_buffers=16MB`;
+  const options = `-p ${port} -c listen_addresses=${addresses} -c unix_socket_directories= -c fsync=off -c shared_buffers=16MB`;
   const resume = (): Promise<void> =>
     run("pg_ctl", "-w", "-D", data, "-l", join(folder, "log"), "-o", options, "start");
   const halt = (how: "fast" | "immediate" = "immediate"): Promise<void> =>

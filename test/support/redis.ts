@@ -27,6 +27,8 @@ export interface RedisServer {
 }
 
 export interface RedisServerOptions {
+  /** One more address that it listens at, open to whoever is there. */
+  readonly alsoAt?: string;
   /** More of redis.conf, one directive an entry. */
   readonly settings?: () => readonly string[] | Promise<readonly string[]>;
   readonly password?: string;
@@ -54,9 +56,9 @@ function reach(port: number, { password, tls }: RedisServerOptions): string[] {
 }
 
 async function settingsOf(port: number, folder: string, options: RedisServerOptions): Promise<string[]> {
-  const { tls, password, settings = () => [], sentinel = false } = options;
+  const { tls, password, alsoAt, settings = () => [], sentinel = false } = options;
   return [
-    "bind 127.0.0.1",
+    ...(alsoAt === undefined ? ["bind 127.0.0.1"] : [`bind 127.0.0.1 ${alsoAt}`, "protected-mode no"]),
     `dir ${folder}`,
     ...(tls === undefined
       ? [`port ${port}`]

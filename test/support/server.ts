@@ -31,6 +31,8 @@ export interface ServerOptions {
   readonly program?: string;
   /** Put in front of the command, such as `["prlimit", "--nofile=64", "--"]`. */
   readonly under?: readonly string[];
+  /** The address it listens at, when it is not the loopback. */
+  readonly host?: string;
 }
 
 export interface ExitFacts {
@@ -162,13 +164,14 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const dataFolder = join(folder, "data");
   if (options.file !== undefined) await Bun.write(join(folder, "holdline.toml"), options.file);
   const lines: string[] = [];
+  const { host = "127.0.0.1" } = options;
   let port = 0;
   let running: Running;
 
   async function launch(env: Readonly<Record<string, string>>): Promise<void> {
-    const fixed = { HOLDLINE_PORT: String(port), HOLDLINE_DATA_DIR: dataFolder };
+    const fixed = { HOLDLINE_HOST: host, HOLDLINE_PORT: String(port), HOLDLINE_DATA_DIR: dataFolder };
     running = spawnServer(options, folder, { ...BASE_ENVIRONMENT, ...fixed, ...env }, lines);
-    await waitUntilReady(running, `http://127.0.0.1:${port}`, lines);
+    await waitUntilReady(running, `http://${host}:${port}`, lines);
   }
   const exit = (): ExitFacts | null => {
     const { exitCode, signalCode } = running.child;
@@ -201,7 +204,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   }
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${host}:${port}`,
     port,
     dataFolder,
     get pid() {

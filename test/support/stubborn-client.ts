@@ -6,17 +6,47 @@
 import { connect, dial, type Client } from "./client.ts";
 import { type Api, apiOf } from "./http.ts";
 import type { Delivery } from "./log-checker.ts";
-import { until } from "./wait.ts";
+import { until, within } from "./wait.ts";
 import type { JobBody, ReceivedEvent } from "./wire.ts";
 
 const LIMIT_MS = 60_000;
+/** A server answers, if only that it cannot. */
+const ANSWER_MS = 30_000;
+
+/** A server that it may talk to. */
+export interface Place {
+  readonly url: string;
+}
+
+export interface StubbornOptions {
+  /** Who it is; without it, whoever an open server takes it for. */
+  readonly userToken?: string;
+  /** From 0 to 1 (exclusive): which place is next. */
+  readonly random?: () => number;
+}
+
+/** A connection that ended, and the next one. */
+export interface Move {
+  readonly code: number;
+  /** `Date.now()` of the end. */
+  readonly lostAt: number;
+  /** From the end to the `welcome` of the next one. */
+  readonly awayMs: number;
+  readonly resumed: boolean;
+}
 
 export interface StubbornClient extends AsyncDisposable {
-  /** Speaks HTTP with the session's newest token. */
+  readonly sessionId: string;
+  /** Its connections so far, the newest last. */
+  readonly clients: readonly Client[];
+  readonly moves: readonly Move[];
+  /** Why a connection was not welcome, by close code; the reasons of a place that is down are not told apart. */
+  readonly refusals: ReadonlyMap<number, number>;
+  /** Speaks HTTP with the session's newest token, to one of the places. */
   api(): Api;
   /** Returns once a 202 was read; however often it had to ask, the key makes it one job. */
   submit(key: string, body: unknown): Promise<JobBody>;
-  /** Resolves when the terminal event of the job has arrived on some connection. */
+  /** Resolves when the terminal event of the job has arrived on some connection, and receipts it. */
   finished(job: string): Promise<void>;
   /** What each connection brought of this job, in order. */
   deliveries(job: string): Delivery[];
@@ -43,16 +73,28 @@ function lastEvent(links: readonly Link[], job: string): ReceivedEvent | undefin
   return follow(links, job).at(-1)?.events.at(-1);
 }
 
-/** Dials until a `welcome` comes; a refused or broken connection is tried again at once. */
-async function comeBack(server: { readonly url: string }, token: string): Promise<Client> {
+/** The session is over: no place will take it any more. */
+const HOPELESS: ReadonlySet<number> = new Set([4501, 4502]);
+
+interface Homecoming {
+  readonly place: () => Place;
+  readonly token: string;
+  readonly refusals: Map<number, number>;
+}
+
+/** Dials until a `welcome` comes; a refused or broken connection is tried again at once, wherever that is. */
+async function comeBack({ place, token, refusals }: Homecoming): Promise<Client> {
   return until(
-    "the server to welcome us back",
+    "a server to welcome us back",
     async () => {
-      const client = dial(server, { token });
+      const client = dial(place(), { token });
       try {
         await client.waitFor("welcome", ({ type }) => type === "welcome");
         return client;
       } catch {
+        const { code } = client.closed ?? (await client.close());
+        refusals.set(code, (refusals.get(code) ?? 0) + 1);
+        if (HOPELESS.has(code)) throw new Error(`the session was refused with ${code}`);
         return null;
       }
     },
@@ -60,9 +102,21 @@ async function comeBack(server: { readonly url: string }, token: string): Promis
   );
 }
 
-/** Connects a new session and keeps it connected until it is disposed of. */
-export async function openStubbornClient(server: { readonly url: string }): Promise<StubbornClient> {
-  const links: Link[] = [{ client: await connect(server), cursors: new Map() }];
+/** Connects a new session and keeps it connected until it is disposed of: to one place, or to any of several. */
+export async function openStubbornClient(
+  where: Place | readonly Place[],
+  { userToken, random = Math.random }: StubbornOptions = {},
+): Promise<StubbornClient> {
+  const places = [where].flat();
+  const place = (): Place => {
+    const drawn = places[Math.floor(random() * places.length)];
+    if (drawn === undefined) throw new Error("nowhere to go");
+    return drawn;
+  };
+  const first = await connect(place(), userToken === undefined ? {} : { token: userToken });
+  const links: Link[] = [{ client: first, cursors: new Map() }];
+  const moves: Move[] = [];
+  const refusals = new Map<number, number>();
   let ended = false;
   const present = (): Client => {
     const link = links.at(-1);
@@ -72,9 +126,16 @@ export async function openStubbornClient(server: { readonly url: string }): Prom
 
   async function stayConnected(): Promise<void> {
     while (!ended) {
-      await present().waitForClose(10 * LIMIT_MS);
+      const { code } = await present().waitForClose(10 * LIMIT_MS);
       if (ended) return;
-      const client = await comeBack(server, present().token);
+      const lostAt = Date.now();
+      const client = await comeBack({ place, token: present().token, refusals });
+      moves.push({
+        code,
+        lostAt,
+        awayMs: Date.now() - lostAt,
+        resumed: client.welcome.session?.resumed === true,
+      });
       const cursors = new Map<string, number>();
       // What is not listed was committed after this welcome, and is attached by itself.
       for (const { id } of client.welcome.jobs ?? []) {
@@ -86,20 +147,33 @@ export async function openStubbornClient(server: { readonly url: string }): Prom
       links.push({ client, cursors });
     }
   }
-  const staying = stayConnected();
-  // A failure shows when it is disposed of, not as an unhandled rejection in between.
-  staying.catch(() => undefined);
-  const api = (): Api => apiOf(server, present().token);
+  let trouble: Error | null = null;
+  // A failure shows when something is asked of it, not as an unhandled rejection in between.
+  const staying = stayConnected().catch((error: unknown) => {
+    trouble = new Error("the client gave up", { cause: error });
+  });
+  const stillThere = (): void => {
+    if (trouble !== null) throw trouble;
+  };
+  const api = (): Api => apiOf(place(), present().token);
 
   return {
+    sessionId: first.sessionId,
+    get clients() {
+      return links.map(({ client }) => client);
+    },
+    moves,
+    refusals,
     api,
     submit: (key, body) =>
       until(
         `an answer to submit ${key}`,
         async () => {
-          const answer = await api()
+          stillThere();
+          const asked = api()
             .post(body, { "idempotency-key": key })
             .catch(() => null);
+          const answer = await within(`any answer to submit ${key}`, asked, ANSWER_MS);
           if (answer !== null && answer.status !== 202 && answer.status !== 503) {
             throw new Error(`submit ${key}: ${answer.status} ${answer.text}`);
           }
@@ -108,7 +182,14 @@ export async function openStubbornClient(server: { readonly url: string }): Prom
         LIMIT_MS,
       ),
     finished: async (job) => {
-      await until(`the end of job ${job}`, () => lastEvent(links, job)?.terminal, LIMIT_MS);
+      const isOver = (): boolean | undefined => {
+        stillThere();
+        return lastEvent(links, job)?.terminal;
+      };
+      await until(`the end of job ${job}`, isOver, LIMIT_MS);
+      // Unless the connection breaks in this moment: then the job is listed once more, which does no harm.
+      if (present().closed === null)
+        present().send({ type: "ack", job, seq: lastEvent(links, job)?.seq ?? 0 });
     },
     deliveries: (job) => follow(links, job),
     eventCount: () => links.reduce((sum, { client }) => sum + client.received.length, 0),
@@ -119,6 +200,7 @@ export async function openStubbornClient(server: { readonly url: string }): Prom
       ended = true;
       await present().close();
       await staying;
+      stillThere();
     },
   };
 }

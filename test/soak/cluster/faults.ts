@@ -1,0 +1,135 @@
+/** What is done to the nodes, to PostgreSQL, to Redis and to the cable, one after the other, and undone again. */
+import type { Dropped } from "../../support/island.ts";
+import { letTimePass, until } from "../../support/wait.ts";
+import type { Scene } from "./scene.ts";
+import { untilWell } from "./well.ts";
+
+/** Silence, a beat, and what is left of the second of a busy machine: whoever is gone for so long is buried. */
+const BURIED_MS = 13_000;
+const DRAINED_MS = 60_000;
+const RECOVERY_MS = 30_000;
+/** What an operator's script does. */
+const RESTARTED_MS = 1000;
+
+export interface Fault {
+  readonly name: string;
+  /** Until what was broken is whole again; what follows from that takes its time. */
+  strike(scene: Scene): Promise<void>;
+}
+
+const port = (url: string): number => Number(new URL(url).port);
+
+function cutting(what: "PostgreSQL" | "Redis" | "both", dropped: Dropped, holdMs: number): Fault {
+  const way = dropped === "both" ? "" : `, ${dropped}wards only`;
+  return {
+    name: `cut off from ${what}${way} for ${holdMs / 1000} s`,
+    async strike({ cluster, island }) {
+      const ports = { PostgreSQL: [port(cluster.databaseUrl)], Redis: [port(cluster.redis.url)] };
+      await island.cut(what === "both" ? Object.values(ports).flat() : ports[what], dropped);
+      await letTimePass(holdMs);
+      await island.heal();
+    },
+  };
+}
+
+function killing(holdMs: number): Fault {
+  return {
+    name: `a node is killed and is back after ${holdMs / 1000} s`,
+    async strike(scene) {
+      const node = scene.anyNode();
+      await node.kill("SIGKILL");
+      await letTimePass(holdMs);
+      await node.restart();
+    },
+  };
+}
+
+export const FAULTS: readonly Fault[] = [
+  killing(BURIED_MS),
+  killing(RESTARTED_MS),
+  {
+    name: "a node leaves and comes again",
+    async strike(scene) {
+      const node = scene.anyNode();
+      await node.kill("SIGTERM");
+      const { code } = await node.exited(DRAINED_MS);
+      if (code !== 0) scene.flaws.push(`a node that was asked to leave ended with ${code}`);
+      await node.restart();
+    },
+  },
+  {
+    name: "PostgreSQL is killed and is back after 3 s",
+    async strike({ cluster: { postgres } }) {
+      process.kill(await postgres.pid(), "SIGKILL");
+      await letTimePass(3000);
+      // Its processes find out one after the other; until the last has, it does not start.
+      const back = (): Promise<boolean> =>
+        postgres.resume().then(
+          () => true,
+          () => false,
+        );
+      await until("PostgreSQL to start", back, RECOVERY_MS);
+    },
+  },
+  {
+    name: "PostgreSQL is away for 8 s",
+    async strike({ cluster: { postgres } }) {
+      await postgres.halt("immediate");
+      await letTimePass(8000);
+      await postgres.resume();
+    },
+  },
+  {
+    name: "Redis is killed and back empty after 5 s",
+    async strike({ cluster: { redis } }) {
+      await redis.halt("kill");
+      await letTimePass(5000);
+      await redis.resume();
+    },
+  },
+  {
+    name: "Redis is emptied",
+    async strike({ cluster: { redis } }) {
+      await redis.command("FLUSHALL");
+    },
+  },
+  {
+    name: "Redis stands still for 5 s",
+    async strike({ cluster: { redis } }) {
+      redis.freeze();
+      await letTimePass(5000);
+      redis.wake();
+    },
+  },
+  cutting("PostgreSQL", "both", 14_000),
+  cutting("PostgreSQL", "both", 3000),
+  cutting("Redis", "both", 8000),
+  cutting("both", "both", 14_000),
+  cutting("both", "out", 14_000),
+  cutting("both", "in", 14_000),
+];
+
+function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
+  return items
+    .map((item) => ({ item, place: random() }))
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ item }) => item);
+}
+
+/** One fault after the other in a drawn order, again and again, until the time is over; each once at least if `all`. */
+export async function strikeAll(scene: Scene, untilMs: number, only: string): Promise<void> {
+  const chosen = FAULTS.filter(({ name }) => name.includes(only));
+  for (;;) {
+    for (const fault of shuffled(chosen, scene.random)) {
+      if (Date.now() > untilMs) return;
+      const struckAt = Date.now();
+      await fault.strike(scene);
+      const healedAt = Date.now();
+      await untilWell(scene);
+      const wellAt = Date.now();
+      scene.blows.push({ name: fault.name, struckAt, healedAt, wellAt });
+      process.stdout.write(`${fault.name}: well ${wellAt - healedAt} ms after its end\n`);
+      await letTimePass(1000 + 1000 * scene.random());
+    }
+  }
+}
