@@ -125,10 +125,10 @@ export async function strikeAll(scene: Scene, untilMs: number, only: string): Pr
       const struckAt = Date.now();
       await fault.strike(scene);
       const healedAt = Date.now();
-      await untilWell(scene);
+      const last = await untilWell(scene);
       const wellAt = Date.now();
       scene.blows.push({ name: fault.name, struckAt, healedAt, wellAt });
-      process.stdout.write(`${fault.name}: well ${wellAt - healedAt} ms after its end\n`);
+      process.stdout.write(`${fault.name}: well ${wellAt - healedAt} ms after its end (${last})\n`);
       await letTimePass(1000 + 1000 * scene.random());
     }
   }

@@ -50,7 +50,11 @@ async function ailment(scene: Scene): Promise<string | null> {
     const seen = [...together(socket, HALL).values()];
     const online = seen.filter(({ status }) => status === "online").map((member) => member.sessionId);
     if (seen.length !== everybody.length) return `${sessionId} sees ${seen.length} in the room`;
-    if (online.toSorted().join() !== everybody.join()) return `${sessionId} sees ${online.length} online`;
+    if (online.toSorted().join() !== everybody.join()) {
+      const others = seen.filter(({ status }) => status !== "online");
+      const where = socket.welcome.node;
+      return `${sessionId} at ${where} sees ${others.map((member) => `${member.sessionId} ${member.status} since ${member.since}`).join(", ")}`;
+    }
   }
   const token = clients[0]?.clients.at(-1)?.token ?? "";
   for (const [n, node] of nodes.entries()) {
@@ -76,8 +80,8 @@ async function ailment(scene: Scene): Promise<string | null> {
   return null;
 }
 
-/** Resolves when nothing is the matter; throws with what still is. */
-export async function untilWell(scene: Scene): Promise<void> {
+/** Resolves when nothing is the matter, with what was last; throws with what still is. */
+export async function untilWell(scene: Scene): Promise<string> {
   let last = "nothing was asked yet";
   const look = async (): Promise<boolean> => {
     const found = await within("answers", ailment(scene), CALL_MS).catch((error: unknown) => String(error));
@@ -87,4 +91,5 @@ export async function untilWell(scene: Scene): Promise<void> {
   await until("all to be well", look, LIMIT_MS).catch((error: unknown) => {
     throw new Error(`${String(error)}: ${last}`, { cause: error });
   });
+  return last;
 }
