@@ -140,6 +140,7 @@ async function shutDown(
   await Promise.race([closed, new Promise<void>((resolve) => void clock.after(CLOSE_GRACE_MS, resolve))]);
   await server?.stop(true);
   await parts.elsewhere.stop();
+  parts.neighbours.stop();
   parts.rooms.stop();
   parts.revocationWatch.stop();
   await parts.access.stop();
@@ -210,6 +211,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
     async start(): Promise<void> {
       await parts.access.start();
       await parts.rooms.start();
+      await parts.neighbours.start();
     },
   };
   await startWithRoom(base, members, over.signal);

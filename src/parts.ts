@@ -157,7 +157,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
     registry,
     onSubmit,
   });
-  const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, elsewhere, rooms, logger });
+  const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, elsewhere, rooms, clock, logger });
   const revocationWatch = openRevocationWatch(base, { storage, backplane, neighbours });
   const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
   const absent = async (id: SessionId): Promise<number> => absentMs(await findOrUnknown(sessions, id), clock);
@@ -248,7 +248,10 @@ function openRevocationWatch(
   { storage, backplane, neighbours }: Pick<Parts, "storage" | "backplane" | "neighbours">,
 ): RevocationWatch {
   const { sessionOutage } = storage;
-  sessionOutage.onReturned(neighbours.lookAtEverything);
+  sessionOutage.onReturned((written) => {
+    neighbours.restored(written);
+    neighbours.lookAtEverything();
+  });
   return createRevocationWatch({
     clock,
     logger,

@@ -10,6 +10,7 @@ import type { JobStore } from "../jobs/store.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 import { idAt, type JobId, type SessionId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import { slices } from "../lib/slices.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Hub } from "./hub.ts";
 
@@ -33,10 +34,6 @@ export interface Elsewhere {
   start(): void;
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>;
-}
-
-function* slices<Item>(items: readonly Item[], most: number): Generator<readonly Item[]> {
-  for (let from = 0; from < items.length; from += most) yield items.slice(from, from + most);
 }
 
 export function createElsewhere(options: ElsewhereOptions): Elsewhere {

@@ -4,9 +4,12 @@
  */
 import type { Audience, Backplane, Recipients, Signal } from "../backplane/backplane.ts";
 import type { Change } from "../jobs/job.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
 import type { SessionId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import { slices } from "../lib/slices.ts";
 import type { MessageFrame } from "../protocol/frames.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { isSessionRevoked, type Revocations } from "../sessions/revocations.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Elsewhere } from "./elsewhere.ts";
@@ -18,9 +21,10 @@ export interface NeighboursOptions {
   readonly nodeId: string;
   readonly hub: Pick<Hub, "connectionOf" | "closeSession" | "sessions" | "push">;
   readonly elsewhere: Pick<Elsewhere, "heard" | "missed">;
-  readonly rooms: Pick<Rooms, "learn" | "forget" | "handOn" | "start">;
-  readonly sessions: Pick<Sessions, "find" | "findChanged" | "onChanged" | "onEnded" | "onExpired">;
+  readonly rooms: Pick<Rooms, "lookUp" | "handOn" | "look" | "isSomewhere">;
+  readonly sessions: Pick<Sessions, "find" | "abandoned" | "onChanged" | "onEnded" | "onExpired">;
   readonly revocations: Revocations;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -31,21 +35,27 @@ export interface Neighbours {
   push(audience: Audience, frame: MessageFrame): number;
   /** Learns what was revoked, and closes the sockets that it hits. */
   readonly lookAtRevocations: () => Promise<void>;
-  /** Looks at everything that may have changed without anybody having said so here. */
+  /** Looks at everything that may have changed without anybody having said so here, until that succeeds. */
   readonly lookAtEverything: () => void;
+  /** Sessions were written down again as they were known here: whoever looked before found something else. */
+  readonly restored: (ids: readonly SessionId[]) => void;
+  /** Whoever sat here before has no socket any more: the others are told. Rejects as the store does. */
+  start(): Promise<void>;
+  stop(): void;
 }
 
 export function createNeighbours(options: NeighboursOptions): Neighbours {
-  const { backplane, nodeId, hub, elsewhere, rooms, sessions, revocations, logger } = options;
+  const { backplane, nodeId, hub, elsewhere, rooms, sessions, revocations, clock, logger } = options;
 
   const tell = (signal: Signal, to?: Recipients): void => {
     if (!backplane.alone) backplane.publish(signal, to);
   };
-  sessions.onChanged(({ id }) => tell({ kind: "session", id }));
-  sessions.onEnded((id) => tell({ kind: "session", id }));
-  sessions.onExpired((ids) => {
+  const tellOf = (ids: readonly SessionId[]): void => {
     for (const id of ids) tell({ kind: "session", id });
-  });
+  };
+  sessions.onChanged(({ id }) => tellOf([id]));
+  sessions.onEnded((id) => tellOf([id]));
+  sessions.onExpired(tellOf);
   revocations.onRevoked(() => tell({ kind: "revocations" }));
 
   let telling: Promise<void> = Promise.resolve();
@@ -66,13 +76,11 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     const connection = hub.connectionOf(id);
     // Until it is welcomed the store may say that it sits where it sat before.
     await connection?.untilOpened();
-    const session = await sessions.findChanged(id);
+    const session = await rooms.lookUp(id);
     if (session === null || session.endedAt !== null) {
-      rooms.forget(id);
       hub.closeSession(id, session === null ? "session_gone" : "revoked");
       return;
     }
-    rooms.learn(session);
     // Its client sits on another node now; who sat down here meanwhile came later than what was read.
     if (session.nodeId !== nodeId && hub.connectionOf(id) === connection) hub.closeSession(id, "replaced");
   };
@@ -85,6 +93,39 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       if (session !== null && isSessionRevoked(revocations, session)) hub.closeSession(id, "revoked");
     }
   };
+
+  let wanted = false;
+  let looking = false;
+  let again: Timer | null = null;
+  const lookAtEverything = (): void => {
+    wanted = true;
+    void elsewhere.missed();
+    if (!looking) void lookUntilDone();
+  };
+  const everything = async (): Promise<void> => {
+    await lookAtRevocations();
+    for (const some of slices(hub.sessions(), LIMITS.lookSessions))
+      await Promise.all(some.map(lookAtSession));
+    await rooms.look();
+  };
+  /** One look at a time. What could not be read now is read later: nobody would say it a second time. */
+  const lookUntilDone = async (): Promise<void> => {
+    looking = true;
+    again?.cancel();
+    again = null;
+    try {
+      while (wanted) {
+        wanted = false;
+        await everything();
+      }
+    } catch (error) {
+      logger.warn({ error }, "what was missed could not be looked at; it is tried again");
+      if (!stopped) again = clock.after(LIMITS.lookAgainMs, lookAtEverything);
+    } finally {
+      looking = false;
+    }
+  };
+  let stopped = false;
 
   const act = async (signal: Signal): Promise<void> => {
     switch (signal.kind) {
@@ -99,29 +140,33 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
         hub.push(signal.audience, signal.frame);
         return;
       case "message":
-        rooms.handOn(signal.room, signal.frame, signal.num);
+        return rooms.handOn(signal.room, signal.frame, signal.num);
     }
   };
 
   backplane.onSignal((signal) => {
-    act(signal).catch((error: unknown) =>
-      logger.warn({ error, signal: signal.kind }, "what another node said could not be looked at"),
-    );
+    act(signal).catch((error: unknown) => {
+      logger.warn({ error, signal: signal.kind }, "what another node said could not be looked at");
+      // A message is said once; whatever else was meant stands in the store.
+      if (signal.kind !== "message" && !stopped) again ??= clock.after(LIMITS.lookAgainMs, lookAtEverything);
+    });
   });
-  const lookAtEverything = (): void => {
-    void elsewhere.missed();
-    const everything = async (): Promise<void> => {
-      await lookAtRevocations();
-      for (const id of hub.sessions()) await lookAtSession(id);
-      await rooms.start();
-    };
-    everything().catch((error: unknown) => logger.warn({ error }, "what was missed could not be looked at"));
-  };
   backplane.onLost(lookAtEverything);
 
   return {
     lookAtRevocations,
     lookAtEverything,
+    restored: (ids) => tellOf(ids.filter(rooms.isSomewhere)),
+
+    async start() {
+      if (!backplane.alone) await sessions.abandoned(nodeId);
+    },
+
+    stop() {
+      stopped = true;
+      again?.cancel();
+      again = null;
+    },
 
     committed(changes) {
       if (backplane.alone) return;

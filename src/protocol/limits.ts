@@ -166,6 +166,12 @@ export const LIMITS = {
   /** Jobs of that age that a connection knows not to be new to it: more than a client hands in, or names, in that time. */
   knownJobs: 4096,
 
+  /** Sessions that a look asks for at a time, and how soon one that could not be finished is begun again. */
+  lookSessions: 100,
+  lookAgainMs: SECOND_MS,
+  /** Messages of a room that wait until their speakers, of whom this node has not heard, were looked up. */
+  heldMessages: 1000,
+
   // Workers
   workerNameChars: 128,
   workerTypes: 100,

@@ -58,7 +58,7 @@ export interface Sessions {
   /** As `find`, if it is this user's; another's takes as long as an unknown one. */
   findOwn(userId: UserId, id: SessionId): Promise<SessionRecord | null>;
   listOf(userId: UserId): Promise<readonly SessionRecord[]>;
-  /** Its socket closed. */
+  /** Its socket closed. Rejects when that could not be stored; it is tried again each second. */
   left(id: SessionId): Promise<void>;
   /** Becomes a member of the room. Rejects with `forbidden`, `rate_limited` (roomsMax), `session_gone`. */
   enterRoom(id: SessionId, room: string): Promise<void>;
@@ -98,6 +98,8 @@ function gone(): Refusal {
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, tokens, clock, ids, logger, nodeId, resumeMs, roomsMax } = options;
   const touches = new Map<SessionId, Touch>();
+  /** Sessions whose socket is gone, which could not be stored. */
+  const unwritten = new Set<SessionId>();
   const endedListeners: ((id: SessionId) => void)[] = [];
   const changedListeners: ((session: SessionRecord) => void)[] = [];
   const expiredListeners: ((ids: readonly SessionId[]) => void)[] = [];
@@ -140,8 +142,22 @@ export function createSessions(options: SessionsOptions): Sessions {
     for (const touch of some) if (touches.get(touch.id) === touch) touches.delete(touch.id);
   };
 
+  const leave = async (id: SessionId): Promise<void> => {
+    const awayBy = clock.steadyMs();
+    const at = Math.round(clock.wallMs());
+    changed(await store.away({ id, nodeId, awayBy, expiresBy: awayBy + resumeMs, at }));
+  };
+
+  const leaveLate = async (): Promise<void> => {
+    for (const id of unwritten) {
+      await leave(id);
+      unwritten.delete(id);
+    }
+  };
+
   const sweep = async (): Promise<void> => {
     try {
+      await leaveLate();
       await flush();
       const swept = await store.sweep(clock.steadyMs(), clock.wallMs(), SWEEP_MOST);
       if (swept.length > 0) for (const listener of expiredListeners) listener(swept);
@@ -219,7 +235,13 @@ export function createSessions(options: SessionsOptions): Sessions {
     living,
 
     async connected(id, binding) {
-      const session = await store.connected({ id, nodeId, at: Math.round(clock.wallMs()), binding });
+      const wasLeft = unwritten.delete(id);
+      const session = await store
+        .connected({ id, nodeId, at: Math.round(clock.wallMs()), binding })
+        .catch((error: unknown) => {
+          if (wasLeft) unwritten.add(id);
+          throw error;
+        });
       if (session === null) throw gone();
       return changed(session);
     },
@@ -239,9 +261,13 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     async left(id) {
       touches.delete(id);
-      const awayBy = clock.steadyMs();
-      const at = Math.round(clock.wallMs());
-      changed(await store.away({ id, nodeId, awayBy, expiresBy: awayBy + resumeMs, at }));
+      try {
+        await leave(id);
+      } catch (error) {
+        // It would be seen with a socket for ever.
+        unwritten.add(id);
+        throw error;
+      }
     },
 
     async enterRoom(id, room) {

@@ -120,6 +120,8 @@ export function createSockets(options: SocketsOptions): Sockets {
 
   const welcome = async (connection: Connection, session: SessionRecord, resumed: boolean): Promise<void> => {
     const token = await sessions.issueToken(session);
+    // From the welcome on it gets what is said in its rooms, wherever that is.
+    await options.rooms.heard(session.rooms);
     const open = resumed ? await store.openJobs(session.id, LIMITS.welcomeJobs + 1) : [];
     if (connection.closed) return;
     const listed = open.slice(0, LIMITS.welcomeJobs);

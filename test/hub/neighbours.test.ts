@@ -54,6 +54,38 @@ describe("a room over two nodes", () => {
     expect(heard(ben)).toEqual([1, 2, 3, 4]);
   });
 
+  test("what somebody says right after it came in is heard at the other node, in its order", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, ben] = [await here.open(), await there.open()];
+    await there.join(ben, "lobby");
+    await pass(shared);
+    // The other node still looks up who she is when the first words are there.
+    shared.latency = () => 3;
+    await here.join(ann, "lobby");
+    for (const n of [1, 2, 3]) await here.rooms.say(ann.connection, "lobby", n);
+    await pass(shared);
+    await here.rooms.say(ann.connection, "lobby", 4);
+    await pass(shared);
+    expect(heard(ben)).toEqual([1, 2, 3, 4]);
+  });
+
+  test("so much of that waits while nobody can be looked up, and no more", async () => {
+    const { shared, here, there } = await twoNodes();
+    const [ann, ben] = [await here.open(), await there.open()];
+    await there.join(ben, "lobby");
+    await pass(shared);
+    await here.join(ann, "lobby");
+    shared.latency = () => 100;
+    for (let n = 0; n < LIMITS.heldMessages + 5; n += 1) await here.rooms.say(ann.connection, "lobby", n);
+    await settle();
+    shared.latency = () => 0;
+    for (let turn = 0; turn < 20; turn += 1) await settle();
+    await here.rooms.say(ann.connection, "lobby", "last");
+    await settle();
+    const all = Array.from({ length: LIMITS.heldMessages }, (_, n) => n);
+    expect(heard(ben)).toEqual([...all, "last"]);
+  });
+
   test("a speaker that the store does not know as a member is not heard", async () => {
     const { shared, here, there } = await twoNodes();
     const [ann, stranger] = [await here.open(), await there.open()];

@@ -10,6 +10,8 @@ import { createMemoryJobStore } from "../../src/jobs/memory.ts";
 import { createMemoryJobs, createMemoryJobTables } from "../../src/jobs/memory-tables.ts";
 import type { JobStore } from "../../src/jobs/store.ts";
 import { createIds, type JobId, type SessionId } from "../../src/lib/ids.ts";
+import { Refusal } from "../../src/protocol/error.ts";
+import type { PresenceFrame } from "../../src/protocol/frames.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
@@ -31,19 +33,57 @@ export interface Shared {
   readonly sessions: ReturnType<typeof createMemorySessionStore>;
   readonly revocations: ReturnType<typeof createMemoryRevocationStore>;
   readonly history: ReturnType<typeof createMemoryRoomHistory>;
+  /** Whether the sessions can be asked. */
+  reach(reachable: boolean): void;
+  /** How many turns of the loop the next answer takes. */
+  latency: () => number;
+}
+
+/**
+ * The same store, which can be out of reach, and takes as many turns of the loop as `latency` says. What was asked
+ * happens at once, or not at all; answers come in the order of the questions.
+ */
+function createReachable(): Pick<Shared, "sessions" | "reach"> & { latency: () => number } {
+  const store = createMemorySessionStore();
+  let reachable = true;
+  let answered: Promise<void> = Promise.resolve();
+  let waiting = 0;
+  const given = { latency: () => 0, reach: (now: boolean) => void (reachable = now) };
+  const late = async (turns: number, before: Promise<void>): Promise<void> => {
+    for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    await before;
+  };
+  const ask = async (call: () => unknown): Promise<unknown> => {
+    const answer = reachable
+      ? Promise.resolve(call())
+      : Promise.reject(new Refusal("storage_unavailable", "out of reach"));
+    answer.catch(() => undefined);
+    const turns = given.latency();
+    if (turns > 0 || waiting > 0) {
+      waiting += 1;
+      answered = late(turns, answered);
+      await answered;
+      waiting -= 1;
+    }
+    return answer;
+  };
+  const calls = Object.entries(store).map(([name, call]) => [
+    name,
+    (...args: readonly unknown[]) => ask(() => (call as (...args: readonly unknown[]) => unknown)(...args)),
+  ]);
+  return Object.assign(given, { sessions: Object.fromEntries(calls) as Shared["sessions"] });
 }
 
 export function createShared(): Shared {
   const stored = createMemoryJobs();
   const tables = createMemoryJobTables(stored);
-  return {
+  return Object.assign(createReachable(), {
     network: createLossyNetwork(),
     clock: createVirtualClock(),
     openJobs: () => createMemoryJobStore(stored, tables),
-    sessions: createMemorySessionStore(),
     revocations: createMemoryRevocationStore(),
     history: createMemoryRoomHistory(),
-  };
+  });
 }
 
 export interface Seat {
@@ -81,7 +121,7 @@ export async function startNode(shared: Shared, nodeId: string) {
     pingTimeoutMs: LIMITS.pingTimeoutMs,
     queueBytes: LIMITS.queueBytes,
     attachments: LIMITS.attachments,
-    onLeft: (id) => void sessions.left(id),
+    onLeft: (id) => void sessions.left(id).catch(() => {}),
     issueToken: () => Promise.resolve(null),
     onGap: () => {},
   });
@@ -107,6 +147,7 @@ export async function startNode(shared: Shared, nodeId: string) {
     rooms,
     sessions,
     revocations,
+    clock,
     logger,
   });
   jobs.onCommitted((changes) => {
@@ -137,7 +178,28 @@ export async function startNode(shared: Shared, nodeId: string) {
     seat.welcome(listed);
     return seat;
   };
+  const stop = async (): Promise<void> => {
+    neighbours.stop();
+    rooms.stop();
+    await elsewhere.stop();
+    await sessions.stop().catch(() => {});
+    await backplane.stop();
+  };
   return {
+    /** As a start does: its sessions of before are without a socket, here and for the others. */
+    async begin(): Promise<void> {
+      await sessions.start();
+      await neighbours.start();
+    },
+    stop,
+    /** Its process is gone: nobody hears of it, and nothing is stored. */
+    async crash(): Promise<void> {
+      for (const id of hub.sessions()) {
+        const connection = hub.connectionOf(id);
+        if (connection !== null) connection.closed = true;
+      }
+      await stop();
+    },
     backplane,
     sessions,
     revocations,
@@ -163,6 +225,9 @@ export async function twoNodes() {
   const shared = createShared();
   return { shared, here: await startNode(shared, "here"), there: await startNode(shared, "there") };
 }
+
+export const told = ({ socket }: Seat): PresenceFrame[] =>
+  socket.frames().flatMap((frame) => (frame.type === "presence" ? [frame] : []));
 
 export const heard = ({ socket }: Seat): unknown[] =>
   socket.frames().flatMap((frame) => (frame.type === "message" ? [frame.data] : []));

@@ -1,18 +1,13 @@
 /** When presence is told and when it is not, by a clock that stands still; and what a thousand members cost. */
 import { describe, expect, test } from "bun:test";
-import type { PresenceFrame } from "../../src/protocol/frames.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
-import { createShared, pass, seen, startNode, type Seat } from "./nodes.ts";
+import { createShared, pass, seen, startNode, told, type Seat } from "./nodes.ts";
 
 const GRACE_MS = 1000;
 
 async function oneNode() {
   const shared = createShared();
   return { shared, node: await startNode(shared, "here") };
-}
-
-function told({ socket }: Seat): PresenceFrame[] {
-  return socket.frames().flatMap((frame) => (frame.type === "presence" ? [frame] : []));
 }
 
 /** Two members that know of each other. */

@@ -189,6 +189,8 @@ describe("who is there", () => {
     await isHealthy(one.node);
     one.node.expect(["node-0", "node-1", "node-2"]);
     expect(one.node.healthy).toBe(false);
+    // What it meant to say before it fell silent is looked up, once.
+    await until("it to be looked after", () => one.lost.times === 1);
     const three = await join(2, { installation });
     await isHealthy(one.node);
     await three.node.stop();

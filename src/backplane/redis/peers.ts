@@ -47,12 +47,28 @@ export function createPeers(self: string): Peers {
   const isHeard = ({ heardMs, gone }: Peer, nowMs: number): boolean =>
     !gone && nowMs - heardMs <= LIMITS.backplaneSilentMs;
 
+  /** An earlier boot of the node is over without a goodbye: what it was about to say nobody ever hears. */
+  const diedUnheard = (node: string): boolean => {
+    let died = false;
+    for (const [boot, peer] of peers) {
+      if (peer.node !== node || peer.gone) continue;
+      died = true;
+      // It stays known: what it said before is not to be brought in again.
+      peers.set(boot, { ...peer, gone: true });
+    }
+    return died;
+  };
+
   return {
     judge({ boot, node, number, mark, at, bye }, toAll, nowMs) {
       if (at < nowMs - LIMITS.backplaneLateMs) return "late";
       const known = peers.get(boot);
       if (known !== undefined && number <= known.number) return "repeated";
       if (known === undefined) forgetOld(nowMs);
+      if (known === undefined && diedUnheard(node)) {
+        peers.set(boot, { node, number, mark, heardMs: nowMs, gone: bye === true });
+        return "missed";
+      }
       // Whoever was there before this node listened has said things that it did not miss.
       const isNewcomer = nowMs - begunMs > LIMITS.backplaneSilentMs;
       const before = known === undefined ? (isNewcomer ? 0 : null) : known.mark;

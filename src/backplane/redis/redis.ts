@@ -140,6 +140,7 @@ function openLine(options: LineOptions) {
   const own = { number: 0, heardMs: Number.NEGATIVE_INFINITY };
   let triedMs = Number.NEGATIVE_INFINITY;
   let wasHealthy = true;
+  let wasSilent: readonly string[] = [];
 
   const outbox = createOutbox({
     ...options,
@@ -224,11 +225,15 @@ function openLine(options: LineOptions) {
     outbox.beat();
     const nowMs = clock.steadyMs();
     tryAgain(nowMs);
+    const silent = peers.silent(nowMs);
+    // What it meant to say when it fell silent may never come.
+    if (silent.some((node) => !wasSilent.includes(node))) options.onLost();
+    wasSilent = silent;
     const healthy = isHealthy();
     if (healthy === wasHealthy) return;
     wasHealthy = healthy;
     if (healthy) logger.info({}, "all nodes are heard again");
-    else logger.warn({ silent: peers.silent(nowMs) }, "what other nodes say may not be heard");
+    else logger.warn({ silent }, "what other nodes say may not be heard");
   });
 
   return {

@@ -10,6 +10,8 @@ export interface Listening {
   remove(id: SessionId): void;
   /** Resolves when a room of somebody here is heard. */
   heard(room: string): Promise<void>;
+  /** Whether somebody here is in the room. */
+  has(room: string): boolean;
 }
 
 interface Heard {
@@ -19,9 +21,11 @@ interface Heard {
 
 const NOWHERE: readonly string[] = [];
 
+/** `onLast`: nobody here is in the room any more. */
 export function createListening(
   backplane: Pick<Backplane, "listen" | "unlisten">,
   nodeId: string,
+  onLast: (room: string) => void,
 ): Listening {
   /** Of the sessions that are here. */
   const roomsOf = new Map<SessionId, readonly string[]>();
@@ -39,6 +43,7 @@ export function createListening(
     if (known.members > 0) return;
     rooms.delete(room);
     backplane.unlisten(room);
+    onLast(room);
   };
   const set = (id: SessionId, now: readonly string[]): void => {
     const before = roomsOf.get(id) ?? NOWHERE;
@@ -55,5 +60,6 @@ export function createListening(
     },
     remove: (id) => set(id, NOWHERE),
     heard: (room) => rooms.get(room)?.listening ?? Promise.resolve(),
+    has: (room) => rooms.has(room),
   };
 }

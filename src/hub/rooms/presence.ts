@@ -15,6 +15,8 @@ export interface PresenceOptions {
   readonly roster: Pick<Roster, "idsOf" | "memberOf">;
   /** The socket of a session, when it is on this node. */
   readonly connectionOf: (id: SessionId) => Connection | null;
+  /** Whether somebody here is in the room: what nobody is told need not be put together. */
+  readonly isHeard: (room: string) => boolean;
 }
 
 export interface PresenceTeller {
@@ -26,11 +28,13 @@ export interface PresenceTeller {
   list(room: string): PresenceObject;
   /** Tells one client that its own membership has ended. */
   expel(connection: Connection, rooms: readonly string[]): void;
+  /** Nobody here is in the room any more. */
+  forget(room: string): void;
   stop(): void;
 }
 
 interface Told {
-  /** What the members know of each other; null while there are too many to be told. */
+  /** What the members here know; null until they were told, and while there are too many to be told of. */
   members: Map<SessionId, Member> | null;
   readonly changed: Set<SessionId>;
   readonly introduced: Set<SessionId>;
@@ -42,20 +46,16 @@ function onWire({ userId, sessionId, status, since }: Member): RoomMember {
   return { userId, sessionId, status, since: new Date(since).toISOString() };
 }
 
-export function createPresence({ clock, roster, connectionOf }: PresenceOptions): PresenceTeller {
+export function createPresence({ clock, roster, connectionOf, isHeard }: PresenceOptions): PresenceTeller {
   const rooms = new Map<string, Told>();
 
   const gone = (member: Member): RoomMember =>
     onWire({ ...member, status: "offline", since: Math.round(clock.wallMs()) });
 
+  /** By the ids of the sessions, which is how old they are: the same ones in the same order at every node. */
   const listed = (room: string): Member[] => {
-    const members: Member[] = [];
-    for (const id of roster.idsOf(room)) {
-      const member = roster.memberOf(id, room);
-      if (member !== null) members.push(member);
-      if (members.length === LIMITS.presenceMembers) break;
-    }
-    return members;
+    const ids = [...roster.idsOf(room)].toSorted().slice(0, LIMITS.presenceMembers);
+    return ids.flatMap((id) => roster.memberOf(id, room) ?? []);
   };
 
   const tell = (ids: Iterable<SessionId>, frame: PresenceFrame): void => {
@@ -108,18 +108,18 @@ export function createPresence({ clock, roster, connectionOf }: PresenceOptions)
     }
     told.changed.clear();
     introduced.clear();
-    if (count === 0) rooms.delete(room);
   };
 
   /** As many milliseconds as there are members: the more a frame costs, the fewer there are. */
   const batchMs = (room: string): number =>
     Math.min(Math.max(roster.idsOf(room).size, LIMITS.presenceBatchLeastMs), LIMITS.presenceBatchMostMs);
 
-  const tellSoon = (room: string): Told => {
+  const tellSoon = (room: string): Told | null => {
+    if (!isHeard(room)) return null;
     let told = rooms.get(room);
     if (told === undefined) {
       told = {
-        members: new Map(),
+        members: null,
         changed: new Set(),
         introduced: new Set(),
         toldMs: Number.NEGATIVE_INFINITY,
@@ -138,8 +138,8 @@ export function createPresence({ clock, roster, connectionOf }: PresenceOptions)
   };
 
   return {
-    changed: (room, id) => void tellSoon(room).changed.add(id),
-    introduce: (room, id) => void tellSoon(room).introduced.add(id),
+    changed: (room, id) => void tellSoon(room)?.changed.add(id),
+    introduce: (room, id) => void tellSoon(room)?.introduced.add(id),
     list: (room) => ({ members: listed(room).map(onWire), count: roster.idsOf(room).size }),
     expel(connection, left) {
       const { userId, sessionId } = connection;
@@ -149,6 +149,10 @@ export function createPresence({ clock, roster, connectionOf }: PresenceOptions)
         const count = roster.idsOf(room).size;
         tell([sessionId], { type: "presence", room, joined: [], left: [self], changed: [], count });
       }
+    },
+    forget(room) {
+      rooms.get(room)?.timer?.cancel();
+      rooms.delete(room);
     },
     stop() {
       for (const { timer } of rooms.values()) timer?.cancel();

@@ -8,9 +8,11 @@ import type { Backplane } from "../../backplane/backplane.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Ids, SessionId } from "../../lib/ids.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { slices } from "../../lib/slices.ts";
 import { Refusal } from "../../protocol/error.ts";
 import type { Json } from "../../protocol/events.ts";
 import type { ClientFrame, MessageFrame } from "../../protocol/frames.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 import type { PresenceObject } from "../../protocol/rooms.ts";
 import type { ChosenPresence } from "../../protocol/sessions.ts";
 import type { SessionRecord } from "../../sessions/session.ts";
@@ -27,7 +29,15 @@ export interface RoomsOptions {
   readonly hub: Pick<Hub, "connectionOf">;
   readonly sessions: Pick<
     Sessions,
-    "find" | "enterRoom" | "leaveRoom" | "choosePresence" | "inRooms" | "onChanged" | "onEnded" | "onExpired"
+    | "find"
+    | "findChanged"
+    | "enterRoom"
+    | "leaveRoom"
+    | "choosePresence"
+    | "inRooms"
+    | "onChanged"
+    | "onEnded"
+    | "onExpired"
   >;
   readonly backplane: Backplane;
   readonly nodeId: string;
@@ -70,23 +80,30 @@ export interface Rooms {
   choose(connection: Connection, status: ChosenPresence): Promise<void>;
   /** Hands it to the members, stored before where the room keeps what is said. */
   publish(saying: Saying): Promise<Said>;
-  /** The session as the store has it: it changed on another node. */
-  learn(session: SessionRecord): void;
-  /** It is over, or nobody knows it. */
-  forget(id: SessionId): void;
-  /** What was said on another node, if its speaker is known as a member. */
-  handOn(room: string, frame: MessageFrame, num: number | null): void;
+  /** Learns what the store says of a session by now, and gives it; null when it is over. Rejects as the store does. */
+  lookUp(id: SessionId): Promise<SessionRecord | null>;
+  /**
+   * What was said on another node, if its speaker is a member: one that is not known as such is looked up, and what it
+   * says meanwhile waits. Rejects as the store does.
+   */
+  handOn(room: string, frame: MessageFrame, num: number | null): Promise<void>;
+  /** Whether the session is in any room, as far as is known here. */
+  isSomewhere(id: SessionId): boolean;
   /** Whether the session is a member, by what the store says. */
   isMember(id: SessionId, room: string): Promise<boolean>;
   /** Everybody in the room, as they are seen now. */
   list(room: string): PresenceObject;
+  /** Resolves when what is said in these rooms of somebody here is heard, or cannot be for now. */
+  heard(rooms: readonly string[]): Promise<void>;
   /** The connection has had its welcome: it is told who is in the rooms of its session. */
   opened(connection: Connection, rooms: readonly string[]): void;
   /** Runs `change`, and tells the client which of its memberships that ended. */
   telling(connection: Connection, change: () => Promise<SessionRecord>): Promise<SessionRecord>;
   /** Rooms that have members. */
   readonly size: number;
-  /** Learns from the store who is where. */
+  /** Learns from the store who is where, and who is nowhere any more. Rejects as the store does. */
+  look(): Promise<void>;
+  /** As `look`, for the first time. */
   start(): Promise<void>;
   stop(): void;
 }
@@ -109,7 +126,12 @@ export function createRooms(options: RoomsOptions): Rooms {
     graceMs: options.presenceGraceMs,
     onChanged: (room, id) => presence.changed(room, id),
   });
-  const presence = createPresence({ clock, roster, connectionOf });
+  const presence = createPresence({
+    clock,
+    roster,
+    connectionOf,
+    isHeard: (room) => listening.has(room),
+  });
 
   const keeping = createKeeping({ ...options, history: options.roomHistory });
 
@@ -140,20 +162,110 @@ export function createRooms(options: RoomsOptions): Rooms {
     return { id: frame.id, delivered: handOn(room, frame, num) };
   };
 
-  const listening = createListening(backplane, options.nodeId);
+  const listening = createListening(backplane, options.nodeId, (room) => presence.forget(room));
+  /** Sessions that were learned of since a look began: what it read may be of before. */
+  const learned = new Set<SessionId>();
+  let looking = false;
   const learn = (session: SessionRecord): void => {
-    roster.put(session);
+    if (looking) learned.add(session.id);
+    // Who is here is told of what changes with it.
     listening.put(session);
+    roster.put(session);
   };
   const forget = (id: SessionId): void => {
-    roster.remove(id);
+    if (looking) learned.add(id);
     listening.remove(id);
+    roster.remove(id);
   };
-  sessions.onChanged(learn);
-  sessions.onEnded(forget);
-  sessions.onExpired((expired) => {
-    for (const id of expired) forget(id);
+  /** Sessions being looked up. `stale`: they changed since, so that what is being read may be of before. */
+  const lookingUp = new Map<SessionId, { stale: boolean; readonly found: Promise<SessionRecord | null> }>();
+  const outdate = (id: SessionId): void => {
+    const look = lookingUp.get(id);
+    if (look !== undefined) look.stale = true;
+  };
+  const readUntilNew = async (id: SessionId): Promise<SessionRecord | null> => {
+    for (;;) {
+      const session = await sessions.findChanged(id);
+      const mine = lookingUp.get(id);
+      if (mine?.stale === true) {
+        mine.stale = false;
+        continue;
+      }
+      lookingUp.delete(id);
+      if (session === null) forget(id);
+      else learn(session);
+      return session;
+    }
+  };
+  /** One read at a time: whoever asks meanwhile gets what is read after that. */
+  const lookUp = (id: SessionId): Promise<SessionRecord | null> => {
+    outdate(id);
+    const known = lookingUp.get(id);
+    if (known !== undefined) return known.found;
+    const found = readUntilNew(id).catch((error: unknown) => {
+      lookingUp.delete(id);
+      throw error;
+    });
+    lookingUp.set(id, { stale: false, found });
+    return found;
+  };
+
+  sessions.onChanged((session) => {
+    outdate(session.id);
+    learn(session);
   });
+  const over = (id: SessionId): void => {
+    outdate(id);
+    forget(id);
+  };
+  sessions.onEnded(over);
+  sessions.onExpired((expired) => expired.forEach(over));
+
+  const look = async (): Promise<void> => {
+    // Those that no page shows are looked up one by one: they have left, or were somewhere between two pages.
+    const doubtful = new Set(roster.ids());
+    learned.clear();
+    looking = true;
+    try {
+      for await (const page of sessions.inRooms()) {
+        for (const session of page) {
+          if (learned.has(session.id)) continue;
+          listening.put(session);
+          roster.put(session);
+          doubtful.delete(session.id);
+        }
+      }
+    } finally {
+      looking = false;
+    }
+    for (const id of learned) doubtful.add(id);
+    learned.clear();
+    for (const some of slices([...doubtful], LIMITS.lookSessions)) await Promise.all(some.map(lookUp));
+  };
+
+  /** Speakers that are being looked up; what they say meanwhile waits behind that, in its order. */
+  const unsure = new Map<SessionId, Promise<void>>();
+  let held = 0;
+  const handOnChecked = async (speaker: SessionId, room: string, handOnNow: () => void): Promise<void> => {
+    const before = unsure.get(speaker);
+    if (before === undefined && roster.isMember(speaker, room)) {
+      handOnNow();
+      return;
+    }
+    if (held >= LIMITS.heldMessages) return;
+    held += 1;
+    const check = async (): Promise<void> => {
+      await before?.catch(() => undefined);
+      if (!roster.isMember(speaker, room)) await lookUp(speaker);
+      if (roster.isMember(speaker, room)) handOnNow();
+    };
+    const checking = check().finally(() => {
+      held -= 1;
+      if (unsure.get(speaker) === checking) unsure.delete(speaker);
+    });
+    unsure.set(speaker, checking);
+    await checking;
+  };
 
   return {
     async join(connection, { room, after, id: re }) {
@@ -176,22 +288,25 @@ export function createRooms(options: RoomsOptions): Rooms {
 
     choose: (connection, status) => sessions.choosePresence(idOf(connection), status),
     publish,
-    learn,
-    forget,
+    lookUp,
 
-    handOn(room, frame, num) {
+    async handOn(room, frame, num) {
       const speaker = frame.from?.sessionId as SessionId | undefined;
-      if (speaker === undefined || roster.isMember(speaker, room)) handOn(room, frame, num);
+      if (speaker === undefined) handOn(room, frame, num);
+      else await handOnChecked(speaker, room, () => void handOn(room, frame, num));
     },
 
+    isSomewhere: (id) => roster.roomsOf(id).length > 0,
+
     async isMember(id, room) {
-      const session = await sessions.find(id);
-      // It may have entered on another node a moment ago.
-      if (session !== null) learn(session);
+      // It may have entered or left on another node a moment ago.
+      await lookUp(id);
       return roster.isMember(id, room);
     },
 
     list: (room) => presence.list(room),
+
+    heard: async (rooms) => void (await Promise.all(rooms.map((room) => listening.heard(room)))),
 
     opened(connection, rooms) {
       const id = idOf(connection);
@@ -212,8 +327,10 @@ export function createRooms(options: RoomsOptions): Rooms {
       return roster.rooms;
     },
 
+    look,
+
     async start() {
-      for await (const page of sessions.inRooms()) for (const session of page) roster.put(session);
+      await look();
       keeping.start();
     },
 

@@ -37,12 +37,18 @@ export interface Roster {
   roomsOf(id: SessionId): readonly string[];
   readonly rooms: number;
   /** Sessions that are in some room. */
-  readonly sessions: number;
+  ids(): Iterable<SessionId>;
   stop(): void;
 }
 
+/** No more of a session than is shown of it: every node has one of these for every member of any room. */
 interface Entry {
-  session: SessionRecord;
+  rooms: readonly string[];
+  /** As it is stored. */
+  stored: Member;
+  /** It has no socket. */
+  gone: boolean;
+  /** As it is seen. */
   member: Member;
   /** Runs while its socket is gone and nobody was told. */
   grace: Timer | null;
@@ -52,6 +58,10 @@ const NOBODY: ReadonlySet<SessionId> = new Set();
 
 function memberAsStored({ userId, id, presence, presenceAt }: SessionRecord): Member {
   return { userId, sessionId: id, status: presence, since: presenceAt };
+}
+
+function isGone({ connectedAt }: SessionRecord): boolean {
+  return connectedAt === null;
 }
 
 export function createRoster({ clock, graceMs, onChanged }: RosterOptions): Roster {
@@ -77,20 +87,25 @@ export function createRoster({ clock, graceMs, onChanged }: RosterOptions): Rost
     entry.grace?.cancel();
     entry.grace = null;
     // Back within the grace: it was never gone, also for "since".
-    if (entry.member.status === entry.session.presence) return;
-    entry.member = memberAsStored(entry.session);
-    for (const room of entry.session.rooms) onChanged(room, entry.session.id);
+    if (entry.member.status === entry.stored.status) return;
+    entry.member = entry.stored;
+    for (const room of entry.rooms) onChanged(room, entry.member.sessionId);
   };
 
-  const isGone = ({ connectedAt }: SessionRecord): boolean => connectedAt === null;
+  /** Of the grace, what is left since its socket went: whoever hears of that late does not begin anew. */
+  const graceLeftMs = ({ stored }: Entry): number =>
+    Math.min(graceMs, Math.max(0, stored.since + graceMs - clock.wallMs()));
 
   const update = (entry: Entry, session: SessionRecord): void => {
-    const before = entry.session;
-    entry.session = session;
-    for (const room of before.rooms) if (!session.rooms.includes(room)) go(room, session.id);
-    for (const room of session.rooms) if (!before.rooms.includes(room)) come(room, session.id);
-    if (!isGone(session) || (isGone(before) && entry.grace === null)) show(entry);
-    else entry.grace ??= clock.after(graceMs, () => show(entry));
+    const before = entry.rooms;
+    const wasGone = entry.gone;
+    entry.rooms = session.rooms;
+    entry.gone = isGone(session);
+    entry.stored = memberAsStored(session);
+    for (const room of before) if (!session.rooms.includes(room)) go(room, session.id);
+    for (const room of session.rooms) if (!before.includes(room)) come(room, session.id);
+    if (!entry.gone || (wasGone && entry.grace === null)) show(entry);
+    else entry.grace ??= clock.after(graceLeftMs(entry), () => show(entry));
   };
 
   const remove = (id: SessionId): void => {
@@ -98,7 +113,7 @@ export function createRoster({ clock, graceMs, onChanged }: RosterOptions): Rost
     if (entry === undefined) return;
     entry.grace?.cancel();
     entries.delete(id);
-    for (const room of entry.session.rooms) go(room, id);
+    for (const room of entry.rooms) go(room, id);
   };
 
   const isMember = (id: SessionId, room: string): boolean => rooms.get(room)?.has(id) === true;
@@ -109,25 +124,25 @@ export function createRoster({ clock, graceMs, onChanged }: RosterOptions): Rost
         remove(session.id);
         return;
       }
-      const entry = entries.get(session.id);
-      if (entry !== undefined) {
-        update(entry, session);
+      const known = entries.get(session.id);
+      if (known !== undefined) {
+        update(known, session);
         return;
       }
-      entries.set(session.id, { session, member: memberAsStored(session), grace: null });
+      const stored = memberAsStored(session);
+      const entry = { rooms: session.rooms, stored, gone: isGone(session), member: stored, grace: null };
+      entries.set(session.id, entry);
       for (const room of session.rooms) come(room, session.id);
     },
     remove,
     isMember,
     idsOf: (room) => rooms.get(room) ?? NOBODY,
     memberOf: (id, room) => (isMember(id, room) ? (entries.get(id)?.member ?? null) : null),
-    roomsOf: (id) => entries.get(id)?.session.rooms ?? [],
+    roomsOf: (id) => entries.get(id)?.rooms ?? [],
     get rooms() {
       return rooms.size;
     },
-    get sessions() {
-      return entries.size;
-    },
+    ids: () => entries.keys(),
     stop() {
       for (const entry of entries.values()) entry.grace?.cancel();
     },

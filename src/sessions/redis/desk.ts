@@ -38,13 +38,13 @@ async function writeDown(
   { store, revocations }: DeskOptions,
   { seated, left, endings, forget }: Memory,
   waiting: Set<SessionId>,
-): Promise<number> {
+): Promise<readonly SessionId[]> {
   await store.begin();
   for (const id of [...seated.keys(), ...left.keys()]) waiting.add(id);
   const known = createRevocations(revocations);
   if (waiting.size > 0) await known.load();
 
-  let written = 0;
+  const written: SessionId[] = [];
   const write = async (id: SessionId): Promise<void> => {
     const session = left.get(id) ?? seated.get(id);
     if (session === undefined) return;
@@ -52,7 +52,7 @@ async function writeDown(
     const stored = await store.restore(session, !isSessionRevoked(known, session));
     if (left.get(id) === session) left.delete(id);
     if (stored === null || stored.endedAt !== null || stored.nodeId !== session.nodeId) forget(id);
-    else written += 1;
+    else written.push(id);
   };
 
   // What changes meanwhile is put in line behind.
@@ -70,7 +70,7 @@ async function writeDown(
 
 export function createDesk(options: DeskOptions, memory: Memory): Desk {
   const { logger } = options;
-  const listeners: (() => void)[] = [];
+  const listeners: ((written: readonly SessionId[]) => void)[] = [];
   const waiting = new Set<SessionId>();
   /** Redis has not been told everything; at first it has not even been asked. */
   let behind = true;
@@ -86,13 +86,13 @@ export function createDesk(options: DeskOptions, memory: Memory): Desk {
     behind = false;
     outOfReach = false;
     turns += 1;
-    written += some;
+    written += some.length;
     if (!began) {
       began = true;
       return;
     }
-    logger.info({ sessions: some }, "the sessions of this node were written down again");
-    for (const listener of listeners) listener();
+    logger.info({ sessions: some.length }, "the sessions of this node were written down again");
+    for (const listener of listeners) listener(some);
   };
 
   const lost = (error: unknown): void => {
@@ -115,7 +115,7 @@ export function createDesk(options: DeskOptions, memory: Memory): Desk {
       get written() {
         return written;
       },
-      onReturned: (listener: () => void) => void listeners.push(listener),
+      onReturned: (listener) => void listeners.push(listener),
     },
     ask: async (call) => {
       for (let tries = 1; ; tries += 1) {
