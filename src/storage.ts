@@ -5,11 +5,9 @@ import { pacedLogs } from "./jobs/paced.ts";
 import type { JobStore } from "./jobs/store.ts";
 import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
 import { withinRoom } from "./jobs/sqlite/room.ts";
-import { createJobParticipant, createSqliteJobStore } from "./jobs/sqlite/store.ts";
+import { createSqliteJobStore } from "./jobs/sqlite/store.ts";
 import { settleCopy } from "./jobs/sqlite/restored.ts";
-import { createSqliteJobTables, type Sharing } from "./jobs/sqlite/tables.ts";
 import { beginCommonTime, followCommonTime } from "./jobs/sqlite/time.ts";
-import { JOBS } from "./jobs/writes.ts";
 import { createSystemClock, type Clock, type Follower } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import { findInstallation } from "./nodes/installation.ts";
@@ -17,11 +15,7 @@ import { createNodeParticipant, createSqliteNodeStore, NODES } from "./nodes/sql
 import type { Installation, NodeStore } from "./nodes/store.ts";
 import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
 import type { RoomHistory } from "./sessions/history/history.ts";
-import {
-  createRoomHistoryParticipant,
-  createSqliteRoomHistory,
-  ROOM_HISTORY,
-} from "./sessions/history/sqlite.ts";
+import { createSqliteRoomHistory } from "./sessions/history/sqlite.ts";
 import {
   createMachineTokenParticipant,
   createSqliteMachineTokenStore,
@@ -36,7 +30,7 @@ import type { RevocationStore } from "./sessions/revocations/store.ts";
 import { createKeyFolder } from "./sessions/keys/folder.ts";
 import { createMemoryKeyStore } from "./sessions/keys/memory.ts";
 import type { KeyStore } from "./sessions/keys/store.ts";
-import { createSessionParticipant, createSqliteSessionStore, SESSIONS } from "./sessions/sqlite.ts";
+import { createSqliteSessionStore } from "./sessions/sqlite.ts";
 import { NO_SESSION_OUTAGE, type SessionOutage } from "./sessions/outage.ts";
 import type { SessionStore } from "./sessions/store.ts";
 import { entryPoint } from "./lib/entry-point.ts";
@@ -47,9 +41,9 @@ import { assertSchema, migrate } from "./sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "./sqlite/migrations.ts";
 import { startWriterThread } from "./sqlite/thread.ts";
 import { DatabaseDamaged, type BatchFacts, type Writer } from "./database/writer.ts";
-import { createInlineWriter, isDamage, type Participant } from "./sqlite/writer.ts";
+import { createInlineWriter, isDamage } from "./sqlite/writer.ts";
 import { isPostgres } from "./postgres/connection.ts";
-import { migratePostgres, openPostgres, openPostgresBeside } from "./storage/postgres.ts";
+import { createParticipants } from "./storage/participants.ts";
 import { withSessionsPlace, type SessionsPlace } from "./storage/redis-sessions.ts";
 
 export interface Storage {
@@ -97,21 +91,6 @@ export interface OpenOptions extends StorageOptions {
   readonly node?: NodeOptions;
   /** Who watches the disk; a command that is over in a moment does not. */
   readonly watch?: { readonly clock: Clock; readonly logger: Logger };
-}
-
-/** Everybody who takes write commands, on the writer's connection. */
-export function createParticipants(
-  connection: SqliteConnection,
-  sharing: Sharing | null = null,
-): Readonly<Record<string, Participant>> {
-  return {
-    [JOBS]: createJobParticipant(createSqliteJobTables(connection, sharing)),
-    [SESSIONS]: createSessionParticipant(connection),
-    [REVOCATIONS]: createRevocationParticipant(connection),
-    [MACHINE_TOKENS]: createMachineTokenParticipant(connection),
-    [ROOM_HISTORY]: createRoomHistoryParticipant(connection),
-    [NODES]: createNodeParticipant(connection),
-  };
 }
 
 /** The file of a `sqlite:` URL; throws for any other scheme. */
@@ -227,7 +206,7 @@ function migrateFile(path: string, durability: StorageOptions["durability"]): re
 /** The schema step on its own, for an installation that is not running. Throws FolderInUseError, NewerSchemaError. */
 export async function migrateStorage(options: StorageOptions): Promise<readonly number[]> {
   const { databaseUrl, dataDir, durability } = options;
-  if (isPostgres(databaseUrl)) return migratePostgres(options);
+  if (isPostgres(databaseUrl)) return (await postgres()).migratePostgres(options);
   const path = sqlitePath(databaseUrl);
   if (path === ":memory:") return [];
   const unlock = lockDataDir(dataDir);
@@ -242,6 +221,9 @@ export async function migrateStorage(options: StorageOptions): Promise<readonly 
 export class NoDatabaseError extends Error {
   override readonly name = "NoDatabaseError";
 }
+
+/** Loaded by who needs it: a start waits for every module. */
+const postgres = () => import("./storage/postgres.ts");
 
 /** What a program may do while a server runs on the same database: read, and keep the tokens of machines. */
 export interface StorageBeside extends Pick<Storage, "machineTokens" | "stop"> {
@@ -274,7 +256,7 @@ function existingFile({ databaseUrl, durability }: StorageOptions): string {
  */
 export async function openStorageBeside(options: StorageOptions): Promise<StorageBeside> {
   const storage = isPostgres(options.databaseUrl)
-    ? await openPostgresBeside(options)
+    ? await (await postgres()).openPostgresBeside(options)
     : openFileBeside(options);
   try {
     return await withSessionsPlace(storage, options);
@@ -312,7 +294,7 @@ export async function openKeyStore(
 ): Promise<{ readonly store: KeyStore; close(): Promise<void> }> {
   if (!isPostgres(options.databaseUrl))
     return { store: createKeyFolder(options.dataDir), close: () => Promise.resolve() };
-  const storage = await openPostgresBeside(options);
+  const storage = await (await postgres()).openPostgresBeside(options);
   return { store: storage.signingKeys, close: () => storage.stop() };
 }
 
@@ -332,7 +314,7 @@ export async function openStorage(options: OpenOptions): Promise<Storage> {
 async function openElsewhere(options: OpenOptions): Promise<Storage> {
   const unlock = lockForServer(options);
   try {
-    const storage = await openPostgres(options);
+    const storage = await (await postgres()).openPostgres(options);
     return { ...storage, stop: () => storage.stop().finally(unlock) };
   } catch (error) {
     unlock();

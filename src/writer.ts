@@ -4,7 +4,7 @@ import { createCheckpoints, helpCheckpoint } from "./sqlite/checkpoint.ts";
 import { openSqlite } from "./sqlite/database.ts";
 import { runWriterThread } from "./sqlite/thread.ts";
 import { createTurns } from "./sqlite/turns.ts";
-import { createParticipants } from "./storage.ts";
+import { createParticipants } from "./storage/participants.ts";
 
 declare const self: Worker;
 

@@ -4,7 +4,6 @@ import type { Logger } from "../lib/logger.ts";
 import type { Backplane } from "./backplane.ts";
 import { createLocalNetwork } from "./local.ts";
 import type { Installation } from "./redis/envelope.ts";
-import { createRedisBackplane } from "./redis/redis.ts";
 
 export interface BackplaneOptions {
   /** null: this process is the only node. */
@@ -23,5 +22,7 @@ export interface BackplaneOptions {
 export async function openBackplane(options: BackplaneOptions): Promise<Backplane> {
   const { redisUrl } = options;
   if (redisUrl === null) return createLocalNetwork().join(options);
+  // Loaded by who needs it: a start waits for every module.
+  const { createRedisBackplane } = await import("./redis/redis.ts");
   return createRedisBackplane({ ...options, url: redisUrl, installation: await options.installation() });
 }

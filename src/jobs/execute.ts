@@ -5,7 +5,7 @@
  */
 import type { Instant } from "../lib/clock.ts";
 import type { JobId, LeaseToken } from "../lib/ids.ts";
-import { isTerminalStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus } from "../protocol/job-status.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { ownerPrefix } from "./holder.ts";
 import { isSilenced, summarize, type Change, type JobRecord, type StoredEvent } from "./job.ts";

@@ -2,7 +2,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { JobId } from "../lib/ids.ts";
 import { isTerminalKind } from "../protocol/events.ts";
-import { isTerminalStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus } from "../protocol/job-status.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Feed } from "./feed.ts";
 import type { StoredEvent } from "./job.ts";

@@ -1,6 +1,7 @@
 /** A job as routes show it. */
 import type { Json, JobErrorBody } from "../protocol/events.ts";
-import { isTerminalStatus, type JobObject } from "../protocol/jobs.ts";
+import { isTerminalStatus } from "../protocol/job-status.ts";
+import type { JobObject } from "../protocol/jobs.ts";
 import type { JobRecord } from "./job.ts";
 import { putOffUntil } from "./transitions.ts";
 

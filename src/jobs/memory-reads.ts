@@ -1,6 +1,6 @@
 /** The reading half of the memory driver: what every read of the contract means, said in the plainest way. */
 import type { JobId } from "../lib/ids.ts";
-import { isTerminalStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus } from "../protocol/job-status.ts";
 import { byPlace } from "./execute.ts";
 import { headOf, sizeOf, summarize, type StoredEvent } from "./job.ts";
 import { keyName, waiting, type MemoryJobs, type Row } from "./memory-tables.ts";

@@ -1,6 +1,6 @@
 /** The tables of the memory driver: plain maps, slow where slowness is simpler. */
 import type { JobId } from "../lib/ids.ts";
-import { isTerminalStatus, type JobStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus, type JobStatus } from "../protocol/job-status.ts";
 import { byPlace } from "./execute.ts";
 import { hasPrefix } from "./holder.ts";
 import type { JobRecord, StoredEvent } from "./job.ts";

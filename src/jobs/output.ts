@@ -1,7 +1,7 @@
 /** The output of a job so far, folded from the latest attempt's entries (PROTOCOL section 3, `GET …/output`). */
 import type { Json } from "../protocol/events.ts";
 import type { OutputObject } from "../protocol/jobs.ts";
-import { isTerminalStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus } from "../protocol/job-status.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { JobRecord, StoredEvent } from "./job.ts";
 import { resultOf } from "./result.ts";

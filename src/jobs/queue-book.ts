@@ -6,8 +6,7 @@
  * one turn after the user's last one that still waits, but never before the turn that is being served. So 100,000 jobs
  * of one user put one job of another behind at most one of them. Turns only order the claims; they promise nothing.
  */
-import type { JobStatus } from "../protocol/jobs.ts";
-import { isTerminalStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus, type JobStatus } from "../protocol/job-status.ts";
 
 export interface QueueEntry {
   readonly userId: string;

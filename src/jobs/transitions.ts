@@ -10,7 +10,7 @@ import type { Instant } from "../lib/clock.ts";
 import type { LeaseToken } from "../lib/ids.ts";
 import type { CancelReason, EventKind, JobErrorBody, ResetReason, TerminalKind } from "../protocol/events.ts";
 import { isOutputKind } from "../protocol/events.ts";
-import { isTerminalStatus } from "../protocol/jobs.ts";
+import { isTerminalStatus } from "../protocol/job-status.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { sizeOf, type Item, type JobRecord, type JobSpec, type RunError, type StoredEvent } from "./job.ts";
 import { succeededData } from "./result.ts";

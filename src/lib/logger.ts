@@ -5,7 +5,7 @@
  * names of credentials are replaced, and so is whatever looks like a JWT, in any field and in any message.
  */
 import pino from "pino";
-import pretty from "pino-pretty";
+import type pinoPretty from "pino-pretty";
 import { boundFields, cutText } from "./log-bounds.ts";
 import { HIDDEN, withoutTokens } from "./log-tokens.ts";
 
@@ -96,6 +96,8 @@ interface Destination {
 function destinationOf({ pretty: forPeople, write }: LoggerOptions): Destination {
   if (write !== undefined) return { write, flush: (done) => done() };
   if (forPeople) {
+    // Loaded by who needs it: a start waits for every module.
+    const pretty = require("pino-pretty") as typeof pinoPretty;
     const stream = pretty({ sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" });
     return { write: (line) => void stream.write(line), flush: (done) => done() };
   }

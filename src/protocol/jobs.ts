@@ -1,29 +1,13 @@
 /** What goes in and out of `/v1/jobs`: the submit body as a schema, the job object as a type (PROTOCOL section 3). */
 import { z } from "zod";
 import type { ErrorOrigin, EventKind, Json, JobErrorBody } from "./events.ts";
+import type { JobStatus } from "./job-status.ts";
 import { LIMITS } from "./limits.ts";
+
+export * from "./job-status.ts";
 
 /** What a job type may be called. */
 export const JOB_TYPE_NAME = /^[\w.:-]{1,64}$/;
-
-export const JOB_STATUSES = [
-  "queued",
-  "running",
-  "retrying",
-  "canceling",
-  "succeeded",
-  "failed",
-  "canceled",
-  "expired",
-] as const;
-
-export type JobStatus = (typeof JOB_STATUSES)[number];
-
-const terminalStatuses: ReadonlySet<string> = new Set(["succeeded", "failed", "canceled", "expired"]);
-
-export function isTerminalStatus(status: JobStatus): boolean {
-  return terminalStatuses.has(status);
-}
 
 const positiveMs = z.int().min(1);
 

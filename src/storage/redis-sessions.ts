@@ -4,9 +4,7 @@ import { createIds } from "../lib/ids.ts";
 import { createLogger, type Logger } from "../lib/logger.ts";
 import { readRedisUrl, redisPlaceName } from "../lib/redis-url.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { openRedis, type OpenedRedis } from "../redis/connect.ts";
-import { lastingSessions } from "../sessions/redis/lasting.ts";
-import { createRedisSessionStore } from "../sessions/redis/store.ts";
+import type { OpenedRedis } from "../redis/connect.ts";
 import type { Storage } from "../storage.ts";
 
 export interface SessionsPlace {
@@ -41,6 +39,12 @@ export async function withSessionsPlace<Stored extends Parts & Partial<Places>>(
   { sessionsRedisUrl: url = null, resumeMs = LIMITS.resumeMs, watch }: SessionsPlace,
 ): Promise<Stored & Places> {
   if (url === null) return storage as Stored & Places;
+  // Loaded by who needs it: a start waits for every module.
+  const [{ openRedis }, { createRedisSessionStore }, { lastingSessions }] = await Promise.all([
+    import("../redis/connect.ts"),
+    import("../sessions/redis/store.ts"),
+    import("../sessions/redis/lasting.ts"),
+  ]);
   const { clock, logger } = watch ?? {
     clock: createSystemClock(),
     logger: createLogger({ level: "silent", pretty: false }),

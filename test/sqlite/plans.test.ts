@@ -10,7 +10,7 @@ import { openSqlite } from "../../src/sqlite/database.ts";
 import { migrate } from "../../src/sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { createInlineWriter } from "../../src/sqlite/writer.ts";
-import { createParticipants } from "../../src/storage.ts";
+import { createParticipants } from "../../src/storage/participants.ts";
 import { drive, nextJobId, SESSION, USER } from "../conformance/drive.ts";
 
 const connection = openSqlite({ path: ":memory:", durability: "process" });

@@ -4,7 +4,7 @@
  * that knows nothing of the first time. So a view is used once, and writes nothing itself.
  */
 import type { JobId } from "../../lib/ids.ts";
-import { isTerminalStatus, type JobStatus } from "../../protocol/jobs.ts";
+import { isTerminalStatus, type JobStatus } from "../../protocol/job-status.ts";
 import type { PostgresRow } from "../../postgres/connection.ts";
 import { byPlace } from "../execute.ts";
 import type { JobRecord, StoredEvent } from "../job.ts";
