@@ -9,6 +9,7 @@ import { createDocuments } from "./http/documents/documents.ts";
 import type { AdminServices } from "./http/call.ts";
 import { createGuard } from "./http/guard.ts";
 import { createHttp, type HttpHandler } from "./http/http.ts";
+import { listenOptions } from "./http/listening.ts";
 import { createOperator } from "./http/operator.ts";
 import { createRates, type Rates } from "./http/rates.ts";
 import { createSubmitter, type Submitter } from "./http/submit.ts";
@@ -24,12 +25,9 @@ import { createRefresh } from "./ws/refresh.ts";
 import { createSockets, type SocketData, type Sockets } from "./ws/sockets.ts";
 import type { Base, Parts } from "./parts.ts";
 
-/** Seconds without a byte after which the runtime closes an HTTP connection: longer than any answer may wait. */
-const HTTP_IDLE_SECONDS = 120;
 /** The shortest time limit there is: the runtime counts in whole seconds. */
 const GIVE_UP_SECONDS = 1;
-/** The runtime's own bound, whose answer is bare; the application refuses long before it. */
-const RUNTIME_BODY_BYTES = 1024 * 1024 * 1024;
+
 function publishedLimits(config: Config): PublishedLimits {
   return {
     frameBytes: config.frameBytes,
@@ -167,13 +165,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
   // Nothing arrives before this function returned: then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
   const server = serveOrSay(base, {
-    hostname: config.host,
-    port: config.port,
-    // Said explicitly: without it a second server would start on the same port and take half of the connections.
-    reusePort: false,
-    development: false,
-    idleTimeout: HTTP_IDLE_SECONDS,
-    maxRequestBodySize: RUNTIME_BODY_BYTES,
+    ...listenOptions(config),
     websocket: sockets.handlers,
     fetch: (request) => answer(request),
   });

@@ -1,5 +1,6 @@
 /** `holdline serve`: one server from its start to its orderly end. */
 import { loadConfig, processInputs } from "../config.ts";
+import { openDoor } from "../door.ts";
 import { type Clock, createSystemClock, sleep } from "../lib/clock.ts";
 import { Mistakes } from "../lib/mistakes.ts";
 import { createLogger, type RootLogger } from "../lib/logger.ts";
@@ -107,8 +108,18 @@ Logs are JSON lines, readable text on a terminal (--json: JSON there too).`,
       const { serveProcesses } = await import("./processes/parent.ts");
       return serveProcesses({ config, flags, pretty: host.isTerminal && !json, logger, host, clock });
     }
-    const { createApp } = await import("../app.ts");
-    const app = createApp({ config, logger });
-    return live({ app, logger, host, drainMs: config.drainMs, clock });
+    // Others serve meanwhile where there are several nodes: whoever stands in front of them is told at once to ask those.
+    const door = config.redisUrl === null ? openDoor(config, clock) : null;
+    try {
+      const [{ createApp }, { createSystemWorld }] = await Promise.all([
+        import("../app.ts"),
+        import("../world.ts"),
+      ]);
+      const world = createSystemWorld(clock);
+      const app = createApp({ config, logger, world: { ...world, serve: door?.serve ?? world.serve } });
+      return await live({ app, logger, host, drainMs: config.drainMs, clock });
+    } finally {
+      door?.close();
+    }
   },
 };

@@ -9,11 +9,11 @@ export function backoffMs(failures: number, random: () => number): number {
 }
 
 /** What part of its absence a server is waited for before the next look. */
-const PATIENCE = 1 / 4;
+const PATIENCE = 1 / 8;
 
 /**
- * The wait before the next look for a server that has not been reachable for `awayMs`, in ms: a uniform draw from 0 to a
- * quarter of that, or to the back-off after `cuts` where that is more. It grows as slowly as the outage does, so that a
+ * The wait before the next look for a server that has not been reachable for `awayMs`, in ms: a uniform draw from 0 to an
+ * eighth of that, or to the back-off after `cuts` where that is more. It grows as slowly as the outage does, so that a
  * restart is noticed within half a second, and a night costs few tries.
  */
 export function lookAgainMs(awayMs: number, cuts: number, random: () => number): number {

@@ -148,6 +148,9 @@ export const LIMITS = {
   /** What those who found no place are told to wait, drawn between these. */
   overloadedLeastMs: SECOND_MS,
   overloadedMostMs: 5 * SECOND_MS,
+  /** Requests that may wait while the server starts, and for how long: no longer than a client waits for a handshake. */
+  startWaiting: 1000,
+  startWaitMs: 8 * SECOND_MS,
 
   // Reading logs
   replayPageEvents: 128,

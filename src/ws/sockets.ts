@@ -9,6 +9,7 @@ import type { Connection } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Rooms } from "../hub/rooms/rooms.ts";
 import { boundAddress } from "../http/address.ts";
+import { socketOptions } from "../http/listening.ts";
 import type { Rates } from "../http/rates.ts";
 import type { Inbox, Requests } from "../hub/requests.ts";
 import type { JobStore } from "../jobs/store.ts";
@@ -214,13 +215,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     },
 
     handlers: {
-      idleTimeout: 0,
-      sendPings: false,
-      maxPayloadLength: options.limits.frameBytes,
-      // Above what the connection itself lets wait: it stops at `queueBytes`, this is the belt to its braces.
-      backpressureLimit: (options.limits.queueBytes + options.limits.eventBytes) * 4,
-      closeOnBackpressureLimit: false,
-      perMessageDeflate: false,
+      ...socketOptions(options.limits),
       open(ws: ServerWebSocket<SocketData>) {
         const connection = hub.add(ws);
         const inbox = requests.createInbox();

@@ -29,6 +29,7 @@ const TOP = [
   "pages",
   "node-id",
   "world",
+  "door",
   "counted",
   "offered",
   "parts",

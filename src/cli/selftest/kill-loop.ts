@@ -34,17 +34,20 @@ export async function killLoop({ options, child, tally, over }: Scene): Promise<
       return;
     }
     const killedMs = clock.elapsedMs();
+    tally.backMs = null;
     await child.kill();
     tally.kills += 1;
     await child.start();
-    tally.backMs = clock.elapsedMs();
-    tally.recovery.push(tally.backMs - killedMs);
+    const backMs = clock.elapsedMs();
+    tally.backMs = backMs;
+    tally.recovery.push(backMs - killedMs);
     options.onStarted?.(child);
   }
 }
 
 /** A key that interrupts us interrupts the child as well: one that drains would refuse what is still to be answered. */
 export async function startAnew(child: ChildServer, clock: Clock, tally: Tally): Promise<void> {
+  tally.backMs = null;
   await child.kill();
   await child.start();
   tally.backMs = clock.elapsedMs();

@@ -55,7 +55,8 @@ function createClients({ clients, clock, random }: SelftestOptions, url: string,
       onResumed(lostMs) {
         const nowMs = clock.elapsedMs();
         tally.resumed.push(nowMs - lostMs);
-        tally.reconnect.push(nowMs - Math.max(tally.backMs, lostMs));
+        // Who came while it started may be welcome before its line is read.
+        tally.reconnect.push(tally.backMs === null ? 0 : nowMs - Math.max(tally.backMs, lostMs));
       },
     }),
   );

@@ -72,8 +72,8 @@ export interface Tally {
   answered: number;
   events: number;
   budgetSpent: number;
-  /** Clock at which the server listened last. */
-  backMs: number;
+  /** Clock at which the server said last that it listens; null from its kill until it says so again. */
+  backMs: number | null;
   readonly flaws: Flaw[];
   readonly settled: Settled[];
   readonly recovery: number[];
