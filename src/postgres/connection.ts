@@ -21,7 +21,13 @@ export interface PostgresConnection extends PostgresClient {
 }
 
 export interface PostgresPool extends PostgresClient {
-  readonly sql: SQL;
+  /** Counts the renewals. */
+  readonly generation: number;
+  /**
+   * Gives up all connections and opens others in their place as they are needed, unless that was done since `generation`.
+   * What was asked of the old ones is rejected as lost.
+   */
+  renew(generation: number): void;
   close(): Promise<void>;
 }
 
@@ -60,9 +66,20 @@ function optionsOf(url: string, max: number): SQL.Options {
 
 /** For reads; connects when it is first asked something. */
 export function openPool(url: string): PostgresPool {
-  const sql = new SQL(optionsOf(url, READ_CONNECTIONS));
+  const open = (): SQL => new SQL(optionsOf(url, READ_CONNECTIONS));
+  let sql = open();
+  let generation = 0;
   return {
-    sql,
+    get generation() {
+      return generation;
+    },
+    renew(seen) {
+      if (seen !== generation) return;
+      generation += 1;
+      const given = sql;
+      sql = open();
+      void given.close({ timeout: 0 }).catch(() => {});
+    },
     unsafe: (text, values) => sql.unsafe(text, values as unknown[]),
     close: () => sql.close({ timeout: 0 }),
   };
@@ -153,12 +170,20 @@ const READ_TRIES = 3;
 /**
  * The same reads; a server that cannot be asked is a Refusal `storage_unavailable`. A read changes nothing, so one that met
  * a connection that had died unnoticed is asked again on another.
+ *
+ * A connection through which nothing came for so long is not used again: what was sent into a network that was away is
+ * sent anew after a wait that doubles each time, so that it may be of no use for as long again as the network was.
  */
-export function refusingReads<Reads extends object>(clock: Clock, reads: Reads): Reads {
+export function refusingReads<Reads extends object>(
+  clock: Clock,
+  pool: Pick<PostgresPool, "generation" | "renew">,
+  reads: Reads,
+): Reads {
   const guarded = Object.entries(reads).map(([name, read]) => [
     name,
     async (...given: readonly unknown[]): Promise<unknown> => {
       for (let tries = 1; ; tries += 1) {
+        const { generation } = pool;
         try {
           return await answered(
             clock,
@@ -167,7 +192,8 @@ export function refusingReads<Reads extends object>(clock: Clock, reads: Reads):
           );
         } catch (error) {
           if (!isLost(error) && !/^(?:53|55P03|57014)/.test(stateOf(error) ?? "")) throw error;
-          if (tries < READ_TRIES && !(error instanceof Unanswered)) continue;
+          if (error instanceof Unanswered) pool.renew(generation);
+          else if (tries < READ_TRIES) continue;
           throw new Refusal("storage_unavailable", "The storage could not be read.", { cause: error });
         }
       }

@@ -112,7 +112,7 @@ async function assemble(
     clock,
     logger,
   });
-  const reads = <Reads extends object>(some: Reads): Reads => refusingReads(clock, some);
+  const reads = <Reads extends object>(some: Reads): Reads => refusingReads(clock, pool, some);
   const nodes = createPostgresNodeStore(writer, reads(createNodeReads(pool)));
   return {
     jobs: createPostgresJobStore(writer, reads(createPostgresJobReads(pool))),

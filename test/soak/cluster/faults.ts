@@ -128,7 +128,7 @@ export async function strikeAll(scene: Scene, untilMs: number, only: string): Pr
       const last = await untilWell(scene);
       const wellAt = Date.now();
       scene.blows.push({ name: fault.name, struckAt, healedAt, wellAt });
-      process.stdout.write(`${fault.name}: well ${wellAt - healedAt} ms after its end (${last})\n`);
+      process.stdout.write(`${fault.name}: well ${wellAt - healedAt} ms after its end; last: ${last}\n`);
       await letTimePass(1000 + 1000 * scene.random());
     }
   }
