@@ -293,6 +293,11 @@ describe("a server does not start", () => {
   const refusals: [what: string, files: Record<string, string>, sentence: RegExp][] = [
     ["on a file that cannot be read as TypeScript", { "a.ts": "export default {" }, /a\.ts:1:\d+: /],
     [
+      "on a file with several mistakes",
+      { "a.ts": "export const a = {\nlet x = ;\n" },
+      /a\.ts:2:5: Expected "\}" but found "x"; a\.ts:2:9: Unexpected ;/,
+    ],
+    [
       "on a file without a handler",
       { "a.ts": "export const b = 1;" },
       /a\.ts has no handler: export default/,

@@ -55,14 +55,27 @@ interface Position {
   readonly column?: number;
 }
 
-/** What loading a file ran into, as one sentence with the place. */
-function loadProblem(folder: string, name: string, error: unknown): HandlerError {
-  if (error instanceof HandlerError) return error;
+/** One mistake begets others further down; beyond these it is enough to know that there are more. */
+const MISTAKES_TOLD = 5;
+
+/** What loading a file ran into, with the place. */
+function placed(folder: string, name: string, error: unknown): string {
   const { message } = error as Error;
   const position = (error as { position?: Position | null }).position;
   const file = relative(folder, position?.file ?? name);
   const place = position?.line === undefined ? name : `${file}:${position.line}:${position.column ?? 1}`;
-  return new HandlerError(`${place}: ${message}`, { cause: error });
+  return `${place}: ${message}`;
+}
+
+/** What loading a file ran into, as one sentence with the places. */
+function loadProblem(folder: string, name: string, error: unknown): HandlerError {
+  if (error instanceof HandlerError) return error;
+  // Several mistakes come as one error that only counts them.
+  const all: readonly unknown[] =
+    error instanceof AggregateError && error.errors.length > 0 ? error.errors : [error];
+  const told = all.slice(0, MISTAKES_TOLD).map((one) => placed(folder, name, one));
+  const more = all.length > told.length ? [`and ${all.length - told.length} more`] : [];
+  return new HandlerError([...told, ...more].join("; "), { cause: error });
 }
 
 /** The handlers of one file: its default export is one, or an array of them. */
