@@ -9,9 +9,9 @@ import type { AnyHandler } from "./handlers/handler.ts";
 import { sleep } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import { LIMITS } from "./protocol/limits.ts";
-import { Refusal } from "./protocol/error.ts";
 import { has } from "./nodes/roles.ts";
 import { wire, type Base, type Parts } from "./parts.ts";
+import { startWithRoom } from "./start-again.ts";
 import type { Storage } from "./storage.ts";
 import { createSystemWorld, type World } from "./world.ts";
 import type { SocketData } from "./ws/sockets.ts";
@@ -162,33 +162,6 @@ async function run(base: Base): Promise<Running> {
     await shutDown(base, parts, null, new AbortController(), null);
     throw error;
   }
-}
-
-/** How often a start that found no room is tried again. */
-const START_AGAIN_MS = 1000;
-
-/**
- * A full disk does not keep a server from answering what it can: what a part could not store at its start is tried again
- * until it can. Any other error rejects.
- */
-async function startWithRoom(base: Base, part: { start(): Promise<void> }, over: AbortSignal): Promise<void> {
-  const { clock, logger } = base;
-  const tryOnce = (): Promise<boolean> =>
-    part.start().then(
-      () => true,
-      (error: unknown) => {
-        if (!(error instanceof Refusal) || error.code !== "storage_unavailable") throw error;
-        logger.error({ error }, "the start could not be stored; it is tried again");
-        return false;
-      },
-    );
-  if (await tryOnce()) return;
-  const again = (): void => {
-    clock.after(START_AGAIN_MS, () => {
-      if (!over.aborted) void tryOnce().then((done) => (done ? undefined : again()));
-    });
-  };
-  again();
 }
 
 /** What only nodes of some roles do. */

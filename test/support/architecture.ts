@@ -35,6 +35,7 @@ const TOP = [
   "parts",
   "edges",
   "writer",
+  "start-again",
   "app",
   "cli",
   "index",
