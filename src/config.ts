@@ -1,7 +1,13 @@
 /** Where configuration begins and ends: flags, environment and holdline.toml go in, one plain checked object comes out. */
 import { readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { findContradictions, findUnavailable, type Finding, isOpenMode } from "./config/checks.ts";
+import {
+  findContradictions,
+  findDoubts,
+  findUnavailable,
+  type Finding,
+  isOpenMode,
+} from "./config/checks.ts";
 import { valueProblems } from "./config/display.ts";
 import { type DisplayedTable, readFileTables } from "./config/file-tables.ts";
 import { isRedisUrl, sqlitePathOf } from "./config/formats.ts";
@@ -225,6 +231,6 @@ export function loadConfig(inputs: ConfigInputs): LoadedConfig {
     ),
     sources: sources as Record<SettingKey, Source>,
     tables: tables.displayed,
-    warnings: warned.map((finding) => problemText(problemOf(finding))),
+    warnings: [...warned, ...findDoubts(settings)].map((finding) => problemText(problemOf(finding))),
   };
 }

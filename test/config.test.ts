@@ -142,6 +142,15 @@ describe("a good configuration", () => {
     expect(load({ env: { HOLDLINE_PORT: "eighty" }, flags: { port: "80" } }).config.port).toBe(80);
   });
 
+  test("is warned about Redis beside a database file that nobody else has", () => {
+    const redis = { HOLDLINE_REDIS_URL: "redis://cache" };
+    expect(load({ env: redis }).warnings).toEqual([
+      "HOLDLINE_REDIS_URL joins no servers that each have a database file of their own: nodes share a PostgreSQL database (HOLDLINE_DATABASE_URL=postgres://…), processes of one machine its data folder (HOLDLINE_PROCESSES).",
+    ]);
+    expect(load({ env: { ...redis, HOLDLINE_PROCESSES: "2" } }).warnings).toEqual([]);
+    expect(load({ env: { ...redis, HOLDLINE_DATABASE_URL: "postgres://a@b/c" } }).warnings).toEqual([]);
+  });
+
   test("is warned about what has no effect and is often set for a whole machine", () => {
     const { warnings, config } = load({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" } });
     expect(config.otlpEndpoint).toBe("http://collector:4318");

@@ -31,7 +31,7 @@ function checkWriting(config: Config): Finding {
 }
 
 function checkConfiguration(config: Config, warnings: readonly string[]): Finding[] {
-  const found = warnings.map((text) => warn("settings", text, "Leave it out, or use a version that has it"));
+  const found = warnings.map((text) => warn("settings", text, "Change it, or leave it out"));
   if (config.openMode && !["127.0.0.1", "::1", "localhost"].includes(config.host)) {
     found.push(
       warn(

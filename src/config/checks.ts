@@ -1,5 +1,5 @@
 /** What one value alone cannot tell: settings that contradict each other, and settings of parts that are not there yet. */
-import { IN_DATABASE, isLoopback, isRedisUrl } from "./formats.ts";
+import { IN_DATABASE, isLoopback, isOwnDatabase, isRedisUrl } from "./formats.ts";
 import { BUILTIN_TYPES } from "./type-tables.ts";
 import { variableOf } from "./names.ts";
 import { DEFAULT_COOKIE, type SettingKey, type Settings } from "./settings.ts";
@@ -167,6 +167,17 @@ const CHECKS: readonly Check[] = [
             allowed: `all, or another role together with ${variableOf("redisUrl")}`,
           },
   },
+  {
+    reads: ["role", "redisUrl", "databaseUrl"],
+    find: ({ role, redisUrl, databaseUrl }) =>
+      role === "all" || redisUrl === null || !isOwnDatabase(databaseUrl)
+        ? null
+        : {
+            key: "role",
+            problem: `"${role}" leaves the rest to other nodes, and a database file of its own is shared with none`,
+            allowed: `all, or another role together with ${variableOf("databaseUrl")}=postgres://…`,
+          },
+  },
   needsAuthSource("authIssuer", ({ authIssuer }) => authIssuer !== null),
   needsAuthSource("authAudience", ({ authAudience }) => authAudience !== null),
   needsAuthSource("authBinding", ({ authBinding }) => authBinding === "strict"),
@@ -221,6 +232,29 @@ const CHECKS: readonly Check[] = [
   needs("speechKey", "speechUrl"),
   needs("speechModel", "speechUrl"),
 ];
+
+/**
+ * What is allowed and seldom meant. Redis beside a file: whoever wants several machines, and forgets the database they
+ * share, has servers that do not know of each other.
+ */
+const DOUBTS: readonly Check[] = [
+  {
+    reads: ["redisUrl", "databaseUrl", "processes"],
+    find: ({ redisUrl, databaseUrl, processes }) =>
+      redisUrl === null || processes > 1 || !isOwnDatabase(databaseUrl)
+        ? null
+        : {
+            key: "redisUrl",
+            problem: `joins no servers that each have a database file of their own: nodes share a PostgreSQL database (${variableOf("databaseUrl")}=postgres://…), processes of one machine its data folder (${variableOf("processes")})`,
+            allowed: null,
+          },
+  },
+];
+
+/** What may be other than its operator believes, and is no reason not to start. */
+export function findDoubts(settings: Settings): readonly Finding[] {
+  return DOUBTS.flatMap(({ find }) => find(settings) ?? []);
+}
 
 /** Every contradiction among settings that are good one by one; `failed` names those that are not. */
 export function findContradictions(settings: Settings, failed: ReadonlySet<SettingKey>): readonly Finding[] {

@@ -82,6 +82,11 @@ export function sqlitePathOf(databaseUrl: string): string {
   return databaseUrl.replace(/^sqlite:(\/\/)?/i, "");
 }
 
+/** Whether the database is a file (or memory) of this machine, as it is when nothing is configured. */
+export function isOwnDatabase(databaseUrl: string | null): boolean {
+  return databaseUrl === null || /^sqlite:/i.test(databaseUrl);
+}
+
 export const redisUrlProblem: TextCheck = (value) => {
   const place = readRedisUrl(value);
   if (typeof place === "string") return place;

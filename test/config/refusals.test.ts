@@ -210,6 +210,12 @@ test.each(["gateway", "api", "worker"])("the role %s alone is refused: nobody wo
   ]);
 });
 
+test.each(["gateway", "api", "worker"])("the role %s on a database file of its own is refused", (role) => {
+  expect(refused({ env: { HOLDLINE_ROLE: role, HOLDLINE_REDIS_URL: "redis://cache" } })).toEqual([
+    `HOLDLINE_ROLE "${role}" leaves the rest to other nodes, and a database file of its own is shared with none. Allowed: all, or another role together with HOLDLINE_DATABASE_URL=postgres://….`,
+  ]);
+});
+
 test("a type that is built in cannot be given to workers", () => {
   expect(refused({ env: { HOLDLINE_WORKER_TYPES: "render,chat" } })).toEqual([
     "HOLDLINE_WORKER_TYPES names chat, which is built in. Allowed: other names.",
