@@ -95,6 +95,11 @@ test("three nodes behind nginx serve, and one may stop", async () => {
   await using late = await connect(site);
   const { id } = await apiOf(site, late.token).submit(tokensBody());
   await late.waitForEnd(id);
+
+  // With two of three away every request finds the one that is left.
+  await nodes[0]?.kill("SIGKILL");
+  const answers = Array.from({ length: 6 }, async () => (await fetch(`${site.url}/healthz`)).status);
+  expect(await Promise.all(answers)).toEqual([200, 200, 200, 200, 200, 200]);
 }, 60_000);
 
 test("each node has an address of its own, and more time to stop than its drain takes", () => {
@@ -102,8 +107,9 @@ test("each node has an address of its own, and more time to stop than its drain 
   expect(addresses.size).toBe(NODES.length);
   for (const name of NODES) {
     const { stop_grace_period = "", environment } = serviceOf(name);
-    expect(Number.parseInt(stop_grace_period, 10) * 1000).toBeGreaterThan(
-      Number(environment?.["HOLDLINE_DRAIN_MS"]) + 4000,
+    // As much longer as the README says.
+    expect(Number.parseInt(stop_grace_period, 10) * 1000).toBeGreaterThanOrEqual(
+      Number(environment?.["HOLDLINE_DRAIN_MS"]) + 15_000,
     );
   }
 });
