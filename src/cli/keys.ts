@@ -66,7 +66,11 @@ const rotate: Action = {
     }
     host.out(`New session tokens are signed with ${kid} within a few seconds.\n`);
     if (older.length === 0) return;
-    host.out(`Tokens of the older ${older.length === 1 ? "key" : "keys"} stay good until it is removed:\n`);
+    host.out(
+      older.length === 1
+        ? "Tokens of the older key stay good until it is removed:\n"
+        : "Tokens of the older keys stay good until these are removed:\n",
+    );
     for (const one of older) host.out(`  holdline keys remove ${one}\n`);
     host.out(`Nobody needs ${older.length === 1 ? "it" : "them"} after ${neededUntil}.\n`);
   }),

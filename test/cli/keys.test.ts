@@ -54,7 +54,11 @@ describe("keys", () => {
     const { code, out, err } = await operate(server, ["keys", "rotate"]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toContain(`\n  holdline keys remove ${items[0]?.kid}\n`);
+    expect(out).toContain("\nTokens of the older key stay good until it is removed:\n");
     expect(out).toMatch(/\nNobody needs it after \d{4}-\d\d-\d\dT[\d:.]+Z\.\n$/);
+    const again = await operate(server, ["keys", "rotate"]);
+    expect(again.out).toContain("\nTokens of the older keys stay good until these are removed:\n");
+    expect(again.out).toContain("\nNobody needs them after ");
   });
 
   test.each([{ argv: ["list"] }, { argv: ["rotate"] }, { argv: ["remove", "x"] }])(

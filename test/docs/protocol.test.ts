@@ -3,6 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { COMMANDS } from "../../src/cli/commands.ts";
+import { availabilityOf } from "../../src/config/checks.ts";
+import { variableOf } from "../../src/config/names.ts";
+import { SETTING_KEYS } from "../../src/config/settings.ts";
 import { CLOSE_CODES, ERROR_CODES, JOB_ERROR_CODES } from "../../src/protocol/codes.ts";
 import { EVENT_KINDS } from "../../src/protocol/events.ts";
 import { clientFrameSchema } from "../../src/protocol/frames.ts";
@@ -144,6 +147,17 @@ describe("the routes", () => {
     },
   );
 
+  test("of users stand in the table of the API", () => {
+    const listed = rowsOf(sectionOf("3. HTTP API")).map(([cell = ""]) => codesOf(cell)[0]);
+    const own = routes.filter(({ path }) => /^\/v1\/(?!admin|worker)/.test(path));
+    expect(listed).toEqual(expect.arrayContaining(own.map(({ method, path }) => `${method} ${path}`)));
+  });
+
+  test("allow browsers the headers that the document says", () => {
+    const [, headers = ""] = /\bALLOWED_HEADERS =\s+"([^"]+)"/.exec(httpSource) ?? [];
+    expect(sectionOf("Origins and CORS")).toContain(`\nAccess-Control-Allow-Headers: ${headers}\n`);
+  });
+
   test("are all that is requested in examples", () => {
     const requests = messages.flatMap(({ request, block }) => (request === null ? [] : [{ request, block }]));
     for (const { request, block } of requests) {
@@ -154,6 +168,12 @@ describe("the routes", () => {
       expect(known, `line ${block.line}: ${request.method} ${request.path}`).toBe(true);
     }
   });
+});
+
+test("what is not there yet are the settings that are read and have no effect", () => {
+  const rows = rowsOf(sectionOf("11. Not in this version yet")).slice(1);
+  const lacking = SETTING_KEYS.filter((key) => availabilityOf(key) !== null).map(variableOf);
+  expect(rows.map(([what = ""]) => codesOf(what))).toEqual(lacking.map((name) => [name]));
 });
 
 test("every link leads somewhere", () => {
