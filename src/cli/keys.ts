@@ -71,7 +71,8 @@ const rotate: Action = {
         ? "Tokens of the older key stay good until it is removed:\n"
         : "Tokens of the older keys stay good until these are removed:\n",
     );
-    for (const one of older) host.out(`  holdline keys remove ${one}\n`);
+    // Keys that an earlier version made may begin like an option.
+    for (const one of older) host.out(`  holdline keys remove ${one.startsWith("-") ? "-- " : ""}${one}\n`);
     host.out(`Nobody needs ${older.length === 1 ? "it" : "them"} after ${neededUntil}.\n`);
   }),
 };

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { createKeyFolder } from "../../src/sessions/keys/folder.ts";
+import { makeKey } from "../../src/sessions/keys/store.ts";
 import { operate, operateJson } from "../support/operator.ts";
 import { startServer } from "../support/server.ts";
 import { holdline, temporaryFolder } from "./holdline.ts";
@@ -46,6 +48,20 @@ describe("keys", () => {
     const again = await run("remove", first.kid);
     expect(again).toMatchObject({ code: 1, out: "" });
     expect(await readdir(join(folder.path, "keys"))).toEqual([`${second.kid}.json`]);
+  });
+
+  test("no key is named like an option, and one of an earlier version is named so that it can be removed", async () => {
+    // One thumbprint of 64 begins with a hyphen: of these, four are to be expected.
+    const made = await Promise.all(Array.from({ length: 256 }, makeKey));
+    expect(made.filter(({ kid }) => kid.startsWith("-"))).toEqual([]);
+
+    await using folder = await temporaryFolder();
+    const run = (...argv: string[]) => holdline(["keys", "--data-dir", folder.path, ...argv]);
+    const store = createKeyFolder(folder.path);
+    await store.add({ ...(await makeKey()), kid: "-like-an-option" }, 1);
+    const { out } = await run("rotate");
+    const [, words = ""] = /\n {2}holdline keys (remove .*)\n/.exec(out) ?? [];
+    expect((await run(...words.split(" "))).out).toStartWith("Removed: ");
   });
 
   test("rotate says in words what to remove, and when", async () => {

@@ -31,11 +31,14 @@ export interface KeyStore {
   remove(kid: string): Promise<"removed" | "unknown" | "signs">;
 }
 
-/** A new key that nobody has yet. */
+/** A new key that nobody has yet. Its name is never taken for an option of a command. */
 export async function makeKey(): Promise<FreshKey> {
-  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  const jwk = await exportJWK(privateKey);
-  return { kid: await calculateJwkThumbprint(jwk), jwk: storedKeySchema.shape.jwk.parse(jwk) };
+  for (;;) {
+    const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+    const jwk = await exportJWK(privateKey);
+    const kid = await calculateJwkThumbprint(jwk);
+    if (!kid.startsWith("-")) return { kid, jwk: storedKeySchema.shape.jwk.parse(jwk) };
+  }
 }
 
 /** It has to be the newest also when the clock was set back since the last one. */
