@@ -126,6 +126,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const rooms = createRooms({
     ...config,
     rules: config.rooms,
+    frozen: () => storage.sessionOutage.away,
     keptMs: config.eventsRetentionMs,
     roomHistory: storage.roomHistory,
     hub,

@@ -96,6 +96,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
 
   let wanted = false;
   let looking = false;
+  let failing = false;
   let again: Timer | null = null;
   const lookAtEverything = (): void => {
     wanted = true;
@@ -118,8 +119,10 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
         wanted = false;
         await everything();
       }
+      failing = false;
     } catch (error) {
-      logger.warn({ error }, "what was missed could not be looked at; it is tried again");
+      if (!failing) logger.warn({ error }, "what was missed could not be looked at; it is tried each second");
+      failing = true;
       if (!stopped) again = clock.after(LIMITS.lookAgainMs, lookAtEverything);
     } finally {
       looking = false;

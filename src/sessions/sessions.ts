@@ -53,7 +53,7 @@ export interface Sessions {
   connected(id: SessionId, binding: UserBinding | null): Promise<SessionRecord>;
   issueToken(session: Pick<SessionRecord, "id" | "userId" | "binding">): Promise<TokenObject>;
   find(id: SessionId): Promise<SessionRecord | null>;
-  /** As `find`, of a session that another node has changed. */
+  /** As `find`, of a session that another node may have changed: as it is stored, or not at all. */
   findChanged(id: SessionId): Promise<SessionRecord | null>;
   /** As `find`, if it is this user's; another's takes as long as an unknown one. */
   findOwn(userId: UserId, id: SessionId): Promise<SessionRecord | null>;
@@ -254,7 +254,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     find: (id) => store.find(id),
     findChanged(id) {
       store.forget(id);
-      return store.find(id);
+      return store.find(id, true);
     },
     findOwn: (userId, id) => store.findOwn(userId, id),
     listOf: (userId) => store.listOf(userId, LISTED_MOST),

@@ -67,7 +67,8 @@ export interface SessionQuery {
 
 export interface SessionStore {
   create(session: SessionRecord): Promise<void>;
-  find(id: SessionId): Promise<SessionRecord | null>;
+  /** `asStored`: rejects rather than answer from the memory of a process, where a driver would. */
+  find(id: SessionId, asStored?: boolean): Promise<SessionRecord | null>;
   /**
    * As `find`, if it is this user's: another's is not even read, so that it takes as long as one that there is not.
    */

@@ -2,10 +2,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { tokenOf, WITH_SECRET } from "../abuse/identity-provider.ts";
 import { connect } from "../support/client.ts";
-import { apiOf, expectProblem, type Api } from "../support/http.ts";
+import { apiOf, expectProblem, tokensBody, type Api } from "../support/http.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
 import { operate } from "../support/operator.ts";
 import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
+import { freshRoom, heard, join, presences, sees, together } from "../support/rooms.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
@@ -20,6 +22,8 @@ beforeAll(async () => {
     ...WITH_SECRET,
     HOLDLINE_DATABASE_URL: await postgres.database(),
     HOLDLINE_REDIS_URL: redis.url,
+    HOLDLINE_TOKENS: "on",
+    HOLDLINE_PRESENCE_GRACE_MS: "300",
   };
   here = await startServer({ env });
   there = await startServer({ env });
@@ -31,6 +35,9 @@ afterAll(async () => {
   await there[Symbol.asyncDispose]();
   await Promise.all([redis.remove(), postgres.remove()]);
 });
+
+const isReady = async ({ url }: TestServer): Promise<boolean> =>
+  Bun.deepEquals(await (await fetch(`${url}/readyz`)).json(), { status: "ready" });
 
 const revoke = async (json: object): Promise<number> =>
   (await admin.call("POST", "/v1/admin/revocations", { json })).status;
@@ -87,3 +94,82 @@ test("faults/R42 and while Redis is away they do all the same, and stay so when 
   await eve.settle();
   expect(eve.closed).toBeNull();
 });
+
+/** What a busy machine adds to a look. */
+const SLACK_MS = 2000;
+
+test("faults/R42 meanwhile events come from the store, presence stands still, and all heals by itself", async () => {
+  for (const server of [here, there]) await until("the nodes to hear each other", () => isReady(server));
+  const room = freshRoom();
+  const visit = (server: TestServer, user: string) => connect(server, { token: tokenOf(user) });
+  await using ann = await visit(here, "ann");
+  await using ben = await visit(there, "ben");
+  const [gone, gina] = [await visit(there, "cem"), await visit(there, "gina")];
+  for (const client of [ann, ben, gone, gina]) await join(client, room);
+  await gone.close();
+  for (const client of [ann, ben]) await sees(client, room, gone.sessionId, "away");
+  for (const client of [ann, ben]) await sees(client, room, gina.sessionId, "online");
+  // Known there from now on.
+  const elsewhere = apiOf(there, ann.token);
+  expect((await elsewhere.call("GET", "/v1/sessions/current")).status).toBe(200);
+
+  await redis.halt("kill");
+  for (const server of [here, there])
+    await until("the silence to be noticed", async () => !(await isReady(server)));
+  const before = [ann, ben].map((client) => presences(client, room).length);
+  const asSeen = together(ann, room);
+
+  // Presence: nobody comes, leaves, or is seen as anything else, though a socket is gone.
+  await gina.close();
+  for (const [server, client] of [
+    [here, ann],
+    [there, ben],
+  ] as const) {
+    for (const frame of [
+      { type: "join", room: freshRoom() },
+      { type: "leave", room },
+      { type: "presence", status: "busy" },
+    ])
+      expect(await client.ask(frame)).toMatchObject({ type: "error", code: "storage_unavailable" });
+    const listed = await apiOf(server, client.token).call("GET", `/v1/rooms/${room}/presence`);
+    expect(listed.body as unknown).toEqual({ members: [...asSeen.values()], count: asSeen.size });
+  }
+  // What is said is heard where it is said, and kept for nobody.
+  expect(await ann.ask({ type: "say", room, data: "is anybody there?" })).toMatchObject({ type: "ok" });
+  await until("her own words", () => heard(ann, room).length === 1);
+
+  // Delivery: what the other node accepts and may run comes from the store, two seconds late at most.
+  const job = await elsewhere.submit(tokensBody({ tokens: 20, intervalMs: 50 }));
+  await ann.waitForEnd(job.id);
+  let next = 1;
+  for (const received of ann.received) {
+    if (received.kind !== "json" || received.frame.job !== job.id || received.frame.type !== "event")
+      continue;
+    const { first, seq = 0, at = 0 } = received.frame;
+    expect(first ?? seq).toBe(next);
+    next = seq + 1;
+    const lateMs = performance.timeOrigin + received.atMs - at;
+    expect(lateMs).toBeLessThan(LIMITS.lookMs + SLACK_MS);
+  }
+  expect([ann, ben].map((client) => presences(client, room).length)).toEqual(before);
+
+  await redis.resumeEmpty();
+  // Whoever has a socket is still there; who has none was lost with Redis, or came back as away and expires.
+  for (const server of [here, there]) await until("the nodes to hear each other", () => isReady(server));
+  for (const client of [ann, ben]) {
+    await sees(client, room, gone.sessionId, undefined);
+    await sees(client, room, gina.sessionId, "away");
+    expect(heard(client, room)).toEqual(client === ann ? ["is anybody there?"] : []);
+  }
+  expect(await ben.ask({ type: "say", room, data: "now I am" })).toMatchObject({ type: "ok" });
+  for (const client of [ann, ben])
+    await until("what crosses again", () => heard(client, room).includes("now I am"));
+  // Nobody left but the one that is lost, and together() throws where somebody is told twice.
+  for (const client of [ann, ben]) {
+    const left = presences(client, room).flatMap((frame) => frame.left ?? []);
+    expect(left.map(({ sessionId }) => sessionId)).toEqual([gone.sessionId]);
+    expect(together(client, room)).toEqual(together(ann, room));
+  }
+  expect(await ann.ask({ type: "presence", status: "busy" })).toMatchObject({ type: "ok" });
+  await sees(ben, room, ann.sessionId, "busy");
+}, 60_000);

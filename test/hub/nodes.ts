@@ -126,7 +126,13 @@ export async function startNode(shared: Shared, nodeId: string) {
     onGap: () => {},
   });
   const rules = [{ pattern: "kept", history: 5 }];
-  const more = { presenceGraceMs: 1000, roomHistory: shared.history, rules, keptMs: 60_000 };
+  const more = {
+    frozen: () => false,
+    presenceGraceMs: 1000,
+    roomHistory: shared.history,
+    rules,
+    keptMs: 60_000,
+  };
   const rooms = createRooms({ hub, sessions, backplane, nodeId, clock, ids, logger, ...more });
   const feed = createFeed();
   const ready: string[] = [];

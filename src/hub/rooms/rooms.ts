@@ -30,6 +30,7 @@ export interface RoomsOptions {
   readonly sessions: Pick<
     Sessions,
     | "find"
+    | "find"
     | "findChanged"
     | "enterRoom"
     | "leaveRoom"
@@ -43,6 +44,8 @@ export interface RoomsOptions {
   readonly nodeId: string;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** The sessions cannot be looked up: everybody is seen as before, here as at every other node. */
+  readonly frozen: () => boolean;
   /** How long a member may be without a socket before that shows. */
   readonly presenceGraceMs: number;
   readonly roomHistory: RoomHistory;
@@ -212,7 +215,9 @@ export function createRooms(options: RoomsOptions): Rooms {
 
   sessions.onChanged((session) => {
     outdate(session.id);
-    learn(session);
+    // What became of it meanwhile is looked up when they are back.
+    if (options.frozen()) listening.put(session);
+    else learn(session);
   });
   const over = (id: SessionId): void => {
     outdate(id);
@@ -300,8 +305,8 @@ export function createRooms(options: RoomsOptions): Rooms {
 
     async isMember(id, room) {
       // It may have entered or left on another node a moment ago.
-      await lookUp(id);
-      return roster.isMember(id, room);
+      const session = await lookUp(id).catch(() => sessions.find(id));
+      return session !== null && roster.isMember(id, room);
     },
 
     list: (room) => presence.list(room),

@@ -113,7 +113,13 @@ export function lastingSessions(options: LastingOptions): LastingSessions {
         if (session.connectedAt === null) memory.learn(session);
         else memory.sit(session);
       },
-      find: (id) => read(id, memory.find(id), () => store.find(id)),
+      async find(id, asStored = false) {
+        if (!asStored) return read(id, memory.find(id), () => store.find(id));
+        const session = await ask(() => store.find(id));
+        if (session === null) memory.forget(id);
+        else if (memory.find(id) !== null) memory.learn(session);
+        return session;
+      },
       findOwn(userId, id) {
         const known = memory.find(id);
         return read(id, known?.userId === userId ? known : null, () => store.findOwn(userId, id));
