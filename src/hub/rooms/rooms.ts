@@ -30,7 +30,6 @@ export interface RoomsOptions {
   readonly sessions: Pick<
     Sessions,
     | "find"
-    | "find"
     | "findChanged"
     | "enterRoom"
     | "leaveRoom"
