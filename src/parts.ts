@@ -125,10 +125,9 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const hub = countedHub(createSeats(base, storage, sessions), telemetry);
   const rooms = createRooms({
     ...config,
+    ...storage,
     rules: config.rooms,
-    frozen: () => storage.sessionOutage.away,
     keptMs: config.eventsRetentionMs,
-    roomHistory: storage.roomHistory,
     hub,
     sessions,
     backplane,

@@ -15,6 +15,7 @@ import type { PresenceFrame } from "../../src/protocol/frames.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { createMemoryRoomHistory } from "../../src/sessions/history/memory.ts";
 import { createMemorySessionStore } from "../../src/sessions/memory.ts";
+import { NO_SESSION_OUTAGE } from "../../src/sessions/outage.ts";
 import { createRevocations } from "../../src/sessions/revocations.ts";
 import { createMemoryRevocationStore } from "../../src/sessions/revocations/memory.ts";
 import { rememberSessions } from "../../src/sessions/remembered.ts";
@@ -127,7 +128,7 @@ export async function startNode(shared: Shared, nodeId: string) {
   });
   const rules = [{ pattern: "kept", history: 5 }];
   const more = {
-    frozen: () => false,
+    sessionOutage: NO_SESSION_OUTAGE,
     presenceGraceMs: 1000,
     roomHistory: shared.history,
     rules,

@@ -17,6 +17,7 @@ import type { PresenceObject } from "../../protocol/rooms.ts";
 import type { ChosenPresence } from "../../protocol/sessions.ts";
 import type { SessionRecord } from "../../sessions/session.ts";
 import type { RoomHistory } from "../../sessions/history/history.ts";
+import type { SessionOutage } from "../../sessions/outage.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Connection } from "../connection.ts";
 import type { Hub } from "../hub.ts";
@@ -43,8 +44,8 @@ export interface RoomsOptions {
   readonly nodeId: string;
   readonly clock: Clock;
   readonly ids: Ids;
-  /** The sessions cannot be looked up: everybody is seen as before, here as at every other node. */
-  readonly frozen: () => boolean;
+  /** While the sessions cannot be looked up, everybody is seen as before, here as at every other node. */
+  readonly sessionOutage: Pick<SessionOutage, "away">;
   /** How long a member may be without a socket before that shows. */
   readonly presenceGraceMs: number;
   readonly roomHistory: RoomHistory;
@@ -215,7 +216,7 @@ export function createRooms(options: RoomsOptions): Rooms {
   sessions.onChanged((session) => {
     outdate(session.id);
     // What became of it meanwhile is looked up when they are back.
-    if (options.frozen()) listening.put(session);
+    if (options.sessionOutage.away) listening.put(session);
     else learn(session);
   });
   const over = (id: SessionId): void => {
