@@ -293,7 +293,15 @@ export function lose(
   }
   const delays = LIMITS.lostLeaseDelaysMs;
   const delayMs = delays[Math.min(job.lostLeases, delays.length) - 1] ?? 0;
-  return retry(job, at, reason, delayMs, { reason, delayMs });
+  return retry(job, at, reason, Math.floor(delayMs * (1 + apart(job))), { reason, delayMs });
+}
+
+/**
+ * In [0, 1), another one for each job and each of its losses: jobs that died together begin apart, so that the one among
+ * them that kills its process does not take the same neighbours along every time.
+ */
+function apart({ id, lostLeases }: JobRecord): number {
+  return Bun.hash.xxHash32(`${id} ${lostLeases}`) / 2 ** 32;
 }
 
 /**

@@ -117,7 +117,7 @@ export const LIMITS = {
   steadyStepMs: 5 * SECOND_MS,
   /** How long a node of several still answers after it said that it is leaving: proxies look in this time. */
   leavingMs: 3 * SECOND_MS,
-  /** Waits before the run after the n-th lost lease; the last entry repeats. */
+  /** Waits before the run after the n-th lost lease; the last entry repeats. The run begins between once and twice that. */
   lostLeaseDelaysMs: [0, 0, 1000, 2000, 4000, 5000],
 
   // Sockets

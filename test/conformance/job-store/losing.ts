@@ -12,7 +12,7 @@ async function lose(on: Drive, maxLostLeases: number = LIMITS.maxLostLeases): Pr
 }
 
 async function nextRun(on: Drive, run: HeldRun): Promise<HeldRun> {
-  on.pass(5000);
+  on.pass(10_000);
   return on.again(run.id, REMOTE);
 }
 
@@ -26,10 +26,13 @@ export function losing(check: Check): void {
       expect({ kind, attempt }).toEqual({ kind: "job.retrying", attempt: n + 1 });
       const { delayMs } = data as { delayMs: number };
       expect(data).toEqual({ reason: "worker_lost", delayMs });
-      expect(await on.job(run.id)).toMatchObject({
+      const job = await on.job(run.id);
+      const spreadMs = job.readyBy - on.now().steadyMs - delayMs;
+      expect(spreadMs).toBeWithin(0, Math.max(delayMs, 1));
+      expect(Number.isInteger(spreadMs)).toBe(true);
+      expect(job).toMatchObject({
         status: "retrying",
         lostLeases: n + 1,
-        readyBy: on.now().steadyMs + delayMs,
         leaseToken: null,
         leaseOwner: null,
         leaseBy: null,
@@ -38,6 +41,25 @@ export function losing(check: Check): void {
       run = await nextRun(on, run);
     }
     expect(delays).toEqual([0, 0, 1000, 2000, 4000, 5000, 5000, 5000]);
+  });
+
+  check("of several jobs at once is followed by their runs apart, in another order each time", async (on) => {
+    const runs = [];
+    for (let n = 0; n < 8; n += 1) runs.push(await on.started(REMOTE));
+    const orders: string[] = [];
+    for (let loss = 1; loss <= 4; loss += 1) {
+      await lose(on, 100);
+      const jobs = await Promise.all(runs.map(({ id }) => on.job(id)));
+      const waits = jobs.map(({ id, readyBy }) => ({ id, waitMs: readyBy - on.now().steadyMs }));
+      if (loss > 2) {
+        expect(new Set(waits.map(({ waitMs }) => waitMs)).size).toBeGreaterThan(3);
+        const inOrder = waits.toSorted((a, b) => a.waitMs - b.waitMs);
+        orders.push(inOrder.map(({ id }) => id).join(" "));
+      }
+      on.pass(10_000);
+      for (const { id } of runs) await on.again(id, REMOTE);
+    }
+    expect(new Set(orders).size).toBe(2);
   });
 
   check("fails the job when the budget of lost leases is spent", async (on) => {
