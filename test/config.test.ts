@@ -1,5 +1,6 @@
 /** Configuration from its three places: what is taken, what wins, what is unknown, and what is never shown. */
 import { describe, expect, test } from "bun:test";
+import { resolve } from "node:path";
 import { type Config, ConfigError, describeConfig, loadConfig } from "../src/config.ts";
 import { displayed } from "../src/config/display.ts";
 import { editDistance, nearestOf } from "../src/config/names.ts";
@@ -188,6 +189,22 @@ describe("an unknown name is refused with the nearest known one:", () => {
   ];
   test.each(unknown)("%j", (given, message) => {
     expect(refused(given)).toEqual([message]);
+  });
+
+  test("but variables of the example workers are nobody's slip", async () => {
+    const env: Record<string, string> = {};
+    for (const file of ["worker.py", "worker.ts"]) {
+      const text = await Bun.file(resolve(import.meta.dir, "../examples", file)).text();
+      for (const [name] of text.matchAll(/\bHOLDLINE_[A-Z_]+\b/g)) env[name] = "";
+    }
+    delete env["HOLDLINE_WORKER_TYPES"];
+    expect(Object.keys(env).toSorted()).toEqual([
+      "HOLDLINE_URL",
+      "HOLDLINE_WORKER_JOBS",
+      "HOLDLINE_WORKER_NAME",
+      "HOLDLINE_WORKER_TOKEN",
+    ]);
+    expect(load({ env }).config.port).toBe(8787);
   });
 
   test("names that mean something to JavaScript are unknown too", () => {

@@ -55,6 +55,14 @@ function unknown(name: string, source: Source, spell: (key: string) => string): 
 /** Kubernetes writes the addresses of services into every container: one named "holdline" collides with our prefix. */
 const SERVICE_LINKS = /^HOLDLINE_(SERVICE_(HOST|PORT)|PORT_\d)/;
 
+/** What workers are told by (examples/, `worker-conformance`): whoever set them in a shell can use our commands there too. */
+const OF_WORKERS: ReadonlySet<string> = new Set([
+  "HOLDLINE_URL",
+  "HOLDLINE_WORKER_TOKEN",
+  "HOLDLINE_WORKER_NAME",
+  "HOLDLINE_WORKER_JOBS",
+]);
+
 function unknownVariable(name: string): Problem {
   const source: Source = { kind: "environment", name };
   if (!SERVICE_LINKS.test(name)) return unknown(name, source, variableOf);
@@ -82,7 +90,7 @@ export function readPlaces({ flags, env, file }: Places): Reading {
     const key = VARIABLES.get(name);
     const source: Source = { kind: "environment", name };
     if (key !== undefined) given.set(key, { value: fromText(factsOfKey(key).kind, text), source });
-    else if (name.startsWith(VARIABLE_PREFIX)) problems.push(unknownVariable(name));
+    else if (name.startsWith(VARIABLE_PREFIX) && !OF_WORKERS.has(name)) problems.push(unknownVariable(name));
   }
   for (const [name, text] of Object.entries(flags)) {
     const key = FLAGS.get(name);
