@@ -1,4 +1,5 @@
 /** What a message to a room of a thousand costs the server, and how long the last member waits for it. */
+import { percentile } from "../../src/lib/percentile.ts";
 import type { Measured } from "./process.ts";
 
 export const MEMBERS = 1000;
@@ -10,6 +11,7 @@ export interface FanOut {
   readonly microsPerDelivery: number;
   readonly deliveriesPerSecond: number;
   /** From saying to hearing, over all members. */
+  readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
@@ -29,14 +31,20 @@ function open(url: string): Promise<WebSocket> {
   });
 }
 
-/** A thousand sockets that have sent `join`, and whatever came of that has come. */
-async function enter(url: string, joined: (text: string) => boolean): Promise<Room> {
+/** A thousand sockets, at these servers in turns, that have sent `join`, and whatever came of that has come. */
+async function enter(
+  urls: readonly string[],
+  name: string,
+  joined: (text: string) => boolean,
+): Promise<Room> {
   const latenciesMs: number[] = [];
   let count = 0;
   let waiting: { count: number; resolve: () => void } | null = null;
   const sockets: WebSocket[] = [];
   for (let n = 0; n < MEMBERS; n += 50) {
-    sockets.push(...(await Promise.all(Array.from({ length: 50 }, () => open(url)))));
+    sockets.push(
+      ...(await Promise.all(Array.from({ length: 50 }, (_, of) => open(urls[of % urls.length] ?? "")))),
+    );
   }
   await Promise.all(
     sockets.map(
@@ -51,7 +59,7 @@ async function enter(url: string, joined: (text: string) => boolean): Promise<Ro
             count += 1;
             if (count === waiting?.count) waiting.resolve();
           });
-          socket.send('{"type":"join","id":"j","room":"bench"}');
+          socket.send(JSON.stringify({ type: "join", id: "j", room: name }));
         }),
     ),
   );
@@ -69,14 +77,23 @@ async function enter(url: string, joined: (text: string) => boolean): Promise<Ro
   };
 }
 
-/** Says messages in bursts; each burst is heard by all before the next one. */
-export async function measureFanOut(server: Measured, joined: (text: string) => boolean): Promise<FanOut> {
-  const room = await enter(server.url, joined);
+let rooms = 0;
+
+/** Says messages in bursts, at the first of the servers; each burst is heard by all before the next one. */
+export async function measureFanOut(
+  servers: readonly Pick<Measured, "url" | "cpuMicros">[],
+  joined: (text: string) => boolean,
+): Promise<FanOut> {
+  rooms += 1;
+  const name = `bench-${rooms}`;
+  const urls = servers.map(({ url }) => url);
+  const cpuMicros = (): number => servers.reduce((sum, server) => sum + server.cpuMicros(), 0);
+  const room = await enter(urls, name, joined);
   const say = async (from: number, messages: number): Promise<void> => {
     for (let n = 0; n < messages; n += BURST) {
       for (let of = 0; of < BURST; of += 1) {
         const data = { saidAt: performance.now(), text: "x".repeat(100) };
-        room.speaker.send(JSON.stringify({ type: "say", room: "bench", data }));
+        room.speaker.send(JSON.stringify({ type: "say", room: name, data }));
       }
       await room.heard((from + n + BURST) * MEMBERS);
     }
@@ -84,15 +101,16 @@ export async function measureFanOut(server: Measured, joined: (text: string) => 
   // Presence settles, and code is warm.
   await say(0, 40);
   room.latenciesMs.length = 0;
-  const before = server.cpuMicros();
+  const before = cpuMicros();
   const started = performance.now();
   await say(40, MESSAGES);
   const deliveries = MESSAGES * MEMBERS;
   const seconds = (performance.now() - started) / 1000;
   const result = {
-    microsPerDelivery: (server.cpuMicros() - before) / deliveries,
+    microsPerDelivery: (cpuMicros() - before) / deliveries,
     deliveriesPerSecond: deliveries / seconds,
-    p99Ms: room.latenciesMs.toSorted((a, b) => a - b)[Math.floor(deliveries * 0.99)] ?? Number.NaN,
+    p50Ms: percentile(room.latenciesMs, 0.5) ?? Number.NaN,
+    p99Ms: percentile(room.latenciesMs, 0.99) ?? Number.NaN,
   };
   room.close();
   return result;

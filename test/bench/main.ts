@@ -1,11 +1,13 @@
 /**
  * `npm run bench`: what a job, an event and an idle connection cost the server, each beside what the bare runtime takes
  * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios. `npm run bench -- first`
- * prints only how long a first token and a first sound take, `npm run bench -- nodes` what a second node costs.
+ * prints only how long a first token and a first sound take, `npm run bench -- nodes` what a second node costs, `npm run bench -- rooms` what
+ * it costs a room to be spread over two.
  */
 import { firstTable } from "./first-table.ts";
 import { measureFanOut, MEMBERS } from "./fan-out.ts";
 import { nodesTable } from "./nodes.ts";
+import { roomsTable } from "./rooms.ts";
 import { startMeasured, type Measured } from "./process.ts";
 
 const SUBMITS = 4000;
@@ -152,6 +154,10 @@ if (Bun.argv[2] === "nodes") {
   for (const line of await nodesTable()) say(line);
   process.exit(0);
 }
+if (Bun.argv[2] === "rooms") {
+  for (const line of await roomsTable()) say(line);
+  process.exit(0);
+}
 if (Bun.argv[2] === "first") {
   for (const line of await firstTable()) say(line);
   process.exit(0);
@@ -162,10 +168,10 @@ await measurePosts(bare, "none", 500);
 const barePost = await measurePosts(bare, "none", SUBMITS);
 const accept = await measureAccept();
 const bareEvent = await measureBareDelivery(bare);
-const bareRoom = await measureFanOut(bare, (text) => text.includes('"ok"'));
+const bareRoom = await measureFanOut([bare], (text) => text.includes('"ok"'));
 await bare.stop();
 const housed = await startMeasured("src/main.ts serve", NO_LIMITS);
-const room = await measureFanOut(housed, (text) => text.includes('"ok"'));
+const room = await measureFanOut([housed], (text) => text.includes('"ok"'));
 await housed.stop();
 const delivery = await measureDelivery();
 const bareIdle = await measureIdle("test/bench/baseline.ts", false);

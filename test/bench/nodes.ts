@@ -3,10 +3,10 @@
  * Redis server, the same jobs heard at the node that runs them and at the other one, in turns. (The database of the
  * tests does not wait for its disk, which would only hide the difference.)
  */
-import { readFileSync } from "node:fs";
 import { percentile } from "../../src/lib/percentile.ts";
 import { startCluster, type Cluster } from "../support/cluster.ts";
 import type { TestServer } from "../support/server.ts";
+import { cpuMicrosOf } from "./process.ts";
 
 const ROUNDS = 300;
 const WARM_JOBS = 300;
@@ -14,7 +14,6 @@ const WARM_JOBS = 300;
 const PACED = { tokens: 400, size: 16, intervalMs: 10 };
 const STREAMS = 10;
 const TOKENS = 4000;
-const TICKS_PER_SECOND = 100;
 
 interface Latency {
   readonly p50: number;
@@ -126,18 +125,13 @@ async function lag(runs: TestServer, near: Visitor, far: Visitor): Promise<numbe
   );
 }
 
-function cpuMicros({ pid }: TestServer): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
-}
-
 /** Many jobs at once that write as fast as they can: every entry arrives, folded where it has to catch up. */
 async function throughput(
   servers: readonly TestServer[],
   runs: TestServer,
   visitor: Visitor,
 ): Promise<Throughput> {
-  const cpu = (): number => servers.reduce((sum, server) => sum + cpuMicros(server), 0);
+  const cpu = (): number => servers.reduce((sum, server) => sum + cpuMicrosOf(server.pid), 0);
   const all = new Promise<void>((resolve) => {
     let left = STREAMS;
     visitor.listener = (frame) => {

@@ -16,6 +16,13 @@ export interface Measured {
   stop(): Promise<void>;
 }
 
+/** CPU time of a process so far, all threads. */
+export function cpuMicrosOf(pid: number): number {
+  // Fields 14 and 15 (utime, stime), counted behind the command name, which may hold blanks.
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
+}
+
 async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -45,11 +52,7 @@ export async function startMeasured(
   const { url } = JSON.parse(await firstLine(child.stdout)) as { url: string };
   return {
     url,
-    cpuMicros() {
-      // Fields 14 and 15 (utime, stime), counted behind the command name, which may hold blanks.
-      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-      return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
-    },
+    cpuMicros: () => cpuMicrosOf(child.pid),
     residentBytes() {
       const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"));
       return Number(line?.[1] ?? 0) * 1024;
