@@ -36,6 +36,8 @@ export interface ChildServerOptions {
   readonly folder: string;
   /** Flags by name, without dashes. */
   readonly flags: Readonly<Record<string, string>>;
+  /** Variables, for what nobody else on the machine may read. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly random: () => number;
 }
 
@@ -66,7 +68,7 @@ async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string)
   if (rest !== "") take(rest);
 }
 
-function createChild({ folder, flags }: ChildServerOptions, port: number): ChildServer {
+function createChild({ folder, flags, settings: variables }: ChildServerOptions, port: number): ChildServer {
   const lines: string[] = [];
   let child: Bun.Subprocess<"ignore", "pipe", "pipe"> | null = null;
   const settings = { ...flags, port: String(port), "data-dir": join(folder, "data") };
@@ -89,7 +91,7 @@ function createChild({ folder, flags }: ChildServerOptions, port: number): Child
       const listening = Promise.withResolvers<void>();
       const started = Bun.spawn([...program(), "serve", ...argv], {
         cwd: folder,
-        env: environmentWithoutSettings(),
+        env: { ...environmentWithoutSettings(), ...variables },
         stdin: "ignore",
         stdout: "pipe",
         stderr: "pipe",

@@ -9,8 +9,8 @@ import { listJobs, readStoredLog } from "./server-side.ts";
 
 /** How long the server may take to list everything when the load is over. */
 const AUDIT_MS = 60_000;
-/** Reads the books of every client over HTTP, then ends the server and reads everything again from its file. */
-export async function audit(scene: Scene): Promise<readonly string[]> {
+/** Reads the books of every client over HTTP, then ends the server and reads everything again from its database. */
+export async function audit(scene: Scene): Promise<readonly string[] | null> {
   const { options, child, clients, tally } = scene;
   const signal = AbortSignal.timeout(AUDIT_MS);
   for (const client of clients) {
@@ -25,7 +25,7 @@ export async function audit(scene: Scene): Promise<readonly string[]> {
   const dataDir = join(options.folder, "data");
   const path = join(dataDir, "holdline.db");
   const storage = await openStorageBeside({
-    databaseUrl: `sqlite:${path}`,
+    databaseUrl: options.databaseUrl ?? `sqlite:${path}`,
     dataDir,
     durability: options.durability,
   });
@@ -35,6 +35,7 @@ export async function audit(scene: Scene): Promise<readonly string[]> {
   } finally {
     await storage.stop();
   }
+  if (options.databaseUrl !== undefined && options.databaseUrl !== null) return null;
   const faults = integrityFaults(path);
   tally.flaws.push(...faults.map((text) => ({ kind: "damaged", text }) as const));
   return faults;

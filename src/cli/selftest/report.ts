@@ -2,6 +2,7 @@
 import type { Spread } from "../../lib/percentile.ts";
 import { spreadText } from "../child/spread-text.ts";
 import type { FlawKind } from "./flaw.ts";
+import type { MemoryTrend } from "./memory.ts";
 import type { Progress, Report } from "./scene.ts";
 
 /** Flaws that are shown in full; the rest is in the kept folder. */
@@ -39,13 +40,24 @@ export function summaryOf(report: Report): object {
     failedByRestart: of("failed_by_restart"),
     malformed: of("malformed"),
     damaged: of("damaged"),
-    integrity: integrityFaults.length === 0 ? "ok" : integrityFaults,
+    integrity: integrityFaults === null ? null : integrityFaults.length === 0 ? "ok" : integrityFaults,
     acceptMs: times(acceptMs),
     recoveryMs: times(recoveryMs),
     resumedMs: times(resumedMs),
     reconnectMs: times(reconnectMs),
     flaws: flaws.slice(0, SHOWN),
   };
+}
+
+function databaseText({ integrityFaults }: Report): string {
+  if (integrityFaults === null) return "PostgreSQL, logs read again";
+  return integrityFaults.length === 0 ? "integrity_check ok" : "DAMAGED";
+}
+
+function memoryText({ earlyBytes, lateBytes, mostBytes }: MemoryTrend): string {
+  if (earlyBytes === null || lateBytes === null || mostBytes === null) return "not known";
+  const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`;
+  return `${mebibytes(earlyBytes)} early, ${mebibytes(lateBytes)} late, ${mebibytes(mostBytes)} at most   (resident)`;
 }
 
 /** What a person reads at the end; `kept`: where the files of a failed test are. */
@@ -63,7 +75,8 @@ export function reportText(report: Report, kept: string | null): string {
     ["wrong results", of("wrong_result", "failed_by_restart")],
     ["lost leases spent", `${report.budgetSpent} (failed as promised: killed too often)`],
     ["events compared", String(report.events)],
-    ["database", report.integrityFaults.length === 0 ? "integrity_check ok" : "DAMAGED"],
+    ["database", databaseText(report)],
+    ["memory", memoryText(report.memory)],
     [
       "accepting a job",
       `${spreadText(report.acceptMs)}   (${report.durability === "power" ? "with fsync" : "without fsync"})`,

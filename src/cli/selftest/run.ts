@@ -19,6 +19,7 @@ import {
   SETTLE_MS,
   type Tally,
 } from "./scene.ts";
+import { watchMemory } from "./memory.ts";
 import { readLog } from "./server-side.ts";
 
 /** Jobs that one client has under way at a time. */
@@ -88,14 +89,18 @@ export async function runSelftest(options: SelftestOptions): Promise<Report> {
     durability: options.durability,
     "max-lost-leases": String(options.maxLostLeases),
   };
-  const child = await startChildServer({ folder, flags, random });
+  const { databaseUrl = null } = options;
+  // Not as a flag: everybody on the machine can read those, and the URL may bear a password.
+  const settings = databaseUrl === null ? {} : { HOLDLINE_DATABASE_URL: databaseUrl };
+  const child = await startChildServer({ folder, flags, settings, random });
   const tally = createTally(clock.elapsedMs());
   const [over, stopped] = [new AbortController(), new AbortController()];
   const end = (): void => over.abort(new Error("the time is over"));
   const giveUp = (): void => stopped.abort(new Error("not everything ended in time"));
   signal.addEventListener("abort", end, { once: true });
   const clients = createClients(options, child.url, tally);
-  const scene = { options, child, clients, tally, over: over.signal, stopped: stopped.signal };
+  const memory = watchMemory(child, clock);
+  const scene = { options, child, clients, memory, tally, over: over.signal, stopped: stopped.signal };
   const quiet = keepTelling(scene);
   try {
     options.onStarted?.(child);
@@ -108,6 +113,7 @@ export async function runSelftest(options: SelftestOptions): Promise<Report> {
     await killLoop(scene);
     timer.cancel();
     tally.loadedMs = clock.elapsedMs() - tally.started;
+    memory.stop();
     if (signal.aborted) await startAnew(child, clock, tally);
     const late = clock.after(SETTLE_MS, giveUp);
     for (const lane of await working) {
@@ -119,6 +125,7 @@ export async function runSelftest(options: SelftestOptions): Promise<Report> {
     return reportOf(scene, await audit(scene));
   } finally {
     quiet();
+    memory.stop();
     for (const client of clients) client.close();
     await child.kill();
   }

@@ -6,6 +6,7 @@ import type { ChildServer } from "../child/server.ts";
 import type { JobVerdict, Settled } from "./checker.ts";
 import type { Flaw } from "./flaw.ts";
 import type { LoadClient } from "./load-client.ts";
+import type { MemoryTrend, MemoryWatch } from "./memory.ts";
 import type { Reader } from "./server-side.ts";
 
 /** How long accepted jobs may take to end once the kills are over: back-offs of lost leases, and the longest job. */
@@ -14,6 +15,8 @@ export const SETTLE_MS = 60_000;
 export interface SelftestOptions {
   /** Empty; the child lives in it. */
   readonly folder: string;
+  /** An empty database on PostgreSQL. [null: a file in the folder] */
+  readonly databaseUrl?: string | null;
   readonly durability: Config["durability"];
   readonly maxLostLeases: number;
   readonly seconds: number;
@@ -59,8 +62,10 @@ export interface Report {
   readonly resumedMs: Spread;
   /** The part of it after the server was back. */
   readonly reconnectMs: Spread;
-  /** Empty: `PRAGMA integrity_check` said ok. */
-  readonly integrityFaults: readonly string[];
+  /** Of the server, whichever process it was. */
+  readonly memory: MemoryTrend;
+  /** Empty: `PRAGMA integrity_check` said ok. null: PostgreSQL, whose files are its own business. */
+  readonly integrityFaults: readonly string[] | null;
 }
 
 /** Everything that is counted while it runs. */
@@ -103,6 +108,7 @@ export interface Scene {
   readonly options: SelftestOptions;
   readonly child: ChildServer;
   readonly clients: readonly LoadClient[];
+  readonly memory: MemoryWatch;
   readonly tally: Tally;
   /** No more jobs are handed in. */
   readonly over: AbortSignal;
@@ -123,7 +129,10 @@ export function count(tally: Tally, verdict: JobVerdict): void {
   if (verdict.budgetSpent) tally.budgetSpent += 1;
 }
 
-export function reportOf({ options, clients, tally }: Scene, faults: readonly string[]): Report {
+export function reportOf(
+  { options, clients, memory, tally }: Scene,
+  faults: readonly string[] | null,
+): Report {
   const operations = clients.flatMap((client) => client.operations);
   const accepts = operations.filter(({ name, outcome }) => name === "submit" && outcome === "ok");
   return {
@@ -140,6 +149,7 @@ export function reportOf({ options, clients, tally }: Scene, faults: readonly st
     recoveryMs: spreadOf(tally.recovery),
     resumedMs: spreadOf(tally.resumed),
     reconnectMs: spreadOf(tally.reconnect),
+    memory: memory.trend(),
     integrityFaults: faults,
   };
 }
