@@ -36,14 +36,23 @@ export interface Life {
   readonly onListening?: (url: string) => void;
 }
 
-/** An end that nobody asked for: in full in the log, and as one sentence on stderr, also at level `silent`. */
+/** Errors of the language itself are mistakes of this program, not of whoever started it. */
+const OF_THE_LANGUAGE = [TypeError, RangeError, ReferenceError, SyntaxError];
+
+/**
+ * An end that nobody asked for: in full in the log, and as one sentence on stderr, also at level `silent`. On a terminal
+ * both are read by the same eyes: why it cannot start is the sentence alone there, and the rest for the level `debug`.
+ */
 export function tellFailure(
   { logger, host }: Pick<Life, "logger" | "host">,
   what: string,
   error: unknown,
 ): void {
   // What an operator has to mend was foreseen: where in the code it was found is of no use to them.
-  logger.error(error instanceof Mistakes ? { problems: error.problems } : { error }, what);
+  const fields = error instanceof Mistakes ? { problems: error.problems } : { error };
+  const ofTheLanguage = OF_THE_LANGUAGE.some((kind) => error instanceof kind);
+  if (host.isTerminal && what === "cannot start" && !ofTheLanguage) logger.debug(fields, what);
+  else logger.error(fields, what);
   host.err(`holdline: ${what}: ${error instanceof Error ? error.message : String(error)}\n`);
 }
 

@@ -126,6 +126,19 @@ describe("serve", () => {
     expect(err).toEqual(["holdline: cannot start: port taken\n"]);
   });
 
+  test.each([
+    { what: "the reason of a failed start", error: new Error("port taken"), logged: [] },
+    { what: "a mistake of its own", error: new TypeError("x is undefined"), logged: ["log: cannot start"] },
+  ])(
+    "on a terminal, where log and stderr are read together, $what is told: once, or with its place in the code",
+    async (row) => {
+      const { life, story, err } = stage({ start: () => Promise.reject(row.error) });
+      expect(await live({ ...life, host: { ...life.host, isTerminal: true } })).toBe(1);
+      expect(story.slice(2)).toEqual([...row.logged]);
+      expect(err).toEqual([`holdline: cannot start: ${row.error.message}\n`]);
+    },
+  );
+
   test("ends with 1 when the application cannot go on", async () => {
     const { life, story, err, fail } = stage();
     const code = live(life);
