@@ -19,6 +19,7 @@ interface Service {
   readonly environment?: Readonly<Record<string, string>>;
   readonly command?: string | readonly string[];
   readonly stop_grace_period?: string;
+  readonly restart?: string;
   readonly networks?: { readonly default: { readonly ipv4_address: string } };
 }
 
@@ -71,8 +72,9 @@ test("three nodes behind nginx serve, and one may stop", async () => {
   );
   let text = await nginxText();
   for (const [index, name] of NODES.entries()) {
-    expect(text).toContain(`server ${name}:8787 max_fails=0;`);
-    text = text.replace(`${name}:8787`, `127.0.0.1:${nodes[index]?.port}`);
+    const address = serviceOf(name).networks?.default.ipv4_address ?? "";
+    expect(text).toContain(`server ${address}:8787 max_fails=0;`);
+    text = text.replace(`${address}:8787`, `127.0.0.1:${nodes[index]?.port}`);
   }
   const [nginx] = KINDS;
   if (nginx === undefined) throw new Error("nginx is not among the proxies");
@@ -101,6 +103,11 @@ test("three nodes behind nginx serve, and one may stop", async () => {
   const answers = Array.from({ length: 6 }, async () => (await fetch(`${site.url}/healthz`)).status);
   expect(await Promise.all(answers)).toEqual([200, 200, 200, 200, 200, 200]);
 }, 60_000);
+
+test("everything is started again after the machine was", () => {
+  for (const name of Object.keys(compose.services))
+    expect(serviceOf(name).restart, name).toBe("unless-stopped");
+});
 
 test("each node has an address of its own, and more time to stop than its drain takes", () => {
   const addresses = new Set(NODES.map((name) => serviceOf(name).networks?.default.ipv4_address));
