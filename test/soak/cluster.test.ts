@@ -54,9 +54,15 @@ test(
       await Promise.race([
         strikeAll(scene, Date.now() + SECONDS * 1000, ONLY),
         working.then(() => expect.unreachable("they work until it is over")),
-      ]).finally(() => {
-        over = true;
-      });
+      ])
+        .catch((error: unknown) => {
+          // Before what the end of the scene has to say of it.
+          process.stdout.write(`${Bun.inspect(error)}\n${scene.flaws.join("\n")}\n`);
+          throw error;
+        })
+        .finally(() => {
+          over = true;
+        });
       await working;
       await untilWell(scene);
       for (const job of accepted) {

@@ -11,6 +11,7 @@ const LIMIT_MS = 60_000;
 const ANSWER_MS = 30_000;
 const SIZE = 10;
 const PAUSE_MS = 800;
+const ROAMING = 0.03;
 
 /** A job that was accepted, and what was seen of it. */
 export interface Accepted {
@@ -73,6 +74,8 @@ export async function workOverSocket(
     }
     // One in three goes on beside the next.
     if (scene.random() < 0.67) await client.finished(id);
+    // Clients come and go by themselves as well, or all of them would stay where nothing happens.
+    if (scene.random() < ROAMING) client.clients.at(-1)?.socket.close();
     await letTimePass(scene.random() * PAUSE_MS);
   }
 }
