@@ -4,6 +4,8 @@
  * `SOAK_FAULT` which faults (a part of their names), `HOLDLINE_TEST_SEED` in which order.
  */
 import { expect, test } from "bun:test";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { percentile } from "../../src/lib/percentile.ts";
 import { withSeed } from "../faults/proxy.ts";
 import { until } from "../support/wait.ts";
@@ -38,6 +40,13 @@ function report(scene: Scene, restarts: ReadonlyMap<string, number[]>): void {
   }
 }
 
+/** What the nodes wrote, in files that stay; says where. */
+async function keepLogs({ nodes }: Scene, seed: number): Promise<string> {
+  const folder = join(tmpdir(), `holdline-soak-${seed}`);
+  for (const [n, node] of nodes.entries()) await Bun.write(join(folder, `node-${n}.log`), node.output());
+  return `what the nodes wrote is in ${folder}`;
+}
+
 test(
   "faults/R42 R43 R44 R45 R46: three nodes, and everything that they need is taken from them in turn",
   () =>
@@ -55,9 +64,11 @@ test(
         strikeAll(scene, Date.now() + SECONDS * 1000, ONLY),
         working.then(() => expect.unreachable("they work until it is over")),
       ])
-        .catch((error: unknown) => {
+        .catch(async (error: unknown) => {
           // Before what the end of the scene has to say of it.
-          process.stdout.write(`${Bun.inspect(error)}\n${scene.flaws.join("\n")}\n`);
+          process.stdout.write(
+            `${Bun.inspect(error)}\n${scene.flaws.join("\n")}\n${await keepLogs(scene, seed)}\n`,
+          );
           throw error;
         })
         .finally(() => {

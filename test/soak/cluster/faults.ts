@@ -123,12 +123,13 @@ export async function strikeAll(scene: Scene, untilMs: number, only: string): Pr
     for (const fault of shuffled(chosen, scene.random)) {
       if (Date.now() > untilMs) return;
       const struckAt = Date.now();
+      process.stdout.write(`${fault.name}: `);
       await fault.strike(scene);
       const healedAt = Date.now();
       const last = await untilWell(scene);
       const wellAt = Date.now();
       scene.blows.push({ name: fault.name, struckAt, healedAt, wellAt });
-      process.stdout.write(`${fault.name}: well ${wellAt - healedAt} ms after its end; last: ${last}\n`);
+      process.stdout.write(`well ${wellAt - healedAt} ms after its end; last: ${last}\n`);
       await letTimePass(1000 + 1000 * scene.random());
     }
   }
