@@ -13,6 +13,8 @@ const RESTARTED_MS = 1000;
 
 export interface Fault {
   readonly name: string;
+  /** Sessions that have no socket in that moment are over (docs/protocol.md, section 7): all of them have one. */
+  readonly emptiesRedis?: true;
   /** Until what was broken is whole again; what follows from that takes its time. */
   strike(scene: Scene): Promise<void>;
 }
@@ -81,6 +83,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "Redis is killed and back empty after 5 s",
+    emptiesRedis: true,
     async strike({ cluster: { redis } }) {
       await redis.halt("kill");
       await letTimePass(5000);
@@ -89,6 +92,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "Redis is emptied",
+    emptiesRedis: true,
     async strike({ cluster: { redis } }) {
       await redis.command("FLUSHALL");
     },
@@ -122,12 +126,15 @@ export async function strikeAll(scene: Scene, untilMs: number, only: string): Pr
   for (;;) {
     for (const fault of shuffled(chosen, scene.random)) {
       if (Date.now() > untilMs) return;
+      scene.roaming = fault.emptiesRedis !== true;
+      if (!scene.roaming) await untilWell(scene);
       const struckAt = Date.now();
       process.stdout.write(`${fault.name}: `);
       await fault.strike(scene);
       const healedAt = Date.now();
       const last = await untilWell(scene);
       const wellAt = Date.now();
+      scene.roaming = true;
       scene.blows.push({ name: fault.name, struckAt, healedAt, wellAt });
       process.stdout.write(`well ${wellAt - healedAt} ms after its end; last: ${last}\n`);
       await letTimePass(1000 + 1000 * scene.random());

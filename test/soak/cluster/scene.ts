@@ -27,6 +27,8 @@ export interface Scene extends AsyncDisposable {
   /** What broke a promise, as it is found. */
   readonly flaws: string[];
   readonly random: Random;
+  /** Whether clients may leave their sockets by themselves. */
+  roaming: boolean;
   /** One of the nodes. */
   anyNode(): TestServer;
   userToken(n: number): string;
@@ -78,6 +80,7 @@ export async function openScene({ clients: count, random }: SceneOptions): Promi
       blows: [],
       flaws: [],
       random,
+      roaming: true,
       anyNode: () => {
         const node = nodes[Math.floor(random() * nodes.length)];
         if (node === undefined) throw new Error("there are three");

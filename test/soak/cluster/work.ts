@@ -75,7 +75,7 @@ export async function workOverSocket(
     // One in three goes on beside the next.
     if (scene.random() < 0.67) await client.finished(id);
     // Clients come and go by themselves as well, or all of them would stay where nothing happens.
-    if (scene.random() < ROAMING) client.clients.at(-1)?.socket.close();
+    if (scene.roaming && scene.random() < ROAMING) client.clients.at(-1)?.socket.close();
     await letTimePass(scene.random() * PAUSE_MS);
   }
 }
