@@ -1,9 +1,8 @@
 /** Runs the program as a child process, the way an operator or a script does, in an empty folder and a clean environment. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-
-const MAIN_FILE = resolve(import.meta.dir, "../../src/main.ts");
+import { join } from "node:path";
+import { program } from "../support/program.ts";
 
 export interface Outcome {
   readonly code: number;
@@ -23,7 +22,7 @@ export async function holdline(
   { env = {}, cwd }: Surroundings = {},
 ): Promise<Outcome> {
   await using folder = await temporaryFolder();
-  const child = Bun.spawn([process.execPath, "--no-env-file", MAIN_FILE, ...argv], {
+  const child = Bun.spawn(program(...argv), {
     cwd: cwd ?? folder.path,
     env: { PATH: process.env["PATH"], ...env },
     stdin: "ignore",

@@ -13,6 +13,7 @@ import { migrate as migrateSqlite } from "../../src/sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { openStorageBeside } from "../../src/storage.ts";
 import { failureOf } from "../conformance/failure.ts";
+import { program } from "../support/program.ts";
 import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 
 let server: PostgresServer;
@@ -102,9 +103,8 @@ test("drizzle knows each of them as it is", async () => {
 
 test("four processes that start at once on an empty database make it once", async () => {
   const empty = await server.database();
-  const program = resolve(import.meta.dir, "../../src/main.ts");
   const children = [1, 2, 3, 4].map(() =>
-    Bun.spawn([process.execPath, "--no-env-file", program, "migrate", "--json", "--database-url", empty], {
+    Bun.spawn(program("migrate", "--json", "--database-url", empty), {
       stdout: "pipe",
       stderr: "pipe",
     }),

@@ -1,6 +1,5 @@
 /**
  * A real server process for black-box tests: its own port and data folder, ready when it says so, gone when the test is.
- * `TEST_SERVER_BINARY` names a compiled binary to test in place of the sources.
  */
 import { afterAll, beforeAll } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,9 +7,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { freePort } from "./free-port.ts";
+import { program } from "./program.ts";
 import { until, within } from "./wait.ts";
 
-const MAIN_FILE = resolve(import.meta.dir, "../../src/main.ts");
 const START_LIMIT_MS = 20_000;
 /**
  * Many users of one address on one server are what tests are made of, so the limits per address and user are off;
@@ -96,17 +95,10 @@ function readLogLine(line: string): Record<string, unknown>[] {
   }
 }
 
-function command({ program, under = [] }: ServerOptions): string[] {
-  if (program !== undefined)
-    return [...under, process.execPath, "--no-env-file", resolve(import.meta.dir, "..", program)];
-  return [...under, ...ownCommand()];
-}
-
-function ownCommand(): string[] {
-  const binary = process.env["TEST_SERVER_BINARY"];
-  return binary === undefined || binary === ""
-    ? [process.execPath, "--no-env-file", MAIN_FILE, "serve"]
-    : [resolve(binary), "serve"];
+function command({ program: other, under = [] }: ServerOptions): string[] {
+  if (other !== undefined)
+    return [...under, process.execPath, "--no-env-file", resolve(import.meta.dir, "..", other)];
+  return [...under, ...program("serve")];
 }
 
 function spawnServer(

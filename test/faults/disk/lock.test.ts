@@ -1,20 +1,19 @@
 /** R16, R17: another server on the same folder, and another program that holds the write lock of the database. */
 import { expect, test } from "bun:test";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { call, newSession, tokensBody } from "../../support/http.ts";
 import { checkLog, expectWhole, outline } from "../../support/log-checker.ts";
 import { startServer, type TestServer } from "../../support/server.ts";
+import { program } from "../../support/program.ts";
 import { until, within } from "../../support/wait.ts";
 import { hold } from "./hold.ts";
 import { openHistory } from "./history.ts";
 
-const MAIN_FILE = resolve(import.meta.dir, "../../../src/main.ts");
-
 /** A server that is not expected to come up: how it ended, and what it said. */
 async function tryStart({ dataFolder }: TestServer): Promise<{ code: number; said: string; tookMs: number }> {
   const begun = performance.now();
-  const child = Bun.spawn([process.execPath, "--no-env-file", MAIN_FILE, "serve", "--port", "0"], {
+  const child = Bun.spawn(program("serve", "--port", "0"), {
     cwd: tmpdir(),
     env: { PATH: process.env["PATH"] ?? "", HOLDLINE_DATA_DIR: dataFolder },
     stdout: "pipe",

@@ -3,15 +3,15 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { SQLITE_MIGRATIONS } from "../../../src/sqlite/migrations.ts";
 import { requireService } from "../../services.ts";
 import { newSession, tokensBody } from "../../support/http.ts";
+import { program } from "../../support/program.ts";
 import { startServer } from "../../support/server.ts";
 import { within } from "../../support/wait.ts";
 import { checkIntegrity } from "./history.ts";
 
-const MAIN_FILE = resolve(import.meta.dir, "../../../src/main.ts");
 const LIMIT_MS = 60_000;
 
 /** `holdline migrate`, killed at its n-th call of these when `kill` says so; the exit code, or null when it was killed. */
@@ -19,7 +19,6 @@ async function migrate(
   dataDir: string,
   kill: { readonly calls: string; readonly at: number } | null,
 ): Promise<number | null> {
-  const program = [process.execPath, "--no-env-file", MAIN_FILE, "migrate"];
   const tracer =
     kill === null
       ? []
@@ -34,7 +33,7 @@ async function migrate(
           "-e",
           `inject=${kill.calls}:signal=SIGKILL:when=${kill.at}`,
         ];
-  const child = Bun.spawn([...tracer, ...program], {
+  const child = Bun.spawn([...tracer, ...program("migrate")], {
     cwd: tmpdir(),
     env: { PATH: process.env["PATH"] ?? "", HOLDLINE_DATA_DIR: dataDir },
     stdout: "ignore",
