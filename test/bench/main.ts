@@ -1,9 +1,10 @@
 /**
  * `npm run bench`: what a job, an event and an idle connection cost the server, each beside what the bare runtime takes
  * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios. `npm run bench -- first`
- * prints only how long a first token and a first sound take, `npm run bench -- nodes` what a second node costs, `npm run bench -- rooms` what
- * it costs a room to be spread over two.
+ * prints only how long a first token and a first sound take, `npm run bench -- nodes` what a second node costs,
+ * `npm run bench -- rooms` what it costs a room to be spread over two, `npm run bench -- capacity` what grows with what.
  */
+import { capacityTable } from "./capacity.ts";
 import { firstTable } from "./first-table.ts";
 import { measureFanOut, MEMBERS } from "./fan-out.ts";
 import { nodesTable } from "./nodes.ts";
@@ -150,16 +151,9 @@ async function measureIdle(script: string, welcomed: boolean): Promise<number> {
   return bytes;
 }
 
-if (Bun.argv[2] === "nodes") {
-  for (const line of await nodesTable()) say(line);
-  process.exit(0);
-}
-if (Bun.argv[2] === "rooms") {
-  for (const line of await roomsTable()) say(line);
-  process.exit(0);
-}
-if (Bun.argv[2] === "first") {
-  for (const line of await firstTable()) say(line);
+const table = { nodes: nodesTable, rooms: roomsTable, capacity: capacityTable, first: firstTable }[String(Bun.argv[2])];
+if (table !== undefined) {
+  for (const line of await table()) say(line);
   process.exit(0);
 }
 

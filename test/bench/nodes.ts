@@ -6,7 +6,7 @@
 import { percentile } from "../../src/lib/percentile.ts";
 import { startCluster, type Cluster } from "../support/cluster.ts";
 import type { TestServer } from "../support/server.ts";
-import { cpuMicrosOf } from "./process.ts";
+import { cpuMicros } from "./usage.ts";
 
 const ROUNDS = 300;
 const WARM_JOBS = 300;
@@ -131,7 +131,7 @@ async function throughput(
   runs: TestServer,
   visitor: Visitor,
 ): Promise<Throughput> {
-  const cpu = (): number => servers.reduce((sum, server) => sum + cpuMicrosOf(server.pid), 0);
+  const cpu = (): number => servers.reduce((sum, server) => sum + cpuMicros(server.pid), 0);
   const all = new Promise<void>((resolve) => {
     let left = STREAMS;
     visitor.listener = (frame) => {

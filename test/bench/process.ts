@@ -1,11 +1,10 @@
-/** A server process under measurement: started, and asked of the kernel what it has used. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+/** A server process under measurement. */
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { cpuMicros, residentBytes } from "./usage.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
-/** Kernel ticks a second (`getconf CLK_TCK`), the unit of /proc/PID/stat. */
-const TICKS_PER_SECOND = 100;
 
 export interface Measured {
   readonly url: string;
@@ -14,13 +13,6 @@ export interface Measured {
   /** Resident memory in bytes. */
   residentBytes(): number;
   stop(): Promise<void>;
-}
-
-/** CPU time of a process so far, all threads. */
-export function cpuMicrosOf(pid: number): number {
-  // Fields 14 and 15 (utime, stime), counted behind the command name, which may hold blanks.
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
 }
 
 async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
@@ -52,11 +44,8 @@ export async function startMeasured(
   const { url } = JSON.parse(await firstLine(child.stdout)) as { url: string };
   return {
     url,
-    cpuMicros: () => cpuMicrosOf(child.pid),
-    residentBytes() {
-      const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"));
-      return Number(line?.[1] ?? 0) * 1024;
-    },
+    cpuMicros: () => cpuMicros(child.pid),
+    residentBytes: () => residentBytes(child.pid),
     async stop() {
       child.kill("SIGKILL");
       await child.exited;

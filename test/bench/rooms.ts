@@ -5,7 +5,7 @@
 import { startCluster, type Cluster } from "../support/cluster.ts";
 import type { TestServer } from "../support/server.ts";
 import { measureFanOut, MEMBERS, type FanOut } from "./fan-out.ts";
-import { cpuMicrosOf } from "./process.ts";
+import { cpuMicros } from "./usage.ts";
 
 const ROUNDS = 3;
 
@@ -14,7 +14,7 @@ const NO_LIMITS = { HOLDLINE_FRAMES_PER_MINUTE: "0", HOLDLINE_USER_SESSIONS: "0"
 async function measure(cluster: Cluster): Promise<string[]> {
   const servers: TestServer[] = [];
   for (let n = 0; n < 2; n += 1) servers.push(await cluster.start({ env: NO_LIMITS }));
-  const measured = servers.map(({ url, pid }) => ({ url, cpuMicros: () => cpuMicrosOf(pid) }));
+  const measured = servers.map(({ url, pid }) => ({ url, cpuMicros: () => cpuMicros(pid) }));
   const joined = (text: string): boolean => text.includes('"ok"');
   const rounds = { one: [] as FanOut[], two: [] as FanOut[] };
   // The first round warms both of them.
