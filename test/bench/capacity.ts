@@ -38,11 +38,11 @@ async function field(cluster: Cluster, section: string, name: string): Promise<n
 }
 
 async function wal(cluster: Cluster): Promise<number> {
-  const [row] = await cluster.postgres.query(
+  const [position] = await cluster.postgres.query(
     cluster.databaseUrl,
     "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS bytes",
   );
-  return Number(row?.["bytes"]);
+  return Number(position?.["bytes"]);
 }
 
 /** A socket that answers pings, as any client does. */
@@ -186,12 +186,14 @@ async function measure(cluster: Cluster): Promise<string[]> {
       redis: cpuMicros(redis),
     });
   const site = { cluster, runs, gateway, usage };
+  // First, so that what they add to the memory is theirs.
+  const ofConnections = await connections(site);
+  // The first time warms everything up.
   await jobs(site);
   const ofJobs = await jobs(site);
   const here = await events(site, "an entry, heard where it runs", runs);
   const across = await events(site, "an entry, heard at the gateway", gateway);
-  const ofConnections = await connections(site);
-  const [row0] = await cluster.postgres.query(
+  const [held] = await cluster.postgres.query(
     cluster.databaseUrl,
     "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
   );
@@ -201,7 +203,7 @@ async function measure(cluster: Cluster): Promise<string[]> {
     here,
     across,
     ...ofConnections,
-    `${"connections to PostgreSQL".padEnd(34)} ${Number(row0?.["n"])} of two nodes`,
+    `${"connections to PostgreSQL".padEnd(34)} ${Number(held?.["n"])} of two nodes`,
   ];
 }
 
