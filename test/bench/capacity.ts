@@ -29,7 +29,7 @@ interface Site {
   readonly runs: TestServer;
   readonly gateway: TestServer;
   /** CPU of each so far, in microseconds. */
-  usage(): Promise<Usage>;
+  readonly usage: () => Promise<Usage>;
 }
 
 async function field(cluster: Cluster, section: string, name: string): Promise<number> {

@@ -151,7 +151,9 @@ async function measureIdle(script: string, welcomed: boolean): Promise<number> {
   return bytes;
 }
 
-const table = { nodes: nodesTable, rooms: roomsTable, capacity: capacityTable, first: firstTable }[String(Bun.argv[2])];
+const table = { nodes: nodesTable, rooms: roomsTable, capacity: capacityTable, first: firstTable }[
+  String(Bun.argv[2])
+];
 if (table !== undefined) {
   for (const line of await table()) say(line);
   process.exit(0);
