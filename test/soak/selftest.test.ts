@@ -29,10 +29,6 @@ async function run(options: { readonly kills: boolean }): Promise<Report> {
   });
 }
 
-function expectFlat({ memory: { earlyBytes, lateBytes } }: Report): void {
-  expect((lateBytes ?? Number.NaN) / (earlyBytes ?? Number.NaN)).toBeLessThan(GROWTH);
-}
-
 test(
   "faults/R03: ten minutes of kills under load lose, double and contradict nothing, and clients are back within a second",
   async () => {
@@ -42,7 +38,8 @@ test(
     expect(report.answered).toBe(report.accepted);
     expect(report.kills).toBeGreaterThan(SECONDS / 10);
     expect(report.reconnectMs.p99 ?? Number.NaN).toBeLessThan(1000);
-    expectFlat(report);
+    // No process lives long enough for a trend; what a start takes may not depend on what is stored, though.
+    expect(report.memory.mostBytes ?? Number.NaN).toBeLessThan(384 * 1024 * 1024);
   },
   LIMIT_MS,
 );
@@ -55,7 +52,7 @@ test(
     process.stdout.write(`${JSON.stringify({ accepted, events, memory })}\n`);
     expect(report.flaws).toEqual([]);
     expect(report.kills).toBe(0);
-    expectFlat(report);
+    expect((memory.lateBytes ?? Number.NaN) / (memory.earlyBytes ?? Number.NaN)).toBeLessThan(GROWTH);
   },
   LIMIT_MS,
 );
