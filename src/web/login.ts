@@ -1,6 +1,7 @@
 /** Asks for a user token where the server is not in open mode. It is kept in this page only; a reload goes on by the session's. */
 import type { Client } from "../client/index.ts";
 import { byId } from "./dom.ts";
+import { askInWords } from "./words.ts";
 
 export interface Login {
   /** The token that was given; null before, and when it is over. */
@@ -14,6 +15,7 @@ const WANTS_TOKEN: ReadonlySet<string> = new Set(["unauthenticated", "token_expi
 export function createLogin(): Login {
   const form = byId("login", HTMLFormElement);
   const field = byId("user-token", HTMLInputElement);
+  const why = byId("login-why", HTMLElement);
   let given: string | null = null;
   return {
     token: () => given,
@@ -21,10 +23,11 @@ export function createLogin(): Login {
       client.on("state", (state) => {
         if (state.phase === "online") form.hidden = true;
         if (!("cause" in state) || !WANTS_TOKEN.has(state.cause)) return;
+        why.textContent = askInWords(state.cause, given);
         given = null;
         form.hidden = false;
-        // Nothing is gained by trying again with a token that is over.
-        if (state.phase === "offline") client.close();
+        // Nothing is gained by trying again with a token that is over. Everybody else hears of this state before the next.
+        if (state.phase === "offline") queueMicrotask(() => client.close());
         field.focus();
       });
       form.addEventListener("submit", (event) => {

@@ -33,11 +33,16 @@ function start(): void {
   });
   client.on("gap", () => timeline.gap());
   let asked = false;
+  let told = "";
   client.on("state", (state) => {
     if (state.phase === "offline" || state.phase === "closed") {
-      timeline.event(state.cause === "dropped" ? "connection cut" : `connection lost: ${state.cause}`, "cut");
+      const text = state.cause === "dropped" ? "connection cut" : `connection lost: ${state.cause}`;
+      // A server that is away fails every attempt in the same way: that is one piece of news.
+      if (text !== told) timeline.event(text, "cut");
+      told = text;
       transcript.cut();
     } else if (state.phase === "online") {
+      told = "";
       timeline.event(state.welcome.session.resumed ? "session resumed" : "new session", "joined");
       if (!asked) {
         asked = true;

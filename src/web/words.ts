@@ -15,7 +15,7 @@ const LOSSES: Readonly<Record<string, string>> = {
 };
 
 const STOPS: Readonly<Record<string, string>> = {
-  unauthenticated: "The server does not know this page.",
+  unauthenticated: "The server asks who you are.",
   revoked: "This session was logged out.",
   replaced: "Another tab has taken over this session.",
   protocol_error: "The server did not understand this page.",
@@ -45,6 +45,14 @@ export function lossInWords(cause: string): string {
 
 export function stopInWords(cause: string): string {
   return STOPS[cause] ?? "The connection has ended.";
+}
+
+/** Why a user token is asked for, after `before` was tried or when none was. */
+export function askInWords(cause: string, before: string | null): string {
+  if (cause === "token_expired") return "That token has run out. Another user token (JWT) goes on:";
+  if (before !== null)
+    return "That token is not one of this server's users. Another user token (JWT) opens it:";
+  return "This server asks who you are. A user token (JWT) opens it:";
 }
 
 /** A failure's code in words; what the server said itself where this page has none of its own. */

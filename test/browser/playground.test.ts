@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { sharedServer, startServer } from "../support/server.ts";
 import { userToken } from "../support/tokens.ts";
+import { until } from "../support/wait.ts";
 import { sharedBrowser } from "./browser.ts";
 import { ask, gaps, LAST, say, sound, textOf, untilStatus, untilWritten } from "./playground.ts";
 
@@ -99,6 +100,9 @@ describe("an answer", () => {
     const { page } = tab;
     await say(page, STORY, "chat");
     await untilWritten(page, 80);
+    await mortal.kill("SIGKILL");
+    const refused = (): string[] => tab.problems.filter((text) => text.includes("WebSocket connection"));
+    await until("three attempts to fail", () => refused().length >= 3);
     await mortal.restart();
     await untilStatus(page, "succeeded");
     const output = (await ask(page, "/output")) as { text: string; attempt: number };
@@ -107,6 +111,8 @@ describe("an answer", () => {
     expect(await page.textContent(`${LAST} .reply__detail`)).toContain("attempt 2");
     expect(await page.textContent(`${LAST} .cut-mark`)).toBe("begun anew: the server was restarted");
     expect(await gaps(page)).toBe(0);
+    // However many attempts failed meanwhile.
+    expect(((await page.textContent("#wire")) ?? "").match(/connection lost/g)).toHaveLength(1);
     // The browser itself complains that nobody answered for a while.
     expect(tab.problems.filter((problem) => !problem.includes("WebSocket connection"))).toEqual([]);
   });
@@ -266,6 +272,20 @@ describe("the page", () => {
     });
     await using tab = await open(strict.url, {}, "closed");
     const { page } = tab;
+    expect(await page.textContent("#state")).toBe("The server asks who you are.");
+    const refusals: [given: string, words: string][] = [
+      ["x.y.z", "That token is not one of this server's users. Another user token (JWT) opens it:"],
+      [
+        userToken(SECRET, { sub: "alice", exp: 1 }),
+        "That token has run out. Another user token (JWT) goes on:",
+      ],
+    ];
+    for (const [given, words] of refusals) {
+      await page.fill("#user-token", given);
+      await page.click("#login button");
+      await page.waitForFunction((text) => document.querySelector("#login-why")?.textContent === text, words);
+      await page.waitForSelector("#connection[data-phase=closed]");
+    }
     await page.fill("#user-token", userToken(SECRET, { sub: "alice" }));
     await page.click("#login button");
     await page.waitForSelector("#connection[data-phase=online]");
@@ -274,7 +294,8 @@ describe("the page", () => {
     await untilStatus(page, "succeeded");
     await page.reload();
     await page.waitForSelector("#connection[data-phase=online]");
-    expect(tab.problems).toEqual([]);
+    // The browser itself complains of a token that has run out.
+    expect(tab.problems.filter((problem) => !problem.includes("401"))).toEqual([]);
   });
 
   test("says so when its origin is not let in", async () => {
