@@ -1,11 +1,12 @@
 /** What is done to the nodes, to PostgreSQL, to Redis and to the cable, one after the other, and undone again. */
+import { LIMITS } from "../../../src/protocol/limits.ts";
 import type { Dropped } from "../../support/island.ts";
 import { letTimePass, until } from "../../support/wait.ts";
 import type { Scene } from "./scene.ts";
 import { untilWell } from "./well.ts";
 
-/** Silence, a beat, and what is left of the second of a busy machine: whoever is gone for so long is buried. */
-const BURIED_MS = 13_000;
+/** Silence, two beats, and what a busy machine adds: whoever is gone for so long is buried, and what it ran returned. */
+const BURIED_MS = LIMITS.nodeSilentMs + 2 * LIMITS.nodeBeatMs + 1000;
 const DRAINED_MS = 60_000;
 const RECOVERY_MS = 30_000;
 /** What an operator's script does. */
@@ -15,6 +16,8 @@ export interface Fault {
   readonly name: string;
   /** Sessions that have no socket in that moment are over (docs/protocol.md, section 7): all of them have one. */
   readonly emptiesRedis?: true;
+  /** One node is gone for so long that the others bury it: its runs are returned before it is back. */
+  readonly buries?: boolean;
   /** Until what was broken is whole again; what follows from that takes its time. */
   strike(scene: Scene): Promise<void>;
 }
@@ -25,6 +28,7 @@ function cutting(what: "PostgreSQL" | "Redis" | "both", dropped: Dropped, holdMs
   const way = dropped === "both" ? "" : `, ${dropped}wards only`;
   return {
     name: `cut off from ${what}${way} for ${holdMs / 1000} s`,
+    buries: what !== "Redis" && holdMs >= BURIED_MS,
     async strike({ cluster, island }) {
       const ports = { PostgreSQL: [port(cluster.databaseUrl)], Redis: [port(cluster.redis.url)] };
       await island.cut(what === "both" ? Object.values(ports).flat() : ports[what], dropped);
@@ -37,6 +41,7 @@ function cutting(what: "PostgreSQL" | "Redis" | "both", dropped: Dropped, holdMs
 function killing(holdMs: number): Fault {
   return {
     name: `a node is killed and is back after ${holdMs / 1000} s`,
+    buries: holdMs >= BURIED_MS,
     async strike(scene) {
       const node = scene.anyNode();
       await node.kill("SIGKILL");
@@ -105,12 +110,12 @@ export const FAULTS: readonly Fault[] = [
       redis.wake();
     },
   },
-  cutting("PostgreSQL", "both", 14_000),
+  cutting("PostgreSQL", "both", BURIED_MS),
   cutting("PostgreSQL", "both", 3000),
   cutting("Redis", "both", 8000),
-  cutting("both", "both", 14_000),
-  cutting("both", "out", 14_000),
-  cutting("both", "in", 14_000),
+  cutting("both", "both", BURIED_MS),
+  cutting("both", "out", BURIED_MS),
+  cutting("both", "in", BURIED_MS),
 ];
 
 function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
@@ -135,7 +140,8 @@ export async function strikeAll(scene: Scene, untilMs: number, only: string): Pr
       const last = await untilWell(scene);
       const wellAt = Date.now();
       scene.roaming = true;
-      scene.blows.push({ name: fault.name, struckAt, healedAt, wellAt });
+      const returnedBy = fault.buries === true ? struckAt + BURIED_MS : Number.POSITIVE_INFINITY;
+      scene.blows.push({ name: fault.name, struckAt, healedAt, wellAt, returnedBy });
       process.stdout.write(`well ${wellAt - healedAt} ms after its end; last: ${last}\n`);
       await letTimePass(1000 + 1000 * scene.random());
     }

@@ -15,6 +15,8 @@ export interface Blow {
   readonly struckAt: number;
   readonly healedAt: number;
   readonly wellAt: number;
+  /** What it stopped has to be given to others until then. */
+  readonly returnedBy: number;
 }
 
 export interface Scene extends AsyncDisposable {
