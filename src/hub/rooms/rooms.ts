@@ -8,23 +8,22 @@ import type { Backplane } from "../../backplane/backplane.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Ids, SessionId } from "../../lib/ids.ts";
 import type { Logger } from "../../lib/logger.ts";
-import { slices } from "../../lib/slices.ts";
 import { Refusal } from "../../protocol/error.ts";
 import type { Json } from "../../protocol/events.ts";
 import type { ClientFrame, MessageFrame } from "../../protocol/frames.ts";
-import { LIMITS } from "../../protocol/limits.ts";
 import type { PresenceObject } from "../../protocol/rooms.ts";
 import type { ChosenPresence } from "../../protocol/sessions.ts";
 import type { SessionRecord } from "../../sessions/session.ts";
 import type { RoomHistory } from "../../sessions/history/history.ts";
-import type { SessionOutage } from "../../sessions/outage.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Connection } from "../connection.ts";
 import type { Hub } from "../hub.ts";
 import { createListening } from "./listening.ts";
 import { createKeeping, type RoomRule } from "./history.ts";
+import { createMembers, type MembersOptions } from "./members.ts";
 import { createPresence } from "./presence.ts";
 import { createRoster } from "./roster.ts";
+import { createSpeakers } from "./speakers.ts";
 
 export interface RoomsOptions {
   readonly hub: Pick<Hub, "connectionOf">;
@@ -44,8 +43,7 @@ export interface RoomsOptions {
   readonly nodeId: string;
   readonly clock: Clock;
   readonly ids: Ids;
-  /** While the sessions cannot be looked up, everybody is seen as before, here as at every other node. */
-  readonly sessionOutage: Pick<SessionOutage, "away">;
+  readonly sessionOutage: MembersOptions["sessionOutage"];
   /** How long a member may be without a socket before that shows. */
   readonly presenceGraceMs: number;
   readonly roomHistory: RoomHistory;
@@ -166,111 +164,9 @@ export function createRooms(options: RoomsOptions): Rooms {
   };
 
   const listening = createListening(backplane, options.nodeId, (room) => presence.forget(room));
-  /** Sessions that were learned of since a look began: what it read may be of before. */
-  const learned = new Set<SessionId>();
-  let looking = false;
-  const learn = (session: SessionRecord): void => {
-    if (looking) learned.add(session.id);
-    // Who is here is told of what changes with it.
-    listening.put(session);
-    roster.put(session);
-  };
-  const forget = (id: SessionId): void => {
-    if (looking) learned.add(id);
-    listening.remove(id);
-    roster.remove(id);
-  };
-  /** Sessions being looked up. `stale`: they changed since, so that what is being read may be of before. */
-  const lookingUp = new Map<SessionId, { stale: boolean; readonly found: Promise<SessionRecord | null> }>();
-  const outdate = (id: SessionId): void => {
-    const look = lookingUp.get(id);
-    if (look !== undefined) look.stale = true;
-  };
-  const readUntilNew = async (id: SessionId): Promise<SessionRecord | null> => {
-    for (;;) {
-      const session = await sessions.findChanged(id);
-      const mine = lookingUp.get(id);
-      if (mine?.stale === true) {
-        mine.stale = false;
-        continue;
-      }
-      lookingUp.delete(id);
-      if (session === null) forget(id);
-      else learn(session);
-      return session;
-    }
-  };
-  /** One read at a time: whoever asks meanwhile gets what is read after that. */
-  const lookUp = (id: SessionId): Promise<SessionRecord | null> => {
-    outdate(id);
-    const known = lookingUp.get(id);
-    if (known !== undefined) return known.found;
-    const found = readUntilNew(id).catch((error: unknown) => {
-      lookingUp.delete(id);
-      throw error;
-    });
-    lookingUp.set(id, { stale: false, found });
-    return found;
-  };
-
-  sessions.onChanged((session) => {
-    outdate(session.id);
-    // What became of it meanwhile is looked up when they are back.
-    if (options.sessionOutage.away) listening.put(session);
-    else learn(session);
-  });
-  const over = (id: SessionId): void => {
-    outdate(id);
-    forget(id);
-  };
-  sessions.onEnded(over);
-  sessions.onExpired((expired) => expired.forEach(over));
-
-  const look = async (): Promise<void> => {
-    // Those that no page shows are looked up one by one: they have left, or were somewhere between two pages.
-    const doubtful = new Set(roster.ids());
-    learned.clear();
-    looking = true;
-    try {
-      for await (const page of sessions.inRooms()) {
-        for (const session of page) {
-          if (learned.has(session.id)) continue;
-          listening.put(session);
-          roster.put(session);
-          doubtful.delete(session.id);
-        }
-      }
-    } finally {
-      looking = false;
-    }
-    for (const id of learned) doubtful.add(id);
-    learned.clear();
-    for (const some of slices([...doubtful], LIMITS.lookSessions)) await Promise.all(some.map(lookUp));
-  };
-
-  /** Speakers that are being looked up; what they say meanwhile waits behind that, in its order. */
-  const unsure = new Map<SessionId, Promise<void>>();
-  let held = 0;
-  const handOnChecked = async (speaker: SessionId, room: string, handOnNow: () => void): Promise<void> => {
-    const before = unsure.get(speaker);
-    if (before === undefined && roster.isMember(speaker, room)) {
-      handOnNow();
-      return;
-    }
-    if (held >= LIMITS.heldMessages) return;
-    held += 1;
-    const check = async (): Promise<void> => {
-      await before?.catch(() => undefined);
-      if (!roster.isMember(speaker, room)) await lookUp(speaker);
-      if (roster.isMember(speaker, room)) handOnNow();
-    };
-    const checking = check().finally(() => {
-      held -= 1;
-      if (unsure.get(speaker) === checking) unsure.delete(speaker);
-    });
-    unsure.set(speaker, checking);
-    await checking;
-  };
+  const members = createMembers({ ...options, roster, listening });
+  const { lookUp } = members;
+  const speakers = createSpeakers({ roster, lookUp });
 
   return {
     async join(connection, { room, after, id: re }) {
@@ -298,7 +194,7 @@ export function createRooms(options: RoomsOptions): Rooms {
     async handOn(room, frame, num) {
       const speaker = frame.from?.sessionId as SessionId | undefined;
       if (speaker === undefined) handOn(room, frame, num);
-      else await handOnChecked(speaker, room, () => void handOn(room, frame, num));
+      else await speakers.hear(speaker, room, () => void handOn(room, frame, num));
     },
 
     isSomewhere: (id) => roster.roomsOf(id).length > 0,
@@ -332,10 +228,10 @@ export function createRooms(options: RoomsOptions): Rooms {
       return roster.rooms;
     },
 
-    look,
+    look: members.look,
 
     async start() {
-      await look();
+      await members.look();
       keeping.start();
     },
 
