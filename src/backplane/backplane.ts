@@ -27,6 +27,7 @@
 import type { JobSummary } from "../jobs/job.ts";
 import type { SessionId, UserId } from "../lib/ids.ts";
 import type { MessageFrame } from "../protocol/frames.ts";
+import type { Place } from "../sessions/history/history.ts";
 
 /** Whom a frame is for. */
 export type Audience =
@@ -42,12 +43,12 @@ export type Signal =
   /** There are new ones. */
   | { readonly kind: "revocations" }
   | { readonly kind: "push"; readonly audience: Audience; readonly frame: MessageFrame }
-  /** For the members of `room`. `num`: where it stands in the room's history; null when the room keeps none. */
+  /** For the members of `room`. `place`: where it stands in the room's history; null when the room keeps none. */
   | {
       readonly kind: "message";
       readonly room: string;
       readonly frame: MessageFrame;
-      readonly num: number | null;
+      readonly place: Place | null;
     };
 
 /** Who hears a signal, of the nodes that did not publish it: all, one, or those that listen to a room. */

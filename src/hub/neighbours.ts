@@ -143,7 +143,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
         hub.push(signal.audience, signal.frame);
         return;
       case "message":
-        return rooms.handOn(signal.room, signal.frame, signal.num);
+        return rooms.handOn(signal.room, signal.frame, signal.place);
     }
   };
 

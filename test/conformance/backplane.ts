@@ -48,8 +48,8 @@ const SIGNALS: readonly Signal[] = [
   { kind: "push", audience: { to: "user", userId: "mara ü" as UserId }, frame: push("user") },
   { kind: "push", audience: { to: "session", sessionId: "s" as SessionId }, frame: push("session") },
   { kind: "push", audience: { to: "all" }, frame: push("all") },
-  { kind: "message", room: "lobby", frame: FRAME, num: null },
-  { kind: "message", room: "lobby", frame: FRAME, num: 7 },
+  { kind: "message", room: "lobby", frame: FRAME, place: null },
+  { kind: "message", room: "lobby", frame: FRAME, place: { num: 7, before: 5 } },
 ];
 
 /** A signal that can be told from every other one. */
@@ -129,7 +129,7 @@ function delivering(check: Check): void {
     const large: Signal = {
       kind: "message",
       room: "lobby",
-      num: null,
+      place: null,
       frame: { ...FRAME, data: "ü".repeat(500_000) },
     };
     one.node.publish(large);

@@ -38,7 +38,7 @@ export function describeRoomHistory(name: string, open: () => Promise<OpenedRoom
         message(4),
       ];
       const nums: number[] = [];
-      for (const one of given) nums.push(await history.append(one, 10));
+      for (const one of given) nums.push((await history.append(one, 10)).num);
       expect(nums.toSorted((a, b) => a - b)).toEqual(nums);
       expect(new Set(nums).size).toBe(4);
       const kept = given.map((one, n) => Object.assign(one, { num: nums[n] ?? 0 }));
@@ -48,9 +48,23 @@ export function describeRoomHistory(name: string, open: () => Promise<OpenedRoom
     });
 
     check("given at once they keep the order in which they were given", async (history) => {
-      const nums = await Promise.all([1, 2, 3, 4, 5].map((n) => history.append(message(n), 10)));
+      const places = await Promise.all([1, 2, 3, 4, 5].map((n) => history.append(message(n), 10)));
+      const nums = places.map(({ num }) => num);
       expect(nums.toSorted((a, b) => a - b)).toEqual(nums);
       expect(idsOf(await history.page("lobby", 0, 10))).toEqual(ids(1, 2, 3, 4, 5));
+    });
+
+    check("each is told which one of its room was the one before", async (history) => {
+      const places = [];
+      for (const [n, room] of [
+        [1, "lobby"],
+        [2, "other"],
+        [3, "lobby"],
+        [4, "lobby"],
+      ] as const)
+        places.push(await history.append(message(n, room), 1));
+      const nums = places.map(({ num }) => num);
+      expect(places.map(({ before }) => before)).toEqual([0, 0, nums[0] ?? -1, nums[2] ?? -1]);
     });
 
     check("a page goes on after a number, and has a limit", async (history) => {
@@ -84,14 +98,16 @@ export function describeRoomHistory(name: string, open: () => Promise<OpenedRoom
 
     check("old ones are swept, a few at a time, and no number is given again", async (history) => {
       let last = 0;
-      for (let n = 1; n <= 5; n += 1) last = await history.append(message(n), 10);
+      for (let n = 1; n <= 5; n += 1) last = (await history.append(message(n), 10)).num;
       expect(await history.sweep(AT + 1, 10)).toBe(0);
       expect(await history.sweep(AT + 4, 2)).toBe(2);
       expect(await history.sweep(AT + 4, 2)).toBe(1);
       expect(await history.sweep(AT + 4, 2)).toBe(0);
       expect(idsOf(await history.page("lobby", 0, 10))).toEqual(ids(4, 5));
       expect(await history.sweep(AT + 10, 10)).toBe(2);
-      expect(await history.append(message(6), 10)).toBeGreaterThan(last);
+      const next = await history.append(message(6), 10);
+      expect(next.num).toBeGreaterThan(last);
+      expect(next.before).toBe(0);
     });
 
     check("an id is kept once in its room", async (history) => {

@@ -25,8 +25,9 @@ beforeAll(async () => {
     HOLDLINE_TOKENS: "on",
     HOLDLINE_PRESENCE_GRACE_MS: "300",
   };
-  here = await startServer({ env });
-  there = await startServer({ env });
+  const file = '[rooms."kept/*"]\nhistory = 20\n';
+  here = await startServer({ env, file });
+  there = await startServer({ env, file });
   const { out } = await operate(there, ["token", "admin", "--name", "test", "--json"], env);
   admin = apiOf(there, (JSON.parse(out) as { token: string }).token);
 });
@@ -106,6 +107,8 @@ test("faults/R42 meanwhile events come from the store, presence stands still, an
   await using ben = await visit(there, "ben");
   const [gone, gina] = [await visit(there, "cem"), await visit(there, "gina")];
   for (const client of [ann, ben, gone, gina]) await join(client, room);
+  const kept = `kept/${room}`;
+  for (const client of [ann, ben]) await join(client, kept);
   await gone.close();
   for (const client of [ann, ben]) await sees(client, room, gone.sessionId, "away");
   for (const client of [ann, ben]) await sees(client, room, gina.sessionId, "online");
@@ -137,6 +140,18 @@ test("faults/R42 meanwhile events come from the store, presence stands still, an
   // What is said is heard where it is said, and kept for nobody.
   expect(await ann.ask({ type: "say", room, data: "is anybody there?" })).toMatchObject({ type: "ok" });
   await until("her own words", () => heard(ann, room).length === 1);
+
+  // Unless the room keeps it: then it is read where it was not told, and in order.
+  for (const data of [1, 2, 3])
+    expect(await ann.ask({ type: "say", room: kept, data })).toMatchObject({ type: "ok" });
+  const saidMs = performance.now();
+  await until("what the room keeps", () => heard(ben, kept).length >= 3);
+  expect(performance.now() - saidMs).toBeLessThan(LIMITS.lookMs + SLACK_MS);
+  expect(await ben.ask({ type: "say", room: kept, data: 4 })).toMatchObject({ type: "ok" });
+  for (const client of [ann, ben]) {
+    await until("the answer", () => heard(client, kept).length >= 4);
+    expect(heard(client, kept)).toEqual([1, 2, 3, 4]);
+  }
 
   // Delivery: what the other node accepts and may run comes from the store, two seconds late at most.
   const job = await elsewhere.submit(tokensBody({ tokens: 20, intervalMs: 50 }));

@@ -92,12 +92,12 @@ describe("a room over two nodes", () => {
     await here.join(ann, "lobby");
     const from = { userId: stranger.session.userId, sessionId: stranger.session.id };
     const frame = { type: "message", room: "lobby", id: "forged", from, data: "forged", at: 0 } as const;
-    there.backplane.publish({ kind: "message", room: "lobby", frame, num: null });
+    there.backplane.publish({ kind: "message", room: "lobby", frame, place: null });
     there.backplane.publish({
       kind: "message",
       room: "lobby",
       frame: { ...frame, from: null, data: "an operator's" },
-      num: null,
+      place: null,
     });
     await pass(shared);
     expect(heard(ann)).toEqual(["an operator's"]);

@@ -126,7 +126,10 @@ export async function startNode(shared: Shared, nodeId: string) {
     issueToken: () => Promise.resolve(null),
     onGap: () => {},
   });
-  const rules = [{ pattern: "kept", history: 5 }];
+  const rules = [
+    { pattern: "kept", history: 5 },
+    { pattern: "kept-long", history: 100 },
+  ];
   const more = {
     sessionOutage: NO_SESSION_OUTAGE,
     presenceGraceMs: 1000,

@@ -8,7 +8,7 @@
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { MessageFrame } from "../../protocol/frames.ts";
-import type { KeptMessage, RoomHistory } from "../../sessions/history/history.ts";
+import type { KeptMessage, Place, RoomHistory } from "../../sessions/history/history.ts";
 import type { Connection } from "../connection.ts";
 
 export interface RoomRule {
@@ -35,8 +35,8 @@ export interface CatchUp {
 export interface Keeping {
   /** How many messages of the room are kept. */
   most(room: string): number;
-  /** Resolves with its number when it is stored. */
-  keep(frame: MessageFrame & { readonly room: string }): Promise<number>;
+  /** Resolves with its place when it is stored. */
+  keep(frame: MessageFrame & { readonly room: string }): Promise<Place>;
   /** Whether the connection gets this message now: not while it catches up, and not what it has read already. */
   isDue(connection: Connection, room: string, num: number): boolean;
   /** Tells the client where it stands, then sends everything after `after`; resolves when it is live. */
@@ -68,7 +68,7 @@ function createMost(rules: readonly RoomRule[]): (room: string) => number {
 }
 
 /** What is stored as text is put together as text. */
-function frameText({ room, id, from, data, at }: KeptMessage): string {
+export function frameText({ room, id, from, data, at }: KeptMessage): string {
   return `{"type":"message","room":${JSON.stringify(room)},"id":"${id}","from":${JSON.stringify(from)},"data":${data},"at":${at}}`;
 }
 

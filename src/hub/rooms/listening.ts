@@ -14,6 +14,13 @@ export interface Listening {
   has(room: string): boolean;
 }
 
+export interface ListeningEvents {
+  /** Somebody here is in the room. */
+  readonly onFirst: (room: string) => void;
+  /** Nobody here is in it any more. */
+  readonly onLast: (room: string) => void;
+}
+
 interface Heard {
   members: number;
   readonly listening: Promise<void>;
@@ -21,11 +28,10 @@ interface Heard {
 
 const NOWHERE: readonly string[] = [];
 
-/** `onLast`: nobody here is in the room any more. */
 export function createListening(
   backplane: Pick<Backplane, "listen" | "unlisten">,
   nodeId: string,
-  onLast: (room: string) => void,
+  { onFirst, onLast }: ListeningEvents,
 ): Listening {
   /** Of the sessions that are here. */
   const roomsOf = new Map<SessionId, readonly string[]>();
@@ -33,8 +39,12 @@ export function createListening(
 
   const come = (room: string): void => {
     const known = rooms.get(room);
-    if (known === undefined) rooms.set(room, { members: 1, listening: backplane.listen(room) });
-    else known.members += 1;
+    if (known !== undefined) {
+      known.members += 1;
+      return;
+    }
+    rooms.set(room, { members: 1, listening: backplane.listen(room) });
+    onFirst(room);
   };
   const go = (room: string): void => {
     const known = rooms.get(room);

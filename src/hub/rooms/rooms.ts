@@ -14,7 +14,7 @@ import type { ClientFrame, MessageFrame } from "../../protocol/frames.ts";
 import type { PresenceObject } from "../../protocol/rooms.ts";
 import type { ChosenPresence } from "../../protocol/sessions.ts";
 import type { SessionRecord } from "../../sessions/session.ts";
-import type { RoomHistory } from "../../sessions/history/history.ts";
+import type { Place, RoomHistory } from "../../sessions/history/history.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Connection } from "../connection.ts";
 import type { Hub } from "../hub.ts";
@@ -24,6 +24,7 @@ import { createMembers, type MembersOptions } from "./members.ts";
 import { createPresence } from "./presence.ts";
 import { createRoster } from "./roster.ts";
 import { createSpeakers } from "./speakers.ts";
+import { createTails } from "./tails.ts";
 
 export interface RoomsOptions {
   readonly hub: Pick<Hub, "connectionOf">;
@@ -87,7 +88,7 @@ export interface Rooms {
    * What was said on another node, if its speaker is a member: one that is not known as such is looked up, and what it
    * says meanwhile waits. Rejects as the store does.
    */
-  handOn(room: string, frame: MessageFrame, num: number | null): Promise<void>;
+  handOn(room: string, frame: MessageFrame, place: Place | null): Promise<void>;
   /** Whether the session is in any room, as far as is known here. */
   isSomewhere(id: SessionId): boolean;
   /** Whether the session is a member, by what the store says. */
@@ -136,17 +137,20 @@ export function createRooms(options: RoomsOptions): Rooms {
 
   const keeping = createKeeping({ ...options, history: options.roomHistory });
 
-  /** `num`: its number in the room's history; null when the room keeps none. */
-  const handOn = (room: string, frame: MessageFrame, num: number | null): number => {
+  const here = (room: string): Connection[] =>
+    [...roster.idsOf(room)].flatMap((id) => connectionOf(id) ?? []);
+  const handOn = (room: string, frame: MessageFrame): number => {
     const text = JSON.stringify(frame);
     let delivered = 0;
-    for (const id of roster.idsOf(room)) {
-      const connection = connectionOf(id);
-      if (connection === null || (num !== null && !keeping.isDue(connection, room, num))) continue;
-      if (connection.tell(text)) delivered += 1;
-    }
+    for (const connection of here(room)) if (connection.tell(text)) delivered += 1;
     return delivered;
   };
+  const tails = createTails({
+    ...options,
+    handOn(room, { num, text }) {
+      for (const connection of here(room)) if (keeping.isDue(connection, room, num)) connection.tell(text);
+    },
+  });
 
   const publish = async ({ room, data, from }: Saying): Promise<Said> => {
     const frame = {
@@ -158,21 +162,37 @@ export function createRooms(options: RoomsOptions): Rooms {
       at: Math.round(clock.wallMs()),
     };
     // Seen means stored, where a room keeps what is said.
-    const num = keeping.most(room) > 0 ? await keeping.keep(frame) : null;
-    if (!backplane.alone) backplane.publish({ kind: "message", room, frame, num }, { room });
-    return { id: frame.id, delivered: handOn(room, frame, num) };
+    const place = isKept(room) ? await keeping.keep(frame) : null;
+    if (!backplane.alone) backplane.publish({ kind: "message", room, frame, place }, { room });
+    if (place === null) return { id: frame.id, delivered: handOn(room, frame) };
+    await tails.said(room, place, JSON.stringify(frame));
+    return { id: frame.id, delivered: here(room).length };
   };
 
-  const listening = createListening(backplane, options.nodeId, (room) => presence.forget(room));
+  const isKept = (room: string): boolean => keeping.most(room) > 0;
+  const listening = createListening(backplane, options.nodeId, {
+    // Whoever comes in waits for this as well, and is told when it fails.
+    onFirst: (room) => void (isKept(room) && tails.begin(room).catch(() => undefined)),
+    onLast(room) {
+      presence.forget(room);
+      tails.end(room);
+    },
+  });
+  /** What is said in the room from now on is heard here. */
+  const heard = async (room: string): Promise<void> => {
+    await listening.heard(room);
+    // By now nobody here may be in it any more.
+    if (isKept(room) && listening.has(room)) await tails.begin(room);
+  };
+
   const members = createMembers({ ...options, roster, listening });
-  const { lookUp } = members;
-  const speakers = createSpeakers({ roster, lookUp });
+  const speakers = createSpeakers({ roster, members });
 
   return {
     async join(connection, { room, after, id: re }) {
       const id = idOf(connection);
       await sessions.enterRoom(id, room);
-      await listening.heard(room);
+      await heard(room);
       presence.introduce(room, id);
       if (after === undefined) return;
       await keeping.catchUp(connection, { room, after, ...(re === undefined ? {} : { re }) });
@@ -189,25 +209,27 @@ export function createRooms(options: RoomsOptions): Rooms {
 
     choose: (connection, status) => sessions.choosePresence(idOf(connection), status),
     publish,
-    lookUp,
+    lookUp: (id) => members.lookUp(id),
 
-    async handOn(room, frame, num) {
+    async handOn(room, frame, place) {
       const speaker = frame.from?.sessionId as SessionId | undefined;
-      if (speaker === undefined) handOn(room, frame, num);
-      else await speakers.hear(speaker, room, () => void handOn(room, frame, num));
+      // It is stored, by a node that let it in.
+      if (place !== null) await tails.said(room, place, JSON.stringify(frame));
+      else if (speaker === undefined) handOn(room, frame);
+      else await speakers.hear(speaker, room, () => void handOn(room, frame));
     },
 
     isSomewhere: (id) => roster.roomsOf(id).length > 0,
 
     async isMember(id, room) {
       // It may have entered or left on another node a moment ago.
-      const session = await lookUp(id).catch(() => sessions.find(id));
+      const session = await members.lookUp(id).catch(() => sessions.find(id));
       return session !== null && roster.isMember(id, room);
     },
 
     list: (room) => presence.list(room),
 
-    heard: async (rooms) => void (await Promise.all(rooms.map((room) => listening.heard(room)))),
+    heard: async (rooms) => void (await Promise.all(rooms.map(heard))),
 
     opened(connection, rooms) {
       const id = idOf(connection);
@@ -228,15 +250,20 @@ export function createRooms(options: RoomsOptions): Rooms {
       return roster.rooms;
     },
 
-    look: members.look,
+    look() {
+      tails.lookAtAll();
+      return members.look();
+    },
 
     async start() {
       await members.look();
       keeping.start();
+      tails.start();
     },
 
     stop() {
       keeping.stop();
+      tails.stop();
       presence.stop();
       roster.stop();
     },

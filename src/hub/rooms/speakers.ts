@@ -9,7 +9,7 @@ import type { Roster } from "./roster.ts";
 
 export interface SpeakersOptions {
   readonly roster: Pick<Roster, "isMember">;
-  readonly lookUp: Members["lookUp"];
+  readonly members: Pick<Members, "lookUp">;
 }
 
 export interface Speakers {
@@ -20,7 +20,7 @@ export interface Speakers {
   hear(speaker: SessionId, room: string, handOn: () => void): Promise<void>;
 }
 
-export function createSpeakers({ roster, lookUp }: SpeakersOptions): Speakers {
+export function createSpeakers({ roster, members }: SpeakersOptions): Speakers {
   /** Speakers that are being looked up; what they say meanwhile waits behind that, in its order. */
   const unsure = new Map<SessionId, Promise<void>>();
   let held = 0;
@@ -34,7 +34,7 @@ export function createSpeakers({ roster, lookUp }: SpeakersOptions): Speakers {
     held += 1;
     const check = async (): Promise<void> => {
       await before?.catch(() => undefined);
-      if (!roster.isMember(speaker, room)) await lookUp(speaker);
+      if (!roster.isMember(speaker, room)) await members.lookUp(speaker);
       if (roster.isMember(speaker, room)) handOn();
     };
     const checking = check().finally(() => {

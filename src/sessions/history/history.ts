@@ -22,9 +22,16 @@ export interface KeptMessage {
   readonly at: number;
 }
 
+/** Where a message stands among those of its room. */
+export interface Place {
+  readonly num: number;
+  /** The number of the one before it; 0 when none is kept. */
+  readonly before: number;
+}
+
 export interface RoomHistory {
-  /** Keeps it, and of its room no more than `most` and one. Resolves with its number. */
-  append(message: Omit<KeptMessage, "num">, most: number): Promise<number>;
+  /** Keeps it, and of its room no more than `most` and one. */
+  append(message: Omit<KeptMessage, "num">, most: number): Promise<Place>;
   /** Where a message stands; null when it is not kept. */
   find(room: string, id: string): Promise<number | null>;
   /** What whoever wants the newest `most` has seen already: all that come after it are these. 0: nothing. */

@@ -10,11 +10,12 @@ export function createMemoryRoomHistory(): RoomHistory {
     append: async (message, most) => {
       if (ofRoom(message.room).some(({ id }) => id === message.id))
         throw new Error("a message of this id is kept already");
+      const before = ofRoom(message.room).at(-1)?.num ?? 0;
       last += 1;
       messages.push({ ...message, num: last });
       const oldest = ofRoom(message.room).at(-(most + 1))?.num ?? 0;
       messages = messages.filter(({ room, num }) => room !== message.room || num >= oldest);
-      return last;
+      return { num: last, before };
     },
     find: async (room, id) => ofRoom(room).find((message) => message.id === id)?.num ?? null,
     before: async (room, most) => ofRoom(room).at(-(most + 1))?.num ?? 0,

@@ -22,11 +22,14 @@ function keptOf(raw: PostgresRow): KeptMessage {
   return { ...message, from };
 }
 
+const NEWEST = "SELECT num FROM room_messages WHERE room = $1 ORDER BY num DESC LIMIT 1";
+
 const EXECUTORS: Executors<Writes> = {
   async append(client, { room, id, from, data, at }, most) {
     // Numbers are given before they are committed: of one room, only one transaction at a time may have some, or a reader
     // that has seen the later one would never see the earlier one.
     await client.unsafe("SELECT pg_advisory_xact_lock(hashtextextended('room ' || $1, 0))", [room]);
+    const [newest] = await client.unsafe(NEWEST, [room]);
     const [added] = await client.unsafe(
       `INSERT INTO room_messages (room, id, user_id, session_id, data, at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING num`,
       [room, id, from?.userId ?? null, from?.sessionId ?? null, data, at],
@@ -36,7 +39,7 @@ const EXECUTORS: Executors<Writes> = {
          AND num <= (SELECT num FROM room_messages WHERE room = $1 ORDER BY num DESC LIMIT 1 OFFSET $2)`,
       [room, most + 1],
     );
-    return Number(added?.["num"]);
+    return { num: Number(added?.["num"]), before: Number(newest?.["num"] ?? 0) };
   },
   async sweep(client, saidBefore, limit) {
     const over = await client.unsafe(

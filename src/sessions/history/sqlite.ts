@@ -4,7 +4,7 @@ import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { SqliteConnection } from "../../sqlite/database.ts";
 import type { Writer } from "../../database/writer.ts";
 import type { Participant } from "../../sqlite/writer.ts";
-import type { KeptMessage, RoomHistory } from "./history.ts";
+import type { KeptMessage, Place, RoomHistory } from "./history.ts";
 
 /** Name of this room's commands at the writer. */
 export const ROOM_HISTORY = "roomHistory";
@@ -47,6 +47,13 @@ export function createRoomHistoryParticipant({ orm }: SqliteConnection): Partici
     .limit(1)
     .offset(p("kept"))
     .prepare();
+  const newest = orm
+    .select({ num })
+    .from(roomMessages)
+    .where(eq(room, p("room")))
+    .orderBy(desc(num))
+    .limit(1)
+    .prepare();
   return {
     execute(command) {
       const given = command as Command;
@@ -63,6 +70,7 @@ export function createRoomHistoryParticipant({ orm }: SqliteConnection): Partici
       }
       const { from, ...message } = given.append;
       const values = { ...message, userId: from?.userId ?? null, sessionId: from?.sessionId ?? null };
+      const before = newest.get({ room: message.room })?.num ?? 0;
       const added = append.get(values);
       const tooMany = firstTooMany.get({ room: message.room, kept: given.most + 1 });
       if (tooMany !== undefined) {
@@ -71,7 +79,7 @@ export function createRoomHistoryParticipant({ orm }: SqliteConnection): Partici
           .where(and(eq(room, message.room), sql`${num} <= ${tooMany.num}`))
           .run();
       }
-      return added.num;
+      return { num: added.num, before };
     },
     rolledBack: () => {},
   };
@@ -87,7 +95,7 @@ export function createSqliteRoomHistory(writer: Writer, { orm }: SqliteConnectio
     writer.write(ROOM_HISTORY, command) as Promise<Answer>;
   const { num, room, id } = roomMessages;
   return {
-    append: (message, most) => send<number>({ append: message, most }),
+    append: (message, most) => send<Place>({ append: message, most }),
     sweep: (saidBefore, limit) => send<number>({ sweep: saidBefore, limit }),
     find: async (ofRoom, ofId) =>
       orm
