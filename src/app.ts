@@ -95,9 +95,19 @@ async function moveClients({ clock }: Base, { hub }: Parts, server: Server<Socke
   await hub.stop();
 }
 
-/** Whether nobody serves any more once this process has gone. */
-function servesLast({ backplane }: Parts, together: Together | null): boolean {
-  return together !== null || backplane.alone;
+/** How long the database may take to tell who else is there. */
+const WHO_STAYS_MS = 1000;
+
+/** Whether nobody serves any more once this process has gone. Tells the others that it goes. */
+async function servesLast(
+  { clock }: Base,
+  { backplane, nodes }: Parts,
+  together: Together | null,
+): Promise<boolean> {
+  const said = nodes.drain();
+  if (together !== null || backplane.alone) return true;
+  await Promise.race([said, sleep(clock, WHO_STAYS_MS)]);
+  return nodes.last;
 }
 
 /** Waits for the runs of the other nodes, and until the connections here have what those wrote last. */
@@ -116,10 +126,10 @@ async function shutDown(
   parts: Parts,
   server: Server<SocketData> | null,
   closing: AbortController,
-  together: Together | null,
+  { together, last }: { readonly together: Together | null; readonly last: boolean },
 ): Promise<void> {
   const { config, clock } = base;
-  const moved = server === null || servesLast(parts, together) ? null : moveClients(base, parts, server);
+  const moved = server === null || last ? null : moveClients(base, parts, server);
   await parts.ticker.stop();
   // A server that never listened owes nobody the end of a run.
   const drainMs = server === null ? 0 : config.drainMs;
@@ -159,7 +169,7 @@ async function run(base: Base): Promise<Running> {
     return await begin(base, parts);
   } catch (error) {
     // Such as a taken port: the folder is free again for whoever tries next.
-    await shutDown(base, parts, null, new AbortController(), null);
+    await shutDown(base, parts, null, new AbortController(), { together: null, last: true });
     throw error;
   }
 }
@@ -207,12 +217,12 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
   return {
     server,
     storage: parts.storage,
-    stop(together) {
+    async stop(together) {
       draining = true;
-      refusing = servesLast(parts, together);
       over.abort();
-      void parts.nodes.drain();
-      return shutDown(base, parts, server, closing, together);
+      const last = await servesLast(base, parts, together);
+      refusing = last;
+      await shutDown(base, parts, server, closing, { together, last });
     },
   };
 }

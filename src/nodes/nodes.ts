@@ -10,7 +10,7 @@ import type { Ids } from "../lib/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { giveBack, returnRuns, type BurialOptions } from "./burial.ts";
 import type { NodeState } from "../protocol/admin.ts";
-import { missingFrom, rolesWith } from "./roles.ts";
+import { missingFrom, rolesWith, servesClientsOf } from "./roles.ts";
 import type { NodeRecord, NodeStore } from "./store.ts";
 
 export interface NodesOptions extends BurialOptions {
@@ -39,9 +39,11 @@ export interface Nodes {
   list(): Promise<readonly NodeRecord[]>;
   /** How many there are by state, as far as this one knows. */
   readonly states: Readonly<Record<NodeState, number>>;
+  /** No other node that is up serves clients in what this one does, as far as this one knows: nobody could move there. */
+  readonly last: boolean;
   /** Takes its row, and with it its place among the others. Rejects as the storage does. */
   start(): Promise<void>;
-  /** Says that it is about to leave. */
+  /** Says that it is about to leave, and hears who stays. */
   drain(): Promise<void>;
   /** Leaves for good. */
   stop(): Promise<void>;
@@ -202,6 +204,10 @@ export function createNodes(options: NodesOptions): Nodes {
       for (const node of known) if (node.id !== id) counts[node.state] += 1;
       counts[state] += 1;
       return counts;
+    },
+    get last() {
+      const others = known.filter((node) => node.id !== id && node.state === "up").map(({ role }) => role);
+      return !others.some((role) => servesClientsOf(options.node.role, role));
     },
     async start() {
       const enteredBy = await enter();

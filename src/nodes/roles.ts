@@ -19,6 +19,12 @@ export function has(role: NodeRole, duty: Duty): boolean {
   return DUTIES[role].includes(duty);
 }
 
+/** Whether clients of a node can be served by one of role `other`, in part at least. A worker has none, which anybody serves. */
+export function servesClientsOf(role: NodeRole, other: NodeRole): boolean {
+  const duties = DUTIES[role].filter((duty) => duty === "sockets" || duty === "api");
+  return duties.length === 0 || duties.some((duty) => has(other, duty));
+}
+
 /** Roles of nodes that have a duty. */
 export function rolesWith(duty: Duty): readonly NodeRole[] {
   return (Object.keys(DUTIES) as NodeRole[]).filter((role) => has(role, duty));

@@ -6,6 +6,7 @@ import { createIds } from "../../src/lib/ids.ts";
 import { createMemoryNodeStore } from "../../src/nodes/memory.ts";
 import { createNodes, type Nodes } from "../../src/nodes/nodes.ts";
 import type { NodeStore } from "../../src/nodes/store.ts";
+import type { NodeRole } from "../../src/protocol/admin.ts";
 import { Refusal } from "../../src/protocol/error.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { drive } from "../conformance/drive.ts";
@@ -21,7 +22,11 @@ function createInstallation() {
 type Installation = ReturnType<typeof createInstallation>;
 
 /** A node whose storage can be taken away from it. */
-function createNode({ clock, jobs, store }: Installation, id: string, several = true) {
+function createNode(
+  { clock, jobs, store }: Installation,
+  id: string,
+  { several = true, role = "all" }: { readonly several?: boolean; readonly role?: NodeRole } = {},
+) {
   const { logger, lines } = recordingLogger();
   const deeds: string[] = [];
   let reachable = true;
@@ -49,7 +54,7 @@ function createNode({ clock, jobs, store }: Installation, id: string, several = 
     logger,
     maxLostLeases: 5,
     several,
-    node: { id, bootId: `${id}-boot-1`, role: "all", version: "0", host: "host" },
+    node: { id, bootId: `${id}-boot-1`, role, version: "0", host: "host" },
     url: () => "http://127.0.0.1:1",
     counts: () => ({ sockets: 2, runs: 1 }),
     expect: (ids) => {
@@ -207,13 +212,13 @@ test("a node that leaves says so: draining, then gone; nobody buries it", async 
 
 test("a node that is alone pays nothing: no timer, and whoever was there before is buried at its start", async () => {
   const place = createInstallation();
-  const before = createNode(place, "before", false);
+  const before = createNode(place, "before", { several: false });
   await before.nodes.start();
   const job = await place.on.submit({});
   await place.on.claim({ owner: ownerOf("before", "before-boot-1") });
   await place.clock.advance(1);
   const timers = place.clock.waiting;
-  const alone = createNode(place, "alone", false);
+  const alone = createNode(place, "alone", { several: false });
   await alone.nodes.start();
   expect(place.clock.waiting).toBe(timers);
   expect(alone.deeds).toEqual(["abandoned before"]);
@@ -232,4 +237,31 @@ test("the dead are listed for an hour", async () => {
   expect((await a.nodes.list()).map(({ id, state }) => `${id} ${state}`)).toEqual(["a up", "b dead"]);
   await place.clock.advance(10_000);
   expect((await a.nodes.list()).map(({ id, state }) => `${id} ${state}`)).toEqual(["a up"]);
+});
+
+test("the last node that serves clients knows it when it leaves, and so do the others when one comes", async () => {
+  const place = createInstallation();
+  const [a, b] = [createNode(place, "a"), createNode(place, "b")];
+  await a.nodes.start();
+  expect(a.nodes.last).toBe(true);
+  await b.nodes.start();
+  // It has not had a sign of life from the new one yet, and asks when it leaves.
+  await a.nodes.drain();
+  expect(a.nodes.last).toBe(false);
+  await b.nodes.drain();
+  expect(b.nodes.last).toBe(true);
+});
+
+test.each<{ role: NodeRole; beside: NodeRole; last: boolean }>([
+  { role: "all", beside: "worker", last: true },
+  { role: "all", beside: "api", last: false },
+  { role: "gateway", beside: "api", last: true },
+  { role: "api", beside: "all", last: false },
+  { role: "worker", beside: "gateway", last: false },
+])("the last of role $role beside $beside: $last", async ({ role, beside, last }) => {
+  const place = createInstallation();
+  const node = createNode(place, "a", { role });
+  await createNode(place, "b", { role: beside }).nodes.start();
+  await node.nodes.start();
+  expect(node.nodes.last).toBe(last);
 });
