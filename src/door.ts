@@ -22,6 +22,8 @@ export interface DoorOptions {
 export interface Door {
   /** Takes the place of the world's own: whoever waits is answered by what is given here. */
   readonly serve: World["serve"];
+  /** How many stand there. */
+  readonly waiting: number;
   /** For a start that failed: whoever waits is cut off. After the end of a server it does nothing. */
   close(): void;
 }
@@ -83,6 +85,9 @@ export function openDoor(options: DoorOptions, clock: Clock): Door | null {
       giveUp.cancel();
       started.resolve();
       return server;
+    },
+    get waiting() {
+      return waiting;
     },
     close() {
       giveUp.cancel();

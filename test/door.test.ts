@@ -60,6 +60,7 @@ test("a request and a socket that come before the start are answered by what has
   socket.addEventListener("message", ({ data }) => {
     if (heard.push(data) === 1) socket.send("thanks");
   });
+  await until("all of them to stand there", () => at.door.waiting === answers.length + 1);
   at.inside();
   const texts = await Promise.all(answers.map(async (answer) => (await answer).text()));
   expect(texts).toEqual(texts.map((_, n) => `request ${n}`));
@@ -81,6 +82,7 @@ test(`a start that takes longer than ${LIMITS.startWaitMs} ms is not waited for:
   const early = post(`${at.url}/v1/jobs`, "early");
   const closed = Promise.withResolvers<number>();
   new WebSocket(at.url.replace("http", "ws")).addEventListener("close", ({ code }) => closed.resolve(code));
+  await until("both to stand there", () => at.door.waiting === 2);
   at.clock.advance(LIMITS.startWaitMs);
   await expectNotYet(await early);
   expect(await closed.promise).toBeGreaterThan(1000);

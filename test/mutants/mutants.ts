@@ -30,6 +30,15 @@ export const MUTANTS: readonly Mutant[] = [
     title: "R03",
   },
   {
+    rows: ["R03"],
+    name: "who comes while the server starts is refused",
+    file: "src/door.ts",
+    text: "if (!patient || waiting >= LIMITS.startWaiting) return",
+    instead: "return",
+    test: "door.test.ts",
+    title: "come before the start are answered",
+  },
+  {
     rows: ["R04"],
     name: "the output of an earlier run is not declared void",
     file: "src/jobs/transitions.ts",
@@ -271,6 +280,15 @@ export const MUTANTS: readonly Mutant[] = [
     instead: "",
     test: "faults/poison.test.ts",
     title: "R26",
+  },
+  {
+    rows: ["R26"],
+    name: "jobs whose process died together begin again together",
+    file: "src/jobs/transitions.ts",
+    text: "Math.floor(delayMs * (1 + apart(job)))",
+    instead: "delayMs + Math.floor(apart(job) * 0)",
+    test: "conformance/job-store-memory.test.ts",
+    title: "the memory driver a lost lease of several jobs",
   },
   {
     rows: ["R27"],
