@@ -18,7 +18,7 @@ export function startDiagnosis(client: Client, explain: (text: string) => void):
       const { code } = (await response.json()) as { code?: string };
       if (code !== "forbidden_origin") return;
       client.close();
-      explain(`This server does not let pages from ${location.origin} in.`);
+      explain(`This server does not let pages from ${location.origin} in (HOLDLINE_ALLOWED_ORIGINS).`);
     } catch {
       // The server really is not there, and the connection view says so.
     }

@@ -198,6 +198,20 @@ describe("an answer", () => {
 });
 
 describe("the page", () => {
+  test("keeps the kinds of answers in their frame at every width", async () => {
+    await using tab = await open(server().url);
+    const { page } = tab;
+    for (const width of [1280, 1000, 800, 640, 360]) {
+      await page.setViewportSize({ width, height: 700 });
+      const beyond = await page.evaluate(() => {
+        const right = (selector: string): number =>
+          document.querySelector(selector)?.getBoundingClientRect().right ?? Number.NaN;
+        return right(".mode:last-of-type span") - right(".modes");
+      });
+      expect(beyond, `${width} px`).toBeLessThanOrEqual(0.5);
+    }
+  });
+
   test("fits a phone, whatever is on it", async () => {
     await using tab = await open(server().url, {
       viewport: { width: 360, height: 720 },
@@ -302,7 +316,7 @@ describe("the page", () => {
     await using elsewhere = await startServer();
     await elsewhere.restart({ HOLDLINE_ALLOWED_ORIGINS: "https://example.org" });
     await using tab = await open(elsewhere.url, {}, "closed");
-    const words = `This server does not let pages from ${elsewhere.url} in.`;
+    const words = `This server does not let pages from ${elsewhere.url} in (HOLDLINE_ALLOWED_ORIGINS).`;
     await tab.page.waitForFunction((text) => document.querySelector("#state")?.textContent === text, words);
   });
 
