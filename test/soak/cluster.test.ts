@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { percentile } from "../../src/lib/percentile.ts";
 import { withSeed } from "../faults/proxy.ts";
+import { apiOf } from "../support/http.ts";
 import { until } from "../support/wait.ts";
 import { strikeAll } from "./cluster/faults.ts";
 import { judgeDatabase, judgeJobs, judgeSessions } from "./cluster/judge.ts";
@@ -40,6 +41,23 @@ function report(scene: Scene, restarts: ReadonlyMap<string, number[]>): void {
   }
 }
 
+/** Jobs whose end was not seen, with what was seen and what each node says of them. */
+async function unfinished({ nodes }: Scene, accepted: readonly Accepted[]): Promise<string[]> {
+  const open = accepted.filter((job) => job.deliveries().at(-1)?.events.at(-1)?.terminal !== true);
+  return Promise.all(
+    open.map(async (job) => {
+      const { id, userToken } = job;
+      const seen = job.deliveries().map(({ after, events }) => `${after}…${events.at(-1)?.seq}`);
+      const told = nodes.map((node) =>
+        apiOf(node, userToken)
+          .job(id)
+          .then(({ status, head, attempt }) => `${status} in run ${attempt} at ${head}`, String),
+      );
+      return `job ${id}: seen ${seen.join(", ")}; the nodes say ${(await Promise.all(told)).join(", ")}`;
+    }),
+  );
+}
+
 /** What the nodes wrote, in files that stay; says where. */
 async function keepLogs({ nodes }: Scene, seed: number): Promise<string> {
   const folder = join(tmpdir(), `holdline-soak-${seed}`);
@@ -66,9 +84,8 @@ test(
       ])
         .catch(async (error: unknown) => {
           // Before what the end of the scene has to say of it.
-          process.stdout.write(
-            `${Bun.inspect(error)}\n${scene.flaws.join("\n")}\n${await keepLogs(scene, seed)}\n`,
-          );
+          const said = [Bun.inspect(error), ...scene.flaws, ...(await unfinished(scene, accepted))];
+          process.stdout.write(`${said.join("\n")}\n${await keepLogs(scene, seed)}\n`);
           throw error;
         })
         .finally(() => {

@@ -6,12 +6,13 @@
 import { connect, dial, type Client } from "./client.ts";
 import { type Api, apiOf } from "./http.ts";
 import type { Delivery } from "./log-checker.ts";
-import { until, within } from "./wait.ts";
+import { letTimePass, until, within } from "./wait.ts";
 import type { JobBody, ReceivedEvent } from "./wire.ts";
 
 const LIMIT_MS = 60_000;
 /** A server answers, if only that it cannot. */
 const ANSWER_MS = 30_000;
+const PAUSE_MS = 100;
 
 /** A server that it may talk to. */
 export interface Place {
@@ -102,6 +103,15 @@ async function comeBack({ place, token, refusals }: Homecoming): Promise<Client>
   );
 }
 
+/** Again while the server says that it cannot now. Rejects when the connection ends: the next one attaches anew. */
+async function attach(client: Client, job: string, after: number): Promise<void> {
+  for (;;) {
+    const answer = await client.attach(job, after);
+    if (answer.type !== "error" || answer.retryable !== true) return;
+    await letTimePass(PAUSE_MS);
+  }
+}
+
 /** Connects a new session and keeps it connected until it is disposed of: to one place, or to any of several. */
 export async function openStubbornClient(
   where: Place | readonly Place[],
@@ -142,7 +152,7 @@ export async function openStubbornClient(
         const last = lastEvent(links, id);
         if (last?.terminal === true) continue;
         cursors.set(id, last?.seq ?? 0);
-        client.send({ type: "attach", job: id, after: last?.seq ?? 0 });
+        void attach(client, id, last?.seq ?? 0).catch(() => undefined);
       }
       links.push({ client, cursors });
     }

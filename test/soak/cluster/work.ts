@@ -73,8 +73,10 @@ export async function workOverSocket(
       await letTimePass(scene.random() * 1000);
       await cancel(scene, client.api().token, id);
     }
-    // One in three goes on beside the next.
-    if (scene.random() < 0.67) await client.finished(id);
+    const finished = client.finished(id);
+    // One in three goes on beside the next; if it never ends that is seen in the end.
+    if (scene.random() < 0.67) await finished;
+    else finished.catch(() => undefined);
     // Clients come and go by themselves as well, or all of them would stay where nothing happens.
     if (scene.roaming && scene.random() < ROAMING) client.clients.at(-1)?.socket.close();
     await letTimePass(scene.random() * PAUSE_MS);
