@@ -9,7 +9,8 @@ import type { Delivery } from "./log-checker.ts";
 import { letTimePass, until, within } from "./wait.ts";
 import type { JobBody, ReceivedEvent } from "./wire.ts";
 
-const LIMIT_MS = 60_000;
+/** Faults may meet the same job or connection several times. */
+const LIMIT_MS = 120_000;
 /** A server answers, if only that it cannot. */
 const ANSWER_MS = 30_000;
 const PAUSE_MS = 100;

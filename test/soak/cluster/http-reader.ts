@@ -9,7 +9,7 @@ import { apiOf } from "../../support/http.ts";
 
 /** A stream that says nothing for so long is left for another one, as a client would that wants to get on. */
 const QUIET_MS = 5000;
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 120_000;
 const PAUSE_MS = 100;
 
 type Read = (api: Api, url: string, after: number) => AsyncGenerator<EventBody>;

@@ -30,10 +30,11 @@ interface Plan {
 
 function drawPlan(random: () => number): Plan {
   // One in six goes on for longer than a node may be silent, so that it is still under way when that one is back.
-  const tokens = random() < 0.17 ? 130 : 5 + Math.floor(random() * 45);
+  const isLong = random() < 0.17;
+  const tokens = isLong ? 130 : 5 + Math.floor(random() * 45);
   const sorts: Partial<TokensInput>[] = [{}, {}, { audioBytes: 64 }, { failAt: 3, failTimes: 1 }];
   const sort = sorts[Math.floor(random() * sorts.length)];
-  const input = { tokens, size: SIZE, intervalMs: 20 + Math.floor(random() * 130), ...sort };
+  const input = { tokens, size: SIZE, intervalMs: isLong ? 60 : 20 + Math.floor(random() * 130), ...sort };
   const options = random() < 0.1 ? { delayMs: Math.floor(random() * 2000) } : {};
   return { body: tokensBody(input, options), tokens, cancel: random() < 0.1 };
 }
