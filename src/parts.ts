@@ -217,6 +217,7 @@ function openNodes(
     store: storage.nodes,
     jobs: storage.jobs,
     sessions,
+    sessionOutage: storage.sessionOutage,
     maxLostLeases: config.maxLostLeases,
     several: config.redisUrl !== null,
     expect: (ids) => backplane.expect(ids),

@@ -10,6 +10,7 @@ import type { Ids } from "../lib/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { giveBack, returnRuns, type BurialOptions } from "./burial.ts";
 import type { NodeState } from "../protocol/admin.ts";
+import type { SessionOutage } from "../sessions/outage.ts";
 import { missingFrom, rolesWith, servesClientsOf } from "./roles.ts";
 import type { NodeRecord, NodeStore } from "./store.ts";
 
@@ -24,6 +25,7 @@ export interface NodesOptions extends BurialOptions {
   readonly counts: () => { readonly sockets: number; readonly runs: number };
   /** Hears, with every sign of life of this node, who is there. */
   readonly expect: (ids: readonly string[]) => void;
+  readonly sessionOutage: Pick<SessionOutage, "away">;
   /** Every socket is told to connect again, which leads its client to a node that can serve it. */
   readonly sendAway: () => void;
   /** What runs here belongs to others, or soon will: it stops, and what is claimed from now on is held by this boot. */
@@ -149,8 +151,9 @@ export function createNodes(options: NodesOptions): Nodes {
     if (!alive && state === "up") await rise();
     unanswered = 0;
     if (cutOff) {
-      // Whoever sat here has left, and what they left behind could not be stored.
-      await options.sessions.abandoned(id);
+      // Whoever sat here has left, and what they left behind could not be stored. Where sessions are kept elsewhere and that
+      // is out of reach, who left is remembered and written down with all others; nobody waits for it here.
+      if (!options.sessionOutage.away) await options.sessions.abandoned(id);
       logger.info({ node: id }, "this node serves again");
       cutOff = false;
       disowned = false;

@@ -41,14 +41,16 @@ function createNode(
           reachable ? (value as (...all: unknown[]) => unknown).apply(target, given) : away();
       },
     });
+  const sessionOutage = { away: false };
   const boots = [`${id}-boot-1`];
   let expected: readonly string[] = [];
   const nodes: Nodes = createNodes({
     store: reached<NodeStore>(store),
     jobs: reached(jobs),
     sessions: {
-      abandoned: async (ofNode) => void deeds.push(`abandoned ${ofNode}`),
+      abandoned: async (ofNode) => (sessionOutage.away ? away() : void deeds.push(`abandoned ${ofNode}`)),
     },
+    sessionOutage,
     clock,
     ids: createIds(clock),
     logger,
@@ -69,6 +71,7 @@ function createNode(
   return {
     nodes,
     deeds,
+    sessionOutage,
     lines,
     boots,
     expected: () => expected,
@@ -180,6 +183,20 @@ test("faults/R46: a node that the database does not answer shuts after 5 s, give
   a.cut();
   await place.clock.advance(LIMITS.leaseMs + 500);
   expect(a.deeds.slice(-2)).toEqual(["sendAway", "disown"]);
+});
+
+test("faults/R42 R46: a node whose database is back serves again, though its sessions are out of reach", async () => {
+  const place = createInstallation();
+  const a = createNode(place, "a");
+  await a.nodes.start();
+  a.cut();
+  await place.clock.advance(LIMITS.nodeCutOffMs);
+  expect(a.nodes.cutOff).toBe(true);
+  a.sessionOutage.away = true;
+  a.heal();
+  await place.clock.advance(500);
+  expect(a.nodes.cutOff).toBe(false);
+  expect(a.deeds).toEqual(["sendAway"]);
 });
 
 test("any answer of the storage shows that it is there", async () => {

@@ -1,6 +1,7 @@
 /** What is done to the nodes, to PostgreSQL, to Redis and to the cable, one after the other, and undone again. */
 import { LIMITS } from "../../../src/protocol/limits.ts";
 import type { Dropped } from "../../support/island.ts";
+import type { TestServer } from "../../support/server.ts";
 import { letTimePass, until } from "../../support/wait.ts";
 import type { Scene } from "./scene.ts";
 import { untilWell } from "./well.ts";
@@ -92,6 +93,20 @@ export const FAULTS: readonly Fault[] = [
     async strike({ cluster: { redis } }) {
       await redis.halt("kill");
       await letTimePass(5000);
+      await redis.resume();
+    },
+  },
+  {
+    name: "PostgreSQL is away for 8 s, and Redis for longer",
+    emptiesRedis: true,
+    async strike({ cluster: { postgres, redis }, nodes }) {
+      await redis.halt("kill");
+      await postgres.halt("immediate");
+      await letTimePass(8000);
+      await postgres.resume();
+      const isReady = async ({ url }: TestServer): Promise<boolean> =>
+        (await fetch(`${url}/readyz`, { keepalive: false })).status === 200;
+      for (const node of nodes) await until("it to serve without Redis", () => isReady(node), RECOVERY_MS);
       await redis.resume();
     },
   },
