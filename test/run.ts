@@ -13,8 +13,8 @@ const ROOT = resolve(import.meta.dir, "..");
 const SOAK = "test/soak/";
 /** bunfig.toml has no key for it. Waits inside tests end sooner and say what they waited for. */
 const TEST_LIMIT_MS = 30_000;
-/** Test files at a time. Most of them wait for a server, so three keep two cores busy. */
-const WORKERS = 3;
+/** Test files at a time. Most of them wait for a server, so four keep two cores busy. */
+const WORKERS = 4;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);

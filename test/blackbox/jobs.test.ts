@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { type Api, expectProblem, lastingBody, newSession, tokensBody } from "../support/http.ts";
 import { sharedServer } from "../support/server.ts";
 import type { JobBody } from "../support/wire.ts";
+import { until } from "../support/wait.ts";
 
 const server = sharedServer();
 
@@ -15,8 +16,11 @@ describe("GET /v1/jobs/{id}", () => {
   test("has an ETag that stands for the present state, and Retry-After until the end", async () => {
     const api = await newSession(server());
     const { id } = await api.submit(lastingBody());
-    await api.inStatus(id, "running");
-    const running = await api.call<JobBody>("GET", `/v1/jobs/${id}`);
+    // Its first token comes when it starts, the next one much later.
+    const running = await until("its first token", async () => {
+      const answer = await api.call<JobBody>("GET", `/v1/jobs/${id}`);
+      return answer.body.head === 3 && answer;
+    });
     const etag = running.headers.get("etag") ?? "";
     expect(etag).toMatch(/^(W\/)?"[^"]+"$/);
     expect(running.headers.get("retry-after")).toMatch(/^\d+$/);

@@ -25,8 +25,11 @@ describe("an answer", () => {
       lengths.push((await textOf(page)).length);
     }
     expect(lengths).toEqual([...lengths].toSorted((a, b) => a - b));
-    const early = await sound(page);
-    expect(early.frames).toBeGreaterThan(0);
+    const early = await until("its first sound", async () => {
+      const heard = await sound(page);
+      return heard.frames > 0 && heard;
+    });
+    expect(await page.getAttribute(LAST, "data-status")).toBe("running");
     await untilStatus(page, "succeeded");
     const late = await sound(page);
     expect(late.frames).toBeGreaterThan(early.frames);

