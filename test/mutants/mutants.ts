@@ -152,7 +152,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/disk.ts",
     text: "    telling.wal(reading);\n",
     instead: "",
-    test: "faults/disk/wal.test.ts",
+    test: "soak/wal-bounds.test.ts",
     title: "R14",
   },
   {
@@ -161,7 +161,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/checkpoint.ts",
     text: '  const done = tryCheckpoint(db, "PASSIVE");\n  return done !== null',
     instead: '  const done = tryCheckpoint(db, "NOOP");\n  return done !== null',
-    test: "faults/disk/wal.test.ts",
+    test: "soak/wal-bounds.test.ts",
     title: "R14",
   },
   {
@@ -170,7 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/checkpoint.ts",
     text: "      if (waiting > BEHIND_FRAMES) return true;\n",
     instead: "",
-    test: "faults/disk/wal.test.ts",
+    test: "soak/wal-bounds.test.ts",
     title: "R15",
   },
   {
@@ -188,7 +188,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/database.ts",
     text: "const BUSY_MS = 2000;",
     instead: "const BUSY_MS = 20_000;",
-    test: "faults/disk/lock.test.ts",
+    test: "soak/lock.test.ts",
     title: "R17",
   },
   {
@@ -269,7 +269,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/handlers/scheduler.ts",
     text: "if (nowMs - run.stoppedMs < LIMITS.cancelGraceMs) continue;",
     instead: "if (nowMs - run.stoppedMs < 10 * LIMITS.cancelGraceMs) continue;",
-    test: "faults/poison.test.ts",
+    test: "soak/poison.test.ts",
     title: "R25",
   },
   {
@@ -278,7 +278,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/jobs/transitions.ts",
     text: "  job.lostLeases += 1;\n",
     instead: "",
-    test: "faults/poison.test.ts",
+    test: "soak/poison.test.ts",
     title: "R26",
   },
   {

@@ -1,12 +1,12 @@
 /** R14, R15: the write-ahead log while somebody reads and does not let go, and while much of it is written back. */
 import { expect, test } from "bun:test";
-import { newSession, tokensBody, type Api } from "../../support/http.ts";
-import { expectWhole } from "../../support/log-checker.ts";
-import { startServer } from "../../support/server.ts";
-import { letTimePass, until } from "../../support/wait.ts";
-import { checkIntegrity } from "./history.ts";
-import { hold } from "./hold.ts";
-import { ALARM, MIB, walBytes, writeUntil } from "./wal.ts";
+import { newSession, tokensBody, type Api } from "../support/http.ts";
+import { expectWhole } from "../support/log-checker.ts";
+import { startServer } from "../support/server.ts";
+import { letTimePass, until } from "../support/wait.ts";
+import { checkIntegrity } from "../faults/disk/history.ts";
+import { hold } from "../faults/disk/hold.ts";
+import { ALARM, MIB, walBytes, writeUntil } from "../faults/disk/wal.ts";
 
 const LIMIT_MS = 60_000;
 
