@@ -1,6 +1,7 @@
 /** The contract of `KeyStore` (src/sessions/keys/store.ts) as a suite: every driver is held to the same one. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { makeKey, type KeyStore } from "../../src/sessions/keys/store.ts";
+import { createCheck } from "./check.ts";
 
 export interface OpenedKeyStore {
   readonly store: KeyStore;
@@ -9,16 +10,7 @@ export interface OpenedKeyStore {
 
 /** Declares the suite. `open` gives a store without keys, once for each test. */
 export function describeKeyStore(name: string, open: () => Promise<OpenedKeyStore>): void {
-  const check = (promise: string, body: (store: KeyStore) => Promise<void>): void => {
-    test(promise, async () => {
-      const opened = await open();
-      try {
-        await body(opened.store);
-      } finally {
-        await opened.close();
-      }
-    });
-  };
+  const check = createCheck(open, ({ store }) => store);
 
   describe(name, () => {
     check("begins with one key, however many begin at once", async (store) => {

@@ -1,6 +1,7 @@
 /** The contract of `NodeStore` (src/nodes/store.ts) as a suite: every driver is held to the same one. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import type { Beat, Entering, NodeRecord, NodeStore } from "../../src/nodes/store.ts";
+import { createCheck, type Check } from "./check.ts";
 
 export interface OpenedNodeStore {
   readonly store: NodeStore;
@@ -39,9 +40,7 @@ function search(nowBy: number) {
 
 const idsOf = (nodes: readonly NodeRecord[]): string[] => nodes.map(({ id }) => id).toSorted();
 
-type Check = (promise: string, body: (opened: OpenedNodeStore) => Promise<void>) => void;
-
-function describeServing(check: Check): void {
+function describeServing(check: Check<OpenedNodeStore>): void {
   check("the installation is made once, whoever asks first", async ({ store, beside }) => {
     const offered = (n: number) => ({ name: `name${n}`, secret: `secret${n}` });
     const given = await Promise.all(
@@ -84,7 +83,7 @@ function describeServing(check: Check): void {
   });
 }
 
-function describeDying(check: Check): void {
+function describeDying(check: Check<OpenedNodeStore>): void {
   check("who was heard of in time is not silent", async ({ store }) => {
     await store.enter(node("a"), NOW);
     expect(await store.takeSilent(search(NOW + 10_000))).toEqual([]);
@@ -170,15 +169,7 @@ function describeDying(check: Check): void {
 
 /** Declares the suite. `open` gives a store without nodes, once for each test. */
 export function describeNodeStore(name: string, open: () => Promise<OpenedNodeStore>): void {
-  const check: Check = (promise, body) =>
-    test(promise, async () => {
-      const opened = await open();
-      try {
-        await body(opened);
-      } finally {
-        await opened.close();
-      }
-    });
+  const check = createCheck(open, (opened) => opened);
   describe(name, () => {
     describeServing(check);
     describeDying(check);

@@ -1,6 +1,7 @@
 /** The contract of `RevocationStore` (src/sessions/revocations/store.ts) as a suite: every driver is held to the same one. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import type { RevocationStore } from "../../src/sessions/revocations/store.ts";
+import { createCheck } from "./check.ts";
 
 export interface OpenedRevocationStore {
   readonly store: RevocationStore;
@@ -11,16 +12,7 @@ const UNTIL = 1_800_000_001_000;
 
 /** Declares the suite. `open` gives an empty store, once for each test. */
 export function describeRevocationStore(name: string, open: () => Promise<OpenedRevocationStore>): void {
-  const check = (promise: string, body: (store: RevocationStore) => Promise<void>): void => {
-    test(promise, async () => {
-      const opened = await open();
-      try {
-        await body(opened.store);
-      } finally {
-        await opened.close();
-      }
-    });
-  };
+  const check = createCheck(open, ({ store }) => store);
 
   describe(name, () => {
     check("revocations are kept apart by kind and subject", async (store) => {

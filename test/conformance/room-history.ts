@@ -1,6 +1,7 @@
 /** The contract of `RoomHistory` (src/sessions/history/history.ts) as a suite: every driver is held to the same one. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import type { KeptMessage, RoomHistory } from "../../src/sessions/history/history.ts";
+import { createCheck } from "./check.ts";
 
 export interface OpenedRoomHistory {
   readonly history: RoomHistory;
@@ -19,15 +20,7 @@ const ids = (...numbers: number[]): string[] => numbers.map((n) => message(n).id
 
 /** Declares the suite. `open` gives a history without messages, once for each test. */
 export function describeRoomHistory(name: string, open: () => Promise<OpenedRoomHistory>): void {
-  const check = (promise: string, body: (history: RoomHistory) => Promise<void>): void =>
-    test(promise, async () => {
-      const opened = await open();
-      try {
-        await body(opened.history);
-      } finally {
-        await opened.close();
-      }
-    });
+  const check = createCheck(open, ({ history }) => history);
 
   describe(name, () => {
     check("messages come back as they were said, in order, each in its room", async (history) => {

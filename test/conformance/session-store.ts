@@ -1,8 +1,9 @@
 /** The contract of `SessionStore` (src/sessions/store.ts) as a suite: every driver is held to the same one. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import type { SessionId, UserId } from "../../src/lib/ids.ts";
 import type { SessionRecord, UserBinding } from "../../src/sessions/session.ts";
 import type { SessionStore } from "../../src/sessions/store.ts";
+import { createCheck, type Check } from "./check.ts";
 
 export interface OpenedSessionStore {
   readonly store: SessionStore;
@@ -62,15 +63,13 @@ const AWAY = {
   expiresBy: STEADY_MS + 1000,
 } as const;
 
-type Check = (promise: string, body: (store: SessionStore) => Promise<void>) => void;
-
 async function created(store: SessionStore, options?: Partial<SessionRecord>): Promise<SessionRecord> {
   const session = record(options);
   await store.create(session);
   return session;
 }
 
-function life(check: Check): void {
+function life(check: Check<SessionStore>): void {
   check("a session is found as it was created, and no other", async (store) => {
     const session = await created(store, {
       rooms: ["lobby", 'a "room" ü'],
@@ -223,7 +222,7 @@ function life(check: Check): void {
   });
 }
 
-function rooms(check: Check): void {
+function rooms(check: Check<SessionStore>): void {
   check("a session enters rooms, each once, and leaves them", async (store) => {
     const session = await created(store);
     const enter = (room: string) => store.enter({ id: session.id, room, most: 3 });
@@ -288,7 +287,7 @@ function rooms(check: Check): void {
   });
 }
 
-function use(check: Check): void {
+function use(check: Check<SessionStore>): void {
   check("uses are dated, and put off the expiry of sessions without a socket only", async (store) => {
     const [online, away, other] = [
       await created(store),
@@ -317,7 +316,7 @@ function use(check: Check): void {
   });
 }
 
-function ending(check: Check): void {
+function ending(check: Check<SessionStore>): void {
   check("a session ends once and is known as ended", async (store) => {
     const session = await created(store, { rooms: ["lobby"] });
     expect(await store.end(session.id, WALL_MS + 1, WALL_MS + 100)).toBe(true);
@@ -376,7 +375,7 @@ function ending(check: Check): void {
   });
 }
 
-function restart(check: Check): void {
+function restart(check: Check<SessionStore>): void {
   check(
     "a restart leaves this node's sessions without sockets, and gives each its full time",
     async (store) => {
@@ -402,16 +401,7 @@ function restart(check: Check): void {
 
 /** Declares the suite. `open` gives a store without sessions, once for each test. */
 export function describeSessionStore(name: string, open: () => Promise<OpenedSessionStore>): void {
-  const check: Check = (promise, body) => {
-    test(promise, async () => {
-      const opened = await open();
-      try {
-        await body(opened.store);
-      } finally {
-        await opened.close();
-      }
-    });
-  };
+  const check = createCheck(open, ({ store }) => store);
   describe(name, () => {
     for (const topic of [life, rooms, use, ending, restart]) topic(check);
   });

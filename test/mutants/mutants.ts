@@ -152,8 +152,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/disk.ts",
     text: "    telling.wal(reading);\n",
     instead: "",
-    test: "soak/wal-bounds.test.ts",
-    title: "R14",
+    test: "soak/wal.test.ts",
+    title: "R14: a reader",
   },
   {
     rows: ["R14"],
@@ -161,8 +161,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/checkpoint.ts",
     text: '  const done = tryCheckpoint(db, "PASSIVE");\n  return done !== null',
     instead: '  const done = tryCheckpoint(db, "NOOP");\n  return done !== null',
-    test: "soak/wal-bounds.test.ts",
-    title: "R14",
+    test: "soak/wal.test.ts",
+    title: "R14: a reader",
   },
   {
     rows: ["R15"],
@@ -170,7 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/checkpoint.ts",
     text: "      if (waiting > BEHIND_FRAMES) return true;\n",
     instead: "",
-    test: "soak/wal-bounds.test.ts",
+    test: "soak/wal.test.ts",
     title: "R15",
   },
   {
