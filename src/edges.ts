@@ -90,7 +90,7 @@ function openSockets(base: Base, parts: Parts, rates: Rates, refusing: () => boo
 }
 
 async function scrape(parts: Parts): Promise<string> {
-  const { nodeId, telemetry, nodes, hub, scheduler, remote, storage, backplane } = parts;
+  const { nodeId, telemetry, nodes, hub, rooms, scheduler, remote, storage, backplane } = parts;
   // While their store is out of reach nobody can say how many there are; everything else can be said.
   const count = storage.sessions.count().catch((error: unknown) => {
     if (storage.sessionOutage.away) return null;
@@ -103,6 +103,7 @@ async function scrape(parts: Parts): Promise<string> {
     sessions,
     nodes: nodes.states,
     sessionOutage: storage.sessionOutage,
+    mendedMembers: rooms.mended,
     connections: hub.size,
     runs: scheduler.running,
     abandoned: scheduler.abandoned,

@@ -172,6 +172,9 @@ export const LIMITS = {
   /** Sessions that a look asks for at a time, and how soon one that could not be finished is begun again. */
   lookSessions: 100,
   lookAgainMs: SECOND_MS,
+  /** Least time between two looks at all members of rooms, and how many times as long as a look the time after it is. */
+  roomsLookMs: 30 * SECOND_MS,
+  roomsLookRest: 100,
   /** Messages of a room that wait until their speakers, of whom this node has not heard, were looked up. */
   heldMessages: 1000,
 

@@ -27,6 +27,8 @@ export interface Readings {
   /** That are not over; null while nobody can say. */
   readonly sessions: { readonly online: number; readonly away: number } | null;
   readonly sessionOutage: { readonly away: boolean; readonly written: number };
+  /** Members of rooms whom a look found otherwise than they were known here. */
+  readonly mendedMembers: number;
   readonly workers: WorkerReadings;
 }
 
@@ -92,6 +94,7 @@ export function createTelemetry({
       waiting,
       sessions,
       sessionOutage,
+      mendedMembers,
     }) =>
       exposition([
         {
@@ -142,6 +145,11 @@ export function createTelemetry({
           "holdline_sessions_rewritten_total",
           "Sessions of this node that were written down again after their store was out of reach.",
           sessionOutage.written,
+        ),
+        counter(
+          "holdline_rooms_mended_total",
+          "Members of rooms whom a look found otherwise than known here: news on its way, or never told.",
+          mendedMembers,
         ),
         gauge("holdline_connections", "Open sockets.", connections),
         ...deliveries.families(),

@@ -107,3 +107,25 @@ test("a look that fails leaves what was known, and says so", async () => {
   expect(await looking.catch(String)).toBe("Error: out of reach");
   expect(roster.isMember(ANN, "lobby")).toBe(true);
 });
+
+test("looks at everything come one after the other, and those after the first count what they found otherwise", async () => {
+  const { roster, members, asked, pages } = setup();
+  const [first, second, third] = [members.look(), members.look(), members.look()];
+  await settle();
+  expect(pages).toHaveLength(1);
+  pages[0]?.resolve([sample("lobby")]);
+  await first;
+  expect(members.mended).toBe(0);
+  await settle();
+  pages[1]?.resolve([sample("attic")]);
+  await second;
+  expect(roster.roomsOf(ANN)).toEqual(["attic"]);
+  expect(members.mended).toBe(1);
+  await settle();
+  pages[2]?.resolve([]);
+  await settle();
+  asked[0]?.resolve(null);
+  await third;
+  expect(roster.roomsOf(ANN)).toEqual([]);
+  expect(members.mended).toBe(2);
+});

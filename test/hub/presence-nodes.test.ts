@@ -7,7 +7,8 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { settle } from "../handlers/virtual-clock.ts";
-import { createShared, pass, startNode, told, type Seat, type Shared } from "./nodes.ts";
+import { lost, well } from "./lossy-network.ts";
+import { createShared, pass, seen, startNode, told, twoNodes, type Seat, type Shared } from "./nodes.ts";
 
 const NODES = ["one", "two", "three"] as const;
 const ROOMS = ["lobby", "attic"] as const;
@@ -220,3 +221,21 @@ test("presence over nodes contradicts nobody and ends as it is stored, whatever 
     { numRuns: 60 },
   );
 }, 60_000);
+
+test("faults/R43 who came and went while hints were lost that nobody missed is known after the next look at all", async () => {
+  const { shared, here, there } = await twoNodes();
+  const [ann, ben, cem] = [await here.open(), await there.open(), await there.open()];
+  await here.join(ann, "lobby");
+  await there.join(ben, "lobby");
+  await pass(shared);
+  shared.network.fate = lost;
+  await there.rooms.leave(ben.connection, "lobby");
+  await there.join(cem, "lobby");
+  await pass(shared);
+  shared.network.fate = well;
+  expect(seen(ann, "lobby")).toEqual({ [ann.session.id]: "online", [ben.session.id]: "online" });
+  await pass(shared, LIMITS.roomsLookMs);
+  await pass(shared);
+  expect(seen(ann, "lobby")).toEqual({ [ann.session.id]: "online", [cem.session.id]: "online" });
+  expect([here.rooms.mended, there.rooms.mended]).toEqual([2, 0]);
+});

@@ -22,8 +22,13 @@ export interface MembersOptions {
 export interface Members {
   /** Learns what the store says of a session by now, and gives it; null when it is over. Rejects as the store does. */
   lookUp(id: SessionId): Promise<SessionRecord | null>;
-  /** Learns from the store who is where, and who is nowhere any more. Rejects as the store does. */
+  /**
+   * Learns from the store who is where, and who is nowhere any more; one look at a time, each of all that there is when
+   * it begins. Rejects as the store does.
+   */
   look(): Promise<void>;
+  /** Members whom looks after the first one found otherwise than they were known here. */
+  readonly mended: number;
 }
 
 export function createMembers({ sessions, sessionOutage, roster, listening }: MembersOptions): Members {
@@ -87,7 +92,13 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
   sessions.onEnded(over);
   sessions.onExpired((expired) => expired.forEach(over));
 
-  const look = async (): Promise<void> => {
+  let looks = 0;
+  let mended = 0;
+  const lookAtAll = async (): Promise<void> => {
+    const isFirst = looks === 0;
+    const mend = (isNew: boolean): void => {
+      if (isNew && !isFirst) mended += 1;
+    };
     // Those that no page shows are looked up one by one: they have left, or were somewhere between two pages.
     const doubtful = new Set(roster.ids());
     learned.clear();
@@ -97,7 +108,7 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
         for (const session of page) {
           if (learned.has(session.id)) continue;
           listening.put(session);
-          roster.put(session);
+          mend(roster.put(session));
           doubtful.delete(session.id);
         }
       }
@@ -106,8 +117,26 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
     }
     for (const id of learned) doubtful.add(id);
     learned.clear();
-    for (const some of slices([...doubtful], LIMITS.lookSessions)) await Promise.all(some.map(lookUp));
+    const lookAgain = async (id: SessionId): Promise<void> => {
+      const wasKnown = roster.roomsOf(id).length > 0;
+      await lookUp(id);
+      mend(wasKnown && roster.roomsOf(id).length === 0);
+    };
+    for (const some of slices([...doubtful], LIMITS.lookSessions)) await Promise.all(some.map(lookAgain));
+    looks += 1;
+  };
+  let before: Promise<void> = Promise.resolve();
+  const look = (): Promise<void> => {
+    const mine = before.then(lookAtAll);
+    before = mine.catch(() => undefined);
+    return mine;
   };
 
-  return { lookUp, look };
+  return {
+    lookUp,
+    look,
+    get mended() {
+      return mended;
+    },
+  };
 }

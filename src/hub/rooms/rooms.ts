@@ -18,6 +18,7 @@ import type { Place, RoomHistory } from "../../sessions/history/history.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Connection } from "../connection.ts";
 import type { Hub } from "../hub.ts";
+import { createAntiEntropy } from "./anti-entropy.ts";
 import { createListening } from "./listening.ts";
 import { createKeeping, type RoomRule } from "./history.ts";
 import { createMembers, type MembersOptions } from "./members.ts";
@@ -103,6 +104,8 @@ export interface Rooms {
   telling(connection: Connection, change: () => Promise<SessionRecord>): Promise<SessionRecord>;
   /** Rooms that have members. */
   readonly size: number;
+  /** Members whom a look found otherwise than they were known here: news that was on its way, or that never came. */
+  readonly mended: number;
   /** Learns from the store who is where, and who is nowhere any more. Rejects as the store does. */
   look(): Promise<void>;
   /** As `look`, for the first time. */
@@ -187,6 +190,7 @@ export function createRooms(options: RoomsOptions): Rooms {
 
   const members = createMembers({ ...options, roster, listening });
   const speakers = createSpeakers({ roster, members });
+  const antiEntropy = createAntiEntropy({ ...options, look: () => members.look() });
 
   return {
     async join(connection, { room, after, id: re }) {
@@ -250,6 +254,10 @@ export function createRooms(options: RoomsOptions): Rooms {
       return roster.rooms;
     },
 
+    get mended() {
+      return members.mended;
+    },
+
     look() {
       tails.lookAtAll();
       return members.look();
@@ -257,11 +265,13 @@ export function createRooms(options: RoomsOptions): Rooms {
 
     async start() {
       await members.look();
+      antiEntropy.start();
       keeping.start();
       tails.start();
     },
 
     stop() {
+      antiEntropy.stop();
       keeping.stop();
       tails.stop();
       presence.stop();

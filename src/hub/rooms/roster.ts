@@ -26,10 +26,10 @@ export interface RosterOptions {
 }
 
 export interface Roster {
-  /** The session as it is stored now. */
-  put(session: SessionRecord): void;
-  /** It is over. */
-  remove(id: SessionId): void;
+  /** The session as it is stored now; whether it was known otherwise. */
+  put(session: SessionRecord): boolean;
+  /** It is over; whether it was known. */
+  remove(id: SessionId): boolean;
   isMember(id: SessionId, room: string): boolean;
   /** In the order in which they came; empty for a room that is unknown. */
   idsOf(room: string): ReadonlySet<SessionId>;
@@ -96,9 +96,8 @@ export function createRoster({ clock, graceMs, onChanged }: RosterOptions): Rost
   const graceLeftMs = ({ stored }: Entry): number =>
     Math.min(graceMs, Math.max(0, stored.since + graceMs - clock.wallMs()));
 
-  const update = (entry: Entry, session: SessionRecord): void => {
-    const before = entry.rooms;
-    const wasGone = entry.gone;
+  const update = (entry: Entry, session: SessionRecord): boolean => {
+    const { rooms: before, gone: wasGone, stored: was } = entry;
     entry.rooms = session.rooms;
     entry.gone = isGone(session);
     entry.stored = memberAsStored(session);
@@ -106,33 +105,32 @@ export function createRoster({ clock, graceMs, onChanged }: RosterOptions): Rost
     for (const room of session.rooms) if (!before.includes(room)) come(room, session.id);
     if (!entry.gone || (wasGone && entry.grace === null)) show(entry);
     else entry.grace ??= clock.after(graceLeftMs(entry), () => show(entry));
+    const isSame =
+      before.length === session.rooms.length && before.every((room) => session.rooms.includes(room));
+    return !isSame || wasGone !== entry.gone || was.status !== entry.stored.status;
   };
 
-  const remove = (id: SessionId): void => {
+  const remove = (id: SessionId): boolean => {
     const entry = entries.get(id);
-    if (entry === undefined) return;
+    if (entry === undefined) return false;
     entry.grace?.cancel();
     entries.delete(id);
     for (const room of entry.rooms) go(room, id);
+    return true;
   };
 
   const isMember = (id: SessionId, room: string): boolean => rooms.get(room)?.has(id) === true;
 
   return {
     put(session) {
-      if (session.endedAt !== null || session.rooms.length === 0) {
-        remove(session.id);
-        return;
-      }
+      if (session.endedAt !== null || session.rooms.length === 0) return remove(session.id);
       const known = entries.get(session.id);
-      if (known !== undefined) {
-        update(known, session);
-        return;
-      }
+      if (known !== undefined) return update(known, session);
       const stored = memberAsStored(session);
       const entry = { rooms: session.rooms, stored, gone: isGone(session), member: stored, grace: null };
       entries.set(session.id, entry);
       for (const room of session.rooms) come(room, session.id);
+      return true;
     },
     remove,
     isMember,
