@@ -229,6 +229,7 @@ const postgres = () => import("./storage/postgres.ts");
 export interface StorageBeside extends Pick<Storage, "machineTokens" | "stop"> {
   readonly jobs: JobReads;
   readonly sessions: Pick<SessionStore, "find" | "page">;
+  readonly nodes: Pick<NodeStore, "list">;
 }
 
 /** The file of an installation that exists, at the schema of this version. Throws a sentence for the operator. */
@@ -280,6 +281,7 @@ function openFileBeside(options: StorageOptions) {
     sessions: createSqliteSessionStore(writer, connection),
     revocations: createSqliteRevocationStore(writer, connection),
     machineTokens: createSqliteMachineTokenStore(writer, connection),
+    nodes,
     installation: () => findInstallation(nodes),
     async stop() {
       await writer.stop();

@@ -16,11 +16,11 @@ import { createSystemClock } from "../lib/clock.ts";
 import { createIds } from "../lib/ids.ts";
 import { createLogger } from "../lib/logger.ts";
 import type { AdminJobObject } from "../protocol/admin.ts";
-import { issueMachineToken, type MachineTokenStore } from "../sessions/machine-tokens.ts";
+import { issueMachineToken } from "../sessions/machine-tokens.ts";
 import { createRevocations } from "../sessions/revocations.ts";
 import { DatabaseInUseError } from "../postgres/place.ts";
 import { FolderInUseError } from "../sqlite/lock.ts";
-import { openStorage, openStorageBeside, type Storage } from "../storage.ts";
+import { openStorage, openStorageBeside, type Storage, type StorageBeside } from "../storage.ts";
 import type { Flag } from "./command.ts";
 import { addressOf, givenAddress } from "./health.ts";
 
@@ -81,6 +81,18 @@ function writesOf(config: Config, { jobs, sessions, sessionOutage, revocations }
 interface Line {
   readonly address: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** What nobody answering there means to whoever typed the command. */
+  readonly unanswered: () => Promise<string>;
+}
+
+/** Of several nodes any will do; one at the configured address of this machine is only the first guess. */
+async function unansweredAt(address: string, nodes: StorageBeside["nodes"]): Promise<string> {
+  const places = (await nodes.list()).flatMap(({ id, state, url }) =>
+    state === "up" && url !== "" && url !== address ? [`${url} (${id})`] : [],
+  );
+  const nobody = `no server of this installation answers at ${address}`;
+  if (places.length === 0) return `${nobody}: say where it listens (--port, --url)`;
+  return `${nobody}; one listens at ${places.join(", ")}: name it with --url`;
 }
 
 /** What a problem body says, or the status where it is none. */
@@ -90,7 +102,7 @@ async function reasonOf(answer: Response): Promise<string> {
   return typeof detail === "string" ? detail : `the server answered ${answer.status}`;
 }
 
-function createCall({ address, headers }: Line): (path: string, body?: unknown) => Promise<Response> {
+function createCall({ address, headers, unanswered }: Line): (path: string, body?: unknown) => Promise<Response> {
   return async (path, body) => {
     const answer = await fetch(`${address}/v1/admin/${path}`, {
       method: "POST",
@@ -100,12 +112,11 @@ function createCall({ address, headers }: Line): (path: string, body?: unknown) 
       signal: AbortSignal.timeout(ANSWER_MS),
       // The variables of a proxy are for the world outside, and this is a call to a neighbour.
       proxy: false,
-    }).catch((cause: unknown) => {
-      const place = `the server of this data folder does not answer at ${address}`;
-      throw new Error(`${place}: say where it listens (--port, --url)`, { cause });
+    }).catch(async (cause: unknown) => {
+      throw new Error(await unanswered(), { cause });
     });
     if (answer.ok) return answer;
-    const elsewhere = answer.status === 401 ? ` (is ${address} the server of this data folder?)` : "";
+    const elsewhere = answer.status === 401 ? ` (is ${address} a server of this installation?)` : "";
     throw new Error((await reasonOf(answer)) + elsewhere);
   };
 }
@@ -124,7 +135,7 @@ function writesThrough(line: Line): OperatorWrites {
 
 async function throughServer<Result>(
   { config, url }: Place,
-  machineTokens: MachineTokenStore,
+  { machineTokens, nodes }: StorageBeside,
   use: (writes: OperatorWrites) => Promise<Result>,
 ): Promise<Result> {
   const address = url === undefined ? addressOf(config) : givenAddress(url);
@@ -140,7 +151,9 @@ async function throughServer<Result>(
   // In open mode a server answers to loopback names only, also where it listens on another address.
   const host: Record<string, string> = url === undefined ? { host: `127.0.0.1:${config.port}` } : {};
   try {
-    return await use(writesThrough({ address, headers: { ...host, authorization: `Bearer ${secret}` } }));
+    const headers = { ...host, authorization: `Bearer ${secret}` };
+    const unanswered = (): Promise<string> => unansweredAt(address, nodes);
+    return await use(writesThrough({ address, headers, unanswered }));
   } finally {
     await machineTokens.remove(token.id);
   }
@@ -165,7 +178,7 @@ export async function withWrites<Result>(
       if (error instanceof FolderInUseError || error instanceof DatabaseInUseError) return null;
       throw error;
     });
-    if (storage === null) return await throughServer(place, beside.machineTokens, use);
+    if (storage === null) return await throughServer(place, beside, use);
     try {
       return await use(writesOf(place.config, storage));
     } finally {

@@ -124,11 +124,11 @@ describe("jobs", () => {
     const nobody = await operate({ dataFolder, port: 1 }, ["jobs", "cancel", id]);
     expect(nobody).toMatchObject({ code: 1, out: "" });
     expect(nobody.err).toContain(
-      "does not answer at http://127.0.0.1:1: say where it listens (--port, --url)",
+      `no server of this installation answers at http://127.0.0.1:1; one listens at ${server().url} (`,
     );
     const elsewhere = await operate({ dataFolder, port: other.port }, ["jobs", "cancel", id]);
     expect(elsewhere).toMatchObject({ code: 1, out: "" });
-    expect(elsewhere.err).toContain(`is ${other.url} the server of this data folder?`);
+    expect(elsewhere.err).toContain(`is ${other.url} a server of this installation?`);
     const told = await operate({ dataFolder, port: 1 }, ["jobs", "cancel", id, "--url", server().url]);
     expect(told.code).toBe(0);
     await api.finished(id);
