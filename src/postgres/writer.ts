@@ -105,6 +105,8 @@ class OutcomeUnknown extends Error {
 /** The one connection that writes; opened when it is needed, and again after it was lost. */
 function createLine({ url, durability, id, claim }: PostgresWriterOptions) {
   let open: PostgresConnection | null = null;
+  /** Counts what was given up: a connection that was asked for before that and comes late is closed, not kept. */
+  let given = 0;
   const place = claim === null ? null : createServerPlace(claim);
   const prepare = async (connection: PostgresConnection): Promise<void> => {
     if (durability === "process") await connection.unsafe("SET synchronous_commit = off");
@@ -114,9 +116,11 @@ function createLine({ url, durability, id, claim }: PostgresWriterOptions) {
     /** Rejects with DatabaseInUseError, or as the network says. */
     async get(): Promise<PostgresConnection> {
       if (open !== null) return open;
+      const asked = given;
       const connection = await connect(url);
       try {
         await prepare(connection);
+        if (asked !== given) throw new Unanswered("the database was too late");
       } catch (error) {
         connection.close();
         throw error;
@@ -125,6 +129,7 @@ function createLine({ url, durability, id, claim }: PostgresWriterOptions) {
       return connection;
     },
     drop(): void {
+      given += 1;
       open?.close();
       open = null;
     },

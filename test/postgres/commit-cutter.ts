@@ -8,6 +8,9 @@ export interface CommitCutter extends AsyncDisposable {
   cut(when: "before" | "after"): void;
   /** Nothing passes any more, and nobody is told. */
   silence(): void;
+  /** Connections are over; what is said on new ones arrives when they are let go. */
+  hold(): void;
+  letGo(): void;
   /** Until then new connections are refused; those that were silent are over. */
   restore(): void;
   readonly cuts: number;
@@ -18,6 +21,7 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
   let armed: "before" | "after" | null = null;
   let isDown = false;
   let isSilent = false;
+  let isHeld = false;
   let cuts = 0;
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
@@ -35,6 +39,7 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
     near.on("close", end);
     far.on("close", end);
     if (isDown) return end();
+    if (isHeld) near.pause();
     near.on("data", (bytes: Buffer) => {
       if (isSilent) return;
       if (armed !== null && bytes.includes("COMMIT")) {
@@ -61,6 +66,14 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
     },
     silence() {
       isSilent = true;
+    },
+    hold() {
+      isHeld = true;
+      for (const socket of sockets) socket.destroy();
+    },
+    letGo() {
+      isHeld = false;
+      for (const socket of sockets) socket.resume();
     },
     restore() {
       isDown = false;
