@@ -102,7 +102,11 @@ async function reasonOf(answer: Response): Promise<string> {
   return typeof detail === "string" ? detail : `the server answered ${answer.status}`;
 }
 
-function createCall({ address, headers, unanswered }: Line): (path: string, body?: unknown) => Promise<Response> {
+function createCall({
+  address,
+  headers,
+  unanswered,
+}: Line): (path: string, body?: unknown) => Promise<Response> {
   return async (path, body) => {
     const answer = await fetch(`${address}/v1/admin/${path}`, {
       method: "POST",
