@@ -203,8 +203,8 @@ test("presence over nodes contradicts nobody and ends as it is stored, whatever 
           const truth = Object.fromEntries(stored.map(({ id, presence }) => [id, presence]));
           for (const { rooms } of day.nodes) {
             const { members, count } = rooms.list(name);
-            const seen = members.map(({ sessionId, status }) => [sessionId, status]);
-            expect(seen).toEqual(stored.map(({ id, presence }) => [id, presence]));
+            const listed = members.map(({ sessionId, status }) => [sessionId, status]);
+            expect(listed).toEqual(stored.map(({ id, presence }) => [id, presence]));
             expect(count).toBe(stored.length);
           }
           for (const seat of day.seats) {
