@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Api, expectProblem, newSession, tokensBody } from "../support/http.ts";
 import { exchange, openTcp, rawRequest, readHead } from "../support/raw.ts";
 import { sharedServer } from "../support/server.ts";
-import { letTimePass } from "../support/wait.ts";
+import { letTimePass, until } from "../support/wait.ts";
 import type { JobBody } from "../support/wire.ts";
 import { addressesOf } from "./routes.ts";
 
@@ -156,24 +156,29 @@ describe("S28 header bombs", () => {
   });
 });
 
-/** Everything the server says to these bytes until it closes, or says no more for a while. */
+const statusesIn = (text: string): number[] =>
+  [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status));
+
+/** Everything the server says to these bytes: until it closes, or says no more for a while after its first answer. */
 async function conversation(bytes: string): Promise<{ statuses: number[]; closed: boolean }> {
   const tcp = await openTcp(server().port);
   let text = "";
-  const closed = Promise.withResolvers<true>();
+  let isClosed = false;
+  const closed = Promise.withResolvers<void>();
   tcp.on("data", (chunk: Buffer) => {
     text += chunk.toString("latin1");
   });
   tcp.on("error", () => undefined);
-  tcp.on("close", () => closed.resolve(true));
+  tcp.on("close", () => {
+    isClosed = true;
+    closed.resolve();
+  });
   tcp.write(Buffer.from(bytes, "latin1"));
+  await until("an answer", () => isClosed || statusesIn(text).length > 0);
   // Nothing announces that no second answer comes.
-  const isClosed = await Promise.race([closed.promise, letTimePass(150).then(() => false)]);
+  await Promise.race([closed.promise, letTimePass(150)]);
   tcp.destroy();
-  return {
-    statuses: [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status)),
-    closed: isClosed,
-  };
+  return { statuses: statusesIn(text), closed: isClosed };
 }
 
 describe("S30 request smuggling", () => {

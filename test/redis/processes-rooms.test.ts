@@ -44,7 +44,8 @@ for (const kept of ["database", "redis"] as const) {
           const own = heard(client, room).filter((data) => String(data).startsWith(`${index} `));
           expect(own).toEqual(Array.from({ length: 10 }, (_, n) => `${index} ${n}`));
         }
-        expect(heard(client, kitchen)).toEqual(heard(clients[0] as Client, kitchen));
+        // What a room keeps is heard in one order everywhere; all of the first one's has come by then.
+        if (room === kitchen) expect(heard(client, room)).toEqual(heard(clients[0] as Client, room));
         for (const { sessionId } of clients) await sees(client, room, sessionId, "online");
       }
     const [leaver, ...others] = clients as [Client, ...Client[]];
