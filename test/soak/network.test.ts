@@ -181,10 +181,7 @@ test(
     const slow = await openSink(proxy.port, TOKEN, ids);
     const slowRatios: number[] = [];
     for (let round = 1; round <= ROUNDS; round += 1) {
-      const [beside, control] = await Promise.all([
-        roundTripsMs(other, 1000),
-        roundTripsMs(elsewhere, 1000),
-      ]);
+      const [beside, control] = await Promise.all([roundTripsMs(other, 1000), roundTripsMs(elsewhere, 1000)]);
       slowRatios.push(quantile(beside, 0.99) / quantile(control, 0.99));
     }
     const ratios: number[] = [];
