@@ -26,11 +26,11 @@ A database of PostgreSQL is backed up by its own means, such as pg_dump.`,
     const { backUp } = await import("../storage/backup.ts");
     const made = backUp(config, resolve(word), { force: force !== undefined });
     const size = megabytes(made.bytes);
-    const jobs = `${made.jobs} jobs, ${made.unfinishedJobs} of them not ended`;
+    const jobs = `jobs: ${made.jobs}, not ended: ${made.unfinishedJobs}`;
     host.out(
       json
         ? `${JSON.stringify(made)}\n`
-        : `${made.file}: ${size}, ${jobs}, schema ${made.schema}. Checked: ok.\n`,
+        : `${made.file}: ${size}; ${jobs}; schema ${made.schema}. Checked: ok.\n`,
     );
     return 0;
   },

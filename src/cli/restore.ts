@@ -31,7 +31,7 @@ something else. Jobs, log-outs and revocations made after the backup are gone: r
     const applied = done.applied.length === 0 ? "" : ` Applied migrations ${done.applied.join(", ")}.`;
     const kept = done.replaced === null ? "" : `The database before is kept as ${done.replaced}\n`;
     host.out(
-      `${done.database}: ${done.jobs} jobs restored, ${done.endedJobs} that had not ended were ended as failed (restored).${applied}\n${kept}`,
+      `${done.database} is restored. Jobs: ${done.jobs}; not ended, and now failed (restored): ${done.endedJobs}.${applied}\n${kept}`,
     );
     return 0;
   },
