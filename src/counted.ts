@@ -1,5 +1,4 @@
-/** Storage and hub with their figures kept: the counting is here, so that the rooms know nothing of it. */
-import type { Hub } from "./hub/hub.ts";
+/** The storage with its figures kept: the counting is here, so that the rooms know nothing of it. */
 import type { Storage } from "./storage.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 
@@ -16,16 +15,5 @@ export function countedStorage(storage: Storage, telemetry: Telemetry): Storage 
         telemetry.sessionOpened();
       },
     },
-  };
-}
-
-/** The same hub; what its sockets send is counted. */
-export function countedHub(hub: Hub, { deliveries }: Telemetry): Hub {
-  return {
-    ...hub,
-    get size() {
-      return hub.size;
-    },
-    add: (socket) => hub.add(deliveries.counted(socket)),
   };
 }

@@ -2,7 +2,7 @@
 import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
 import type { Backplane } from "./backplane/backplane.ts";
-import { countedHub, countedStorage } from "./counted.ts";
+import { countedStorage } from "./counted.ts";
 import type { Builtin } from "./handlers/builtin.ts";
 import type { HandlerFiles } from "./handlers/files/files.ts";
 import { createLoopWatch, type LoopWatch } from "./handlers/loop-watch.ts";
@@ -40,8 +40,10 @@ export interface Base extends World, TypeSources {
   readonly askDrain: () => void;
 }
 
-function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
-  const { config, clock, logger } = base;
+function createSeats(
+  { config, clock, logger }: Base,
+  { storage, sessions, telemetry }: Pick<Parts, "storage" | "telemetry"> & { readonly sessions: Sessions },
+): Hub {
   const hub: Hub = createHub({
     store: storage.jobs,
     clock,
@@ -62,6 +64,7 @@ function createSeats(base: Base, storage: Storage, sessions: Sessions): Hub {
         else connection.close("internal");
       });
     },
+    through: (socket) => telemetry.deliveries.counted(socket),
   });
   return hub;
 }
@@ -122,7 +125,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const bootId = ids.any();
   const backplane = await base.openBackplane({ ...base, ...config, ...storage, nodeId, bootId });
   const feed = createFeed();
-  const hub = countedHub(createSeats(base, storage, sessions), telemetry);
+  const hub = createSeats(base, { storage, sessions, telemetry });
   const rooms = createRooms({
     ...config,
     ...storage,

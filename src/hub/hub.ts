@@ -31,6 +31,8 @@ export interface HubOptions {
   readonly issueToken: (sessionId: SessionId) => Promise<TokenObject | null>;
   /** The log behind an attachment's cursor is gone: answer its attach anew. */
   readonly onGap: (connection: Connection, job: JobId, cursor: number) => void;
+  /** What a connection gets in the place of its socket, such as one that is counted; without it, the socket. */
+  readonly through?: (socket: Socket) => Socket;
 }
 
 export interface Hub extends Follower {
@@ -167,7 +169,8 @@ export function createHub(options: HubOptions): Hub {
   return {
     ...watchers,
 
-    add(socket) {
+    add(given) {
+      const socket = options.through?.(given) ?? given;
       const connection: Connection = new Connection({
         socket,
         store,
