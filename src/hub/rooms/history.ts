@@ -94,8 +94,10 @@ export function createKeeping({ history, rules, keptMs, clock, logger }: Keeping
 
   const replay = async (connection: Connection, room: string, cursor: Cursor): Promise<void> => {
     for (;;) {
+      const { missed } = cursor;
       const page = await history.page(room, cursor.num, PAGE);
-      if (page.length === 0 && cursor.missed <= cursor.num) return;
+      // What is missed was stored before: if the page does not have it, it is not kept any more.
+      if (page.length === 0 && cursor.missed === missed) return;
       for (const message of page) {
         const text = frameText(message);
         while (!connection.pass(text)) {
