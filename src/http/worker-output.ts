@@ -12,7 +12,7 @@ import { LIMITS } from "../protocol/limits.ts";
 import { itemSchema } from "../protocol/workers.ts";
 import { mediaTypeOf, parseBody, readBytes } from "./body.ts";
 import type { HttpServices } from "./call.ts";
-import { readLines } from "./lines.ts";
+import { readLines, type Lines } from "./lines.ts";
 
 /** Most items of one commit, so that one worker cannot make everybody's commit long. */
 const COMMIT_ITEMS = 256;
@@ -85,12 +85,25 @@ function createIntake(
   };
 }
 
+/** The lines that come next. A race against a promise that outlives the body would keep all that it ever lost to. */
+function linesUntil(over: AbortSignal, lines: Lines): Promise<readonly string[] | "over" | null> {
+  if (over.aborted) return Promise.resolve("over");
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve("over");
+    over.addEventListener("abort", stop, { once: true });
+    lines
+      .next()
+      .then(resolve, reject)
+      .finally(() => over.removeEventListener("abort", stop));
+  });
+}
+
 /** Resolves with `over` when the run ended before the body did. */
 async function takeLines(
   stream: ReadableStream<Uint8Array>,
   reader: ItemReader,
   intake: Intake,
-  over: Promise<"over">,
+  over: AbortSignal,
 ): Promise<"over" | null> {
   const lines = readLines(stream);
   let items: (readonly Item[])[] = [];
@@ -101,7 +114,7 @@ async function takeLines(
   };
   try {
     for (;;) {
-      const arrived = await Promise.race([lines.next(), over]);
+      const arrived = await linesUntil(over, lines);
       if (arrived === "over") lines.cancel();
       if (arrived === null || arrived === "over") return arrived;
       for (const line of arrived) {
@@ -118,16 +131,22 @@ async function takeLines(
   }
 }
 
-/** Resolves when nothing of this run can be written any more, or its worker is to finish. */
+/** `over` is aborted when nothing of this run can be written any more, or its worker is to finish; until `release`. */
 function whenOver({ feed, remote }: HttpServices, { id, attempt }: JobRecord) {
-  const { promise, resolve } = Promise.withResolvers<"over">();
+  const over = new AbortController();
   const unsubscribe = feed.subscribe(id, (job) => {
     const isHeld = job.status === "running" || job.status === "canceling";
     // What is told of an earlier run came late.
-    if (job.attempt > attempt || (job.attempt === attempt && !isHeld)) resolve("over");
+    if (job.attempt > attempt || (job.attempt === attempt && !isHeld)) over.abort();
   });
-  void remote.terminated.then(() => resolve("over"));
-  return { over: promise, unsubscribe };
+  const forget = remote.onTerminated(() => over.abort());
+  return {
+    over: over.signal,
+    release: (): void => {
+      unsubscribe();
+      forget();
+    },
+  };
 }
 
 /** A refusal that tells which item comes next, and closes: the rest of the body is not read. */
@@ -163,7 +182,7 @@ export async function takeItems(services: HttpServices, delivery: Delivery): Pro
     },
   });
   const intake = createIntake(services, delivery, job);
-  const { over, unsubscribe } = whenOver(services, job);
+  const { over, release } = whenOver(services, job);
   try {
     if (isChunk) {
       const bodyBytes = LIMITS.audioChunkBytes;
@@ -184,7 +203,7 @@ export async function takeItems(services: HttpServices, delivery: Delivery): Pro
       throw new Refusal("invalid_request", "The body broke off.", { cause: error });
     throw withNext(error, intake.next);
   } finally {
-    unsubscribe();
+    release();
   }
   return intake.next;
 }

@@ -67,8 +67,11 @@ export interface Remote {
   /** Whether the worker itself ended this run, which is then held by nobody. */
   wasEnded(run: RemoteRun): Promise<boolean>;
   readonly control: Control;
-  /** Resolves when the workers are to finish, or go elsewhere: who streams is answered then. */
-  readonly terminated: Promise<void>;
+  /**
+   * Calls `listener` when the workers are to finish, or go elsewhere: who streams is answered then. At once if that is so
+   * already; not after the returned function was called.
+   */
+  onTerminated(listener: () => void): () => void;
   workers(): readonly WorkerObject[];
   readonly counts: RemoteCounts;
   /** Leases known here that other nodes hear of. */
@@ -101,7 +104,8 @@ export function createRemote(options: RemoteOptions): Remote {
   const serves = (type: string): boolean => registry.find(type)?.remote === true;
   const directory = createDirectory(clock);
   const dispatch = createDispatch({ store, clock, ids, logger, serves });
-  const terminated = Promise.withResolvers<void>();
+  const streaming = new Set<() => void>();
+  let terminated = false;
   const counted = { leased: 0, items: 0, lost: 0 };
   let control: Control = "run";
 
@@ -113,6 +117,12 @@ export function createRemote(options: RemoteOptions): Remote {
       counted.lost += 1;
       logger.warn({ job: job.id, type: job.type, attempt: job.attempt }, "a worker lost its lease");
     }
+  };
+
+  const answerStreams = (): void => {
+    terminated = true;
+    for (const listener of streaming) listener();
+    streaming.clear();
   };
 
   return {
@@ -168,7 +178,11 @@ export function createRemote(options: RemoteOptions): Remote {
     get control() {
       return control;
     },
-    terminated: terminated.promise,
+    onTerminated(listener) {
+      if (terminated) listener();
+      else streaming.add(listener);
+      return () => void streaming.delete(listener);
+    },
     workers: () => directory.list(),
     get counts() {
       return { ...counted, polls: dispatch.waiting, leases: directory.leases };
@@ -188,8 +202,8 @@ export function createRemote(options: RemoteOptions): Remote {
     },
     terminate() {
       control = "terminate";
-      terminated.resolve();
+      answerStreams();
     },
-    handOver: () => terminated.resolve(),
+    handOver: answerStreams,
   };
 }
