@@ -103,7 +103,7 @@ class OutcomeUnknown extends Error {
 }
 
 /** The one connection that writes; opened when it is needed, and again after it was lost. */
-function createLine({ url, durability, id, claim }: PostgresWriterOptions) {
+function createLine({ url, durability, id, claim, clock }: PostgresWriterOptions) {
   let open: PostgresConnection | null = null;
   /** Counts what was given up: a connection that was asked for before that and comes late is closed, not kept. */
   let given = 0;
@@ -136,7 +136,7 @@ function createLine({ url, durability, id, claim }: PostgresWriterOptions) {
     /** Without an answer to it the connection is not used any more, which undoes as much. */
     async rollback(): Promise<void> {
       try {
-        await open?.unsafe("ROLLBACK");
+        if (open !== null) await answered(clock, BATCH_MS, open.unsafe("ROLLBACK"));
       } catch {
         this.drop();
       }
