@@ -2,7 +2,8 @@
  * `npm run bench`: what a job, an event and an idle connection cost the server, each beside what the bare runtime takes
  * for the same traffic in the same minutes. The machine is shared and noisy: read the ratios. `npm run bench -- first`
  * prints only how long a first token and a first sound take, `npm run bench -- nodes` what a second node costs,
- * `npm run bench -- rooms` what it costs a room to be spread over two, `npm run bench -- capacity` what grows with what.
+ * `npm run bench -- rooms` what it costs a room to be spread over two, `npm run bench -- capacity` what grows with what,
+ * `npm run bench -- trickle` what slow streams cost the nodes, and one that has no part in them.
  */
 import { capacityTable } from "./capacity.ts";
 import { firstTable } from "./first-table.ts";
@@ -10,6 +11,7 @@ import { measureFanOut, MEMBERS } from "./fan-out.ts";
 import { nodesTable } from "./nodes.ts";
 import { roomsTable } from "./rooms.ts";
 import { startMeasured, type Measured } from "./process.ts";
+import { trickleTable } from "./trickle.ts";
 
 const SUBMITS = 4000;
 const IN_FLIGHT = 32;
@@ -151,9 +153,13 @@ async function measureIdle(script: string, welcomed: boolean): Promise<number> {
   return bytes;
 }
 
-const table = { nodes: nodesTable, rooms: roomsTable, capacity: capacityTable, first: firstTable }[
-  String(Bun.argv[2])
-];
+const table = {
+  nodes: nodesTable,
+  rooms: roomsTable,
+  capacity: capacityTable,
+  first: firstTable,
+  trickle: trickleTable,
+}[String(Bun.argv[2])];
 if (table !== undefined) {
   for (const line of await table()) say(line);
   process.exit(0);
