@@ -15,6 +15,7 @@ import { createHub, type Hub } from "./hub/hub.ts";
 import { has } from "./nodes/roles.ts";
 import { createNodes, type Nodes } from "./nodes/nodes.ts";
 import { createNeighbours, type Neighbours } from "./hub/neighbours.ts";
+import { createReading, type Reading } from "./hub/reading.ts";
 import { createRevocationWatch, type RevocationWatch } from "./hub/revocation-watch.ts";
 import { createRooms, type Rooms } from "./hub/rooms/rooms.ts";
 import { createTicker, type Ticker } from "./handlers/ticker.ts";
@@ -150,17 +151,10 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const handlerFiles = openHandlerFiles(base, types, () => scheduler.wake());
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());
-  const elsewhere = openElsewhere(base, {
-    store,
-    backplane,
-    hub,
-    feed,
-    scheduler,
-    remote,
-    registry,
-    onSubmit,
-  });
-  const neighbours = createNeighbours({ ...access, backplane, nodeId, hub, elsewhere, rooms, clock, logger });
+  const waiting = { store, backplane, hub, feed, scheduler, remote, registry, onSubmit };
+  const { elsewhere, reading } = openElsewhere(base, nodeId, waiting);
+  const told = { hub, elsewhere, reading, rooms };
+  const neighbours = createNeighbours({ ...access, ...told, backplane, nodeId, clock, logger });
   const revocationWatch = openRevocationWatch(base, { storage, backplane, neighbours });
   const ticker = createTicker({ ...config, store, registry, clock, ids, logger, onSubmit });
   const absent = async (id: SessionId): Promise<number> => absentMs(await findOrUnknown(sessions, id), clock);
@@ -237,13 +231,16 @@ function openNodes(
 /** What other nodes do to jobs that somebody here waits for. */
 function openElsewhere(
   { clock, logger }: Base,
+  nodeId: string,
   given: Pick<Parts, "backplane" | "hub" | "feed" | "scheduler" | "remote" | "registry" | "onSubmit"> & {
     readonly store: JobStore;
   },
-): Elsewhere {
-  const { feed, scheduler, remote, registry, onSubmit } = given;
+): { readonly elsewhere: Elsewhere; readonly reading: Reading } {
+  const { backplane, hub, feed, scheduler, remote, registry, onSubmit } = given;
   const onReady = (type: string): void => (registry.find(type) === null ? undefined : onSubmit(type));
-  return createElsewhere({ ...given, others: [feed, scheduler, remote.leases], onReady, clock, logger });
+  const reading = createReading({ readers: [hub, feed], backplane, nodeId });
+  const others = [feed, scheduler, remote.leases];
+  return { elsewhere: createElsewhere({ ...given, reading, others, onReady, clock, logger }), reading };
 }
 
 /** Reads revocations while hints of them cannot be relied on; after an outage of the sessions everything is looked at. */

@@ -5,6 +5,7 @@
  * node does because of one must be right in each of these cases:
  * - `jobs`, `session` and `revocations` only say where to look. Whoever hears one reads the store and acts on what
  *   stands there; a false one costs a read. Whoever missed one finds out by looking by itself, now and then.
+ * - `reading` asks to be told of jobs, and is said again every few seconds; a false one costs signals to its node.
  * - `push` and `message` bear what is to be delivered, since nobody keeps it. One that is lost is lost: these are
  *   promised to nobody (docs/protocol.md). A node delivers a `message` that names a speaker only if the store knows
  *   that session as a member of the room.
@@ -25,7 +26,7 @@
  * - After `stop` nothing is heard and nothing is sent.
  */
 import type { JobSummary } from "../jobs/job.ts";
-import type { SessionId, UserId } from "../lib/ids.ts";
+import type { JobId, SessionId, UserId } from "../lib/ids.ts";
 import type { MessageFrame } from "../protocol/frames.ts";
 import type { Place } from "../sessions/history/history.ts";
 
@@ -38,6 +39,8 @@ export type Audience =
 export type Signal =
   /** Jobs whose logs have grown, as they stand by now. */
   | { readonly kind: "jobs"; readonly jobs: readonly JobSummary[] }
+  /** At `node` somebody reads the logs of these jobs as they grow: for some seconds from now it wants to be told. */
+  | { readonly kind: "reading"; readonly node: string; readonly jobs: readonly JobId[] }
   /** The session changed: rooms, presence, the node that has its socket, or it is over. */
   | { readonly kind: "session"; readonly id: SessionId }
   /** There are new ones. */

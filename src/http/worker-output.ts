@@ -5,7 +5,7 @@
  */
 import { createItemReader, parseLine, type ItemReader } from "../handlers/remote/items.ts";
 import type { RemoteRun } from "../handlers/remote/remote.ts";
-import type { Item, JobRecord } from "../jobs/job.ts";
+import { isUnderWay, type Item, type JobRecord } from "../jobs/job.ts";
 import { findFormat } from "../jobs/audio.ts";
 import { Refusal } from "../protocol/error.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -134,10 +134,9 @@ async function takeLines(
 /** `over` is aborted when nothing of this run can be written any more, or its worker is to finish; until `release`. */
 function whenOver({ feed, remote }: HttpServices, { id, attempt }: JobRecord) {
   const over = new AbortController();
-  const unsubscribe = feed.subscribe(id, (job) => {
-    const isHeld = job.status === "running" || job.status === "canceling";
+  const unsubscribe = feed.subscribe(id, "transitions", (job) => {
     // What is told of an earlier run came late.
-    if (job.attempt > attempt || (job.attempt === attempt && !isHeld)) over.abort();
+    if (job.attempt > attempt || (job.attempt === attempt && !isUnderWay(job))) over.abort();
   });
   const forget = remote.onTerminated(() => over.abort());
   return {

@@ -66,6 +66,7 @@ export async function attach(
     connection.attach(id, cursor, job.head).silenced ||= isSilenced(job);
     // The terminal event was seen already: nothing will follow, the place is free again.
     if (terminal && cursor >= job.head) connection.detach(attachment);
+    if (!terminal) hub.begun(id);
     connection.wake();
   } catch (error) {
     connection.detach(attachment);

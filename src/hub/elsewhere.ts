@@ -13,6 +13,7 @@ import type { Logger } from "../lib/logger.ts";
 import { slices } from "../lib/slices.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Hub } from "./hub.ts";
+import type { Reading } from "./reading.ts";
 
 export interface ElsewhereOptions {
   readonly store: Pick<JobStore, "heads" | "newJobsOf">;
@@ -20,6 +21,7 @@ export interface ElsewhereOptions {
   readonly hub: Pick<Hub, keyof Follower | "sessions" | "settle">;
   /** Who follows jobs beside the sockets. */
   readonly others: readonly Follower[];
+  readonly reading: Reading;
   /** A job of this type may be ready to run. */
   readonly onReady: (type: string) => void;
   readonly clock: Clock;
@@ -37,11 +39,11 @@ export interface Elsewhere {
 }
 
 export function createElsewhere(options: ElsewhereOptions): Elsewhere {
-  const { store, backplane, hub, onReady, clock, logger } = options;
+  const { store, backplane, hub, reading, onReady, clock, logger } = options;
   const followers = [hub, ...options.others];
   /** Jobs that were heard of since the last read of heads began. */
   const wanted = new Set<JobId>();
-  let reading: Promise<void> | null = null;
+  let asking: Promise<void> | null = null;
   let looking: Promise<void> | null = null;
   let again = false;
   let stopped = false;
@@ -52,6 +54,7 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
   const readHeads = async (ids: readonly JobId[]): Promise<void> => {
     const jobs = await store.heads(ids);
     for (const follower of followers) follower.moved(jobs);
+    reading.found(jobs);
   };
 
   /** One read at a time: what is heard meanwhile is read together. */
@@ -123,10 +126,11 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
         if (hint.status === "queued" || hint.status === "retrying") ready.add(hint.type);
         if (followers.some((follower) => follower.minds(hint))) wanted.add(hint.id);
       }
+      reading.found(hints);
       for (const type of ready) onReady(type);
       if (wanted.size === 0) return;
-      reading ??= readWanted().finally(() => {
-        reading = null;
+      asking ??= readWanted().finally(() => {
+        asking = null;
       });
     },
     missed() {
@@ -134,12 +138,16 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
       return looking ?? Promise.resolve();
     },
     start() {
-      timer = clock.every(LIMITS.lookMs, look);
+      timer = clock.every(LIMITS.lookMs, () => {
+        // Not by what the look finds: it may take long.
+        reading.renew();
+        look();
+      });
     },
     async stop() {
       stopped = true;
       timer?.cancel();
-      await Promise.all([reading, looking]);
+      await Promise.all([asking, looking]);
     },
   };
 }

@@ -5,7 +5,7 @@
  * connection that missed a change reads the log.
  */
 import type { Audience } from "../backplane/backplane.ts";
-import type { Follower } from "../jobs/follower.ts";
+import type { Reader } from "../jobs/follower.ts";
 import type { Change } from "../jobs/job.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
@@ -35,7 +35,7 @@ export interface HubOptions {
   readonly through?: (socket: Socket) => Socket;
 }
 
-export interface Hub extends Follower {
+export interface Hub extends Reader {
   /** A socket opened; it belongs to nobody yet. */
   add(socket: Socket): Connection;
   /** The session sits on this connection from now on; an older one is closed as replaced. */
@@ -44,6 +44,8 @@ export interface Hub extends Follower {
   holds(connection: Connection, token: TokenObject, endsAt: number | null): void;
   /** Follows a job; the caller answers the attach and sets the cursor. null: no place left. */
   follow(connection: Connection, job: JobId): Attachment | null;
+  /** An attach to a job that may be under way was granted: entries that other nodes commit are wanted from here on. */
+  begun(job: JobId): void;
   /** The welcome was sent: jobs of the session that came meanwhile and were not listed begin to flow. */
   opened(connection: Connection, listed: ReadonlySet<JobId>): void;
   /** The socket is gone. */

@@ -3,9 +3,9 @@
  * (the rules are the backplane's: src/backplane/backplane.ts).
  */
 import type { Audience, Backplane, Recipients, Signal } from "../backplane/backplane.ts";
-import type { Change } from "../jobs/job.ts";
+import { isOnlyGrowth, type Change, type JobSummary } from "../jobs/job.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
-import type { SessionId } from "../lib/ids.ts";
+import type { JobId, SessionId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import { slices } from "../lib/slices.ts";
 import type { MessageFrame } from "../protocol/frames.ts";
@@ -14,6 +14,8 @@ import { isSessionRevoked, type Revocations } from "../sessions/revocations.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import type { Hub } from "./hub.ts";
+import { createReadingNodes } from "./reading-nodes.ts";
+import type { Reading } from "./reading.ts";
 import type { Rooms } from "./rooms/rooms.ts";
 
 export interface NeighboursOptions {
@@ -21,6 +23,7 @@ export interface NeighboursOptions {
   readonly nodeId: string;
   readonly hub: Pick<Hub, "connectionOf" | "closeSession" | "sessions" | "push">;
   readonly elsewhere: Pick<Elsewhere, "heard" | "missed">;
+  readonly reading: Pick<Reading, "found">;
   readonly rooms: Pick<Rooms, "lookUp" | "handOn" | "look" | "isSomewhere">;
   readonly sessions: Pick<Sessions, "find" | "abandoned" | "onChanged" | "onEnded" | "onExpired">;
   readonly revocations: Revocations;
@@ -45,11 +48,12 @@ export interface Neighbours {
 }
 
 export function createNeighbours(options: NeighboursOptions): Neighbours {
-  const { backplane, nodeId, hub, elsewhere, rooms, sessions, revocations, clock, logger } = options;
+  const { backplane, nodeId, hub, elsewhere, reading, rooms, sessions, revocations, clock, logger } = options;
 
   const tell = (signal: Signal, to?: Recipients): void => {
     if (!backplane.alone) backplane.publish(signal, to);
   };
+  const readingNodes = createReadingNodes({ tell, clock });
   const tellOf = (ids: readonly SessionId[]): void => {
     for (const id of ids) tell({ kind: "session", id });
   };
@@ -135,6 +139,9 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       case "jobs":
         elsewhere.heard(signal.jobs);
         return;
+      case "reading":
+        readingNodes.read(signal.node, signal.jobs);
+        return;
       case "session":
         return lookAtSession(signal.id);
       case "revocations":
@@ -154,7 +161,10 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       if (signal.kind !== "message" && !stopped) again ??= clock.after(LIMITS.lookAgainMs, lookAtEverything);
     });
   });
-  backplane.onLost(lookAtEverything);
+  backplane.onLost(() => {
+    readingNodes.missed();
+    lookAtEverything();
+  });
 
   return {
     lookAtRevocations,
@@ -173,9 +183,21 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
 
     committed(changes) {
       if (backplane.alone) return;
-      // What one commit did to a job is told as one.
-      const jobs = new Map(changes.map(({ job }) => [job.id, job]));
-      tell({ kind: "jobs", jobs: [...jobs.values()] });
+      // What one commit did to a job is told as one: to all if it became anything, else to those who read its log.
+      const [moved, grown] = [new Map<JobId, JobSummary>(), new Map<JobId, JobSummary>()];
+      for (const change of changes) {
+        const { job } = change;
+        if (!moved.has(job.id) && isOnlyGrowth(change)) {
+          grown.set(job.id, job);
+          continue;
+        }
+        grown.delete(job.id);
+        moved.set(job.id, job);
+      }
+      if (moved.size > 0) tell({ kind: "jobs", jobs: [...moved.values()] });
+      readingNodes.grew([...grown.values()]);
+      // A run of a worker has its calls at any node, wherever it began.
+      reading.found(moved.values());
     },
 
     push(audience, frame) {

@@ -6,7 +6,7 @@
  * node, or by a look into the store. What the welcome listed is not new, nor is what the client asked for, nor anything
  * that is older than `settle` said.
  */
-import type { Follower } from "../jobs/follower.ts";
+import type { Reader } from "../jobs/follower.ts";
 import type { Change, JobHead, JobSummary } from "../jobs/job.ts";
 import type { JobId, SessionId } from "../lib/ids.ts";
 import type { Attachment, Connection } from "./connection.ts";
@@ -18,9 +18,11 @@ export interface WatchersOptions {
   readonly seats: ReadonlyMap<SessionId, Connection>;
 }
 
-export interface Watchers extends Follower {
+export interface Watchers extends Reader {
   /** null: the connection has no place left. */
   follow(connection: Connection, job: JobId, cursor: number): Attachment | null;
+  /** An attach to a job that may be under way was granted. */
+  begun(job: JobId): void;
   /** The connection no longer follows the job. */
   drop(attachment: Attachment): void;
   /** Hands committed changes of this process to those who follow the jobs. */
@@ -31,6 +33,7 @@ export interface Watchers extends Follower {
 
 export function createWatchers({ attachments, seats }: WatchersOptions): Watchers {
   const watchers = new Map<JobId, Set<Attachment>>();
+  const onBegun: ((job: JobId) => void)[] = [];
   let settled = "";
 
   const follow = (connection: Connection, job: JobId, cursor: number): Attachment | null => {
@@ -91,6 +94,10 @@ export function createWatchers({ attachments, seats }: WatchersOptions): Watcher
   return {
     follow,
 
+    begun(job) {
+      for (const listener of onBegun) listener(job);
+    },
+
     drop(attachment) {
       const set = watchers.get(attachment.job);
       set?.delete(attachment);
@@ -113,6 +120,8 @@ export function createWatchers({ attachments, seats }: WatchersOptions): Watcher
     },
 
     followed: () => watchers.keys(),
+    reads: (id) => watchers.has(id),
+    onBegun: (listener) => void onBegun.push(listener),
 
     moved(jobs) {
       for (const job of jobs) {

@@ -28,7 +28,7 @@ export async function* followLog(options: FollowOptions): AsyncGenerator<readonl
   let { after } = options;
   let news = false;
   let wake: (() => void) | null = null;
-  const unsubscribe = feed.subscribe(id, () => {
+  const unsubscribe = feed.subscribe(id, "entries", () => {
     news = true;
     wake?.();
   });
@@ -90,7 +90,7 @@ export interface WaitOptions {
 export async function waitForEnd({ store, feed, clock, id, waitMs, signal }: WaitOptions): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   // Subscribed before the look: an end that commits in between is heard.
-  const unsubscribe = feed.subscribe(id, (job) => {
+  const unsubscribe = feed.subscribe(id, "transitions", (job) => {
     if (isTerminalStatus(job.status)) resolve(true);
   });
   const onAbort = (): void => resolve(false);

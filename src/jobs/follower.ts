@@ -13,3 +13,11 @@ export interface Follower {
    */
   moved(jobs: readonly JobHead[]): void;
 }
+
+/** One that reads logs as they grow. The others only wait for what becomes of a job, which every node is told. */
+export interface Reader extends Follower {
+  /** Whether it reads the log of this job. */
+  reads(id: JobId): boolean;
+  /** Calls `listener` when it begins to read a log that may be growing already. */
+  onBegun(listener: (id: JobId) => void): void;
+}

@@ -1,6 +1,12 @@
 /** What a job is, inside: the record every store keeps, the entries of its log, and what others are told of a change. */
 import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
-import type { CancelReason, ErrorOrigin, EventKind, ResetReason } from "../protocol/events.ts";
+import {
+  isOutputKind,
+  type CancelReason,
+  type ErrorOrigin,
+  type EventKind,
+  type ResetReason,
+} from "../protocol/events.ts";
 import type { JobStatus } from "../protocol/jobs.ts";
 import { LIMITS } from "../protocol/limits.ts";
 
@@ -137,12 +143,22 @@ export interface Change {
   readonly silenced: boolean;
 }
 
+/** Whether the log has grown by output and progress alone: nothing became of the job that anybody but its readers minds. */
+export function isOnlyGrowth({ events }: Change): boolean {
+  return events.every(({ kind }) => isOutputKind(kind) || kind === "job.progress");
+}
+
 /** How a run ended badly; `message` is for the user. */
 export interface RunError {
   readonly code: string;
   readonly message: string;
   readonly retryable: boolean;
   readonly origin: ErrorOrigin;
+}
+
+/** Whether a run holds the job, and may write. */
+export function isUnderWay({ status }: Pick<JobSummary, "status">): boolean {
+  return status === "running" || status === "canceling";
 }
 
 export function summarize(job: JobRecord): JobSummary {

@@ -12,7 +12,15 @@ import type { CancelReason, EventKind, JobErrorBody, ResetReason, TerminalKind }
 import { isOutputKind } from "../protocol/events.ts";
 import { isTerminalStatus } from "../protocol/job-status.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { sizeOf, type Item, type JobRecord, type JobSpec, type RunError, type StoredEvent } from "./job.ts";
+import {
+  isUnderWay,
+  sizeOf,
+  type Item,
+  type JobRecord,
+  type JobSpec,
+  type RunError,
+  type StoredEvent,
+} from "./job.ts";
 import { succeededData } from "./result.ts";
 
 const RETRY_BACKOFF = { baseMs: LIMITS.retryBaseMs, mostMs: LIMITS.retryMostMs };
@@ -28,7 +36,7 @@ function logJson(job: JobRecord, at: Instant, kind: EventKind, data: unknown): S
 
 /** Whether `lease` is the current hold of a run that may still write. */
 export function holdsLease(job: JobRecord, lease: LeaseToken): boolean {
-  return job.leaseToken === lease && (job.status === "running" || job.status === "canceling");
+  return job.leaseToken === lease && isUnderWay(job);
 }
 
 /** Wall time before which a job accepted at `acceptedAt` does not run; null for one that was not put off. */

@@ -169,6 +169,13 @@ export const LIMITS = {
   /** Jobs of that age that a connection knows not to be new to it: more than a client hands in, or names, in that time. */
   knownJobs: 4096,
 
+  /** For how long a node that reads a log is told of it unless it says so again, which it does with every look. */
+  readingMs: 6 * SECOND_MS,
+  /** Jobs of which it is remembered who reads them; beyond, every node is told of every entry. */
+  readJobs: 100_000,
+  /** Jobs whose last entries are remembered for who begins to read them in that moment. */
+  grownJobs: 10_000,
+
   /** Sessions that a look asks for at a time, and how soon one that could not be finished is begun again. */
   lookSessions: 100,
   lookAgainMs: SECOND_MS,

@@ -8,7 +8,8 @@ import { startCluster, type Cluster } from "../support/cluster.ts";
 import { apiOf, lastingBody, tokensBody, type Api } from "../support/http.ts";
 import type { TestServer } from "../support/server.ts";
 import { openNdjson } from "../support/streams.ts";
-import { letTimePass, within } from "../support/wait.ts";
+import { valueOf } from "../telemetry/scrape.ts";
+import { letTimePass, until, within } from "../support/wait.ts";
 
 /** Well under the two seconds after which a hint that was lost is made good for. */
 const HINTED_MS = 5000;
@@ -126,4 +127,22 @@ test("a job whose socket is at another node is canceled when that is gone, once"
     ["job.canceled", { reason: "disconnected" }],
   ]);
   expect(worker.exit()).toBeNull();
+}, 30_000);
+
+test("a node at which nobody reads a log is not told of its entries", async () => {
+  await using gus = await visitor("gus");
+  const { client, http } = gus;
+  const heardElsewhere = async (): Promise<number> => {
+    const { text } = await cluster.adminAt(api).call("GET", "/metrics");
+    return valueOf(text, "holdline_backplane_received_total");
+  };
+  const tokens = 60;
+  // Nodes that have just started tell all of them everything, for a while.
+  await until("entries to be told to none but their readers", async () => {
+    const before = await heardElsewhere();
+    const { id } = await http.submit(tokensBody({ tokens, intervalMs: 10 }));
+    await client.waitForEnd(id);
+    expect(client.events(id).at(-1)?.seq).toBeGreaterThan(tokens / 2);
+    return (await heardElsewhere()) - before < tokens / 4;
+  });
 }, 30_000);

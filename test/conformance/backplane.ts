@@ -43,6 +43,7 @@ const JOB: JobSummary = {
 const SIGNALS: readonly Signal[] = [
   { kind: "jobs", jobs: [JOB, { ...JOB, sessionId: null }] },
   { kind: "jobs", jobs: [] },
+  { kind: "reading", node: "node-1", jobs: [JOB.id] },
   { kind: "session", id: "session-1" as SessionId },
   { kind: "revocations" },
   { kind: "push", audience: { to: "user", userId: "mara ü" as UserId }, frame: push("user") },

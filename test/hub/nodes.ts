@@ -4,6 +4,7 @@ import type { Connection } from "../../src/hub/connection.ts";
 import { createElsewhere } from "../../src/hub/elsewhere.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { createNeighbours } from "../../src/hub/neighbours.ts";
+import { createReading } from "../../src/hub/reading.ts";
 import { createRooms } from "../../src/hub/rooms/rooms.ts";
 import { createFeed } from "../../src/jobs/feed.ts";
 import { createMemoryJobStore } from "../../src/jobs/memory.ts";
@@ -140,9 +141,11 @@ export async function startNode(shared: Shared, nodeId: string) {
   const rooms = createRooms({ hub, sessions, backplane, nodeId, clock, ids, logger, ...more });
   const feed = createFeed();
   const ready: string[] = [];
+  const reading = createReading({ readers: [hub, feed], backplane, nodeId });
   const elsewhere = createElsewhere({
     store: jobs,
     backplane,
+    reading,
     hub,
     others: [feed],
     onReady: (type) => void ready.push(type),
@@ -154,6 +157,7 @@ export async function startNode(shared: Shared, nodeId: string) {
     nodeId,
     hub,
     elsewhere,
+    reading,
     rooms,
     sessions,
     revocations,

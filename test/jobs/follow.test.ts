@@ -113,7 +113,7 @@ describe("following", () => {
     expect(seen).toEqual(["1-2", "end"]);
     expect(clock.waiting).toBe(0);
     let heard = 0;
-    feed.subscribe(run.id, () => {
+    feed.subscribe(run.id, "entries", () => {
       heard += 1;
     });
     await on.text(run, "x");
@@ -189,8 +189,8 @@ test("a feed tells those who asked for the job, until they do not want to hear m
   const { on, feed } = setup();
   const [one, other] = [await on.started(), await on.started()];
   const heard: string[] = [];
-  const stopFirst = feed.subscribe(one.id, ({ head }) => heard.push(`first ${head}`));
-  const stopSecond = feed.subscribe(one.id, ({ head }) => heard.push(`second ${head}`));
+  const stopFirst = feed.subscribe(one.id, "entries", ({ head }) => heard.push(`first ${head}`));
+  const stopSecond = feed.subscribe(one.id, "entries", ({ head }) => heard.push(`second ${head}`));
   await on.text(one, "x");
   await on.text(other, "x");
   stopFirst();

@@ -11,8 +11,8 @@ export const MUTATIONS: readonly SeededMutation[] = [
   {
     name: "the lease is not checked",
     file: "src/jobs/transitions.ts",
-    text: "return job.leaseToken === lease && (",
-    instead: "return (",
+    text: "return job.leaseToken === lease && isUnderWay(job);",
+    instead: "return isUnderWay(job);",
     seed: 20,
   },
   {

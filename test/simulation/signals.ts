@@ -20,7 +20,7 @@ interface Node {
 }
 
 /** These only say where to look, so that they may come in any order, and again. */
-const HINTS: ReadonlySet<Signal["kind"]> = new Set(["jobs", "session", "revocations"]);
+const HINTS: ReadonlySet<Signal["kind"]> = new Set(["jobs", "reading", "session", "revocations"]);
 /** How long a gap may go unnoticed: until the next message of the same node, or its next sign of life. */
 const GAP_MS = 1000;
 
@@ -52,8 +52,8 @@ export function createSignals(scene: Scene): Signals {
 
   const lose = (signal: Signal, to: Node): void => {
     sometimes.reached(`a signal is lost: ${signal.kind}`);
-    // A hint of jobs may be lost without anybody noticing: it is looked for all the same.
-    if (signal.kind === "jobs" && random.chance(0.5)) return;
+    // These may be lost without anybody noticing: jobs are looked for all the same, and what is read is said again.
+    if ((signal.kind === "jobs" || signal.kind === "reading") && random.chance(0.5)) return;
     const notice = (): void => {
       if (nodes.has(to)) for (const listener of to.lost) listener();
     };
