@@ -44,13 +44,19 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+export interface WriteHow {
+  /** What the storage did not take is given again until it does. */
+  readonly patient?: boolean;
+  /** An unknown outcome is waited for until it is known, however long that takes. With `patient` it always is. */
+  readonly settled?: boolean;
+}
+
 export interface Writer {
   /**
    * Resolves with the participant's answer after the commit. Rejects with Refusal `storage_unavailable` when the storage
-   * did not take it or the outcome is unknown, and with the defect. `patient`: what the storage did not take is given
-   * again until it does.
+   * did not take it or the outcome is unknown, and with the defect.
    */
-  write(to: string, command: unknown, how?: { readonly patient?: boolean }): Promise<unknown>;
+  write(to: string, command: unknown, how?: WriteHow): Promise<unknown>;
   /** Called with every committed batch, in order, before the promises of its commands resolve. */
   onCommitted(listener: (requests: readonly WriteRequest[], results: readonly WriteResult[]) => void): void;
   /** Called with every batch that came back, whatever became of its commands. */
@@ -143,11 +149,11 @@ export function createWriter(
   });
 
   return {
-    async write(to, command, { patient = false } = {}) {
+    async write(to, command, { patient = false, settled = patient } = {}) {
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
         let result = await group.add({ to, command });
         if (!result.ok && result.why === "unknown") {
-          if (!patient) throw unavailable("unknown", result.message);
+          if (!settled) throw unavailable("unknown", result.message);
           result = await result.settled;
         }
         if (result.ok) return result.value;

@@ -5,10 +5,10 @@
 import type { Change, JobRecord } from "../jobs/job.ts";
 import { traceIdOf } from "../jobs/job-object.ts";
 import { ownerOf } from "../jobs/holder.ts";
-import type { ClaimedJob, JobStore } from "../jobs/store.ts";
+import type { JobStore } from "../jobs/store.ts";
 import type { Follower } from "../jobs/follower.ts";
 import { instant, type Clock, type Timer } from "../lib/clock.ts";
-import type { Ids, JobId } from "../lib/ids.ts";
+import type { Ids, JobId, LeaseToken } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Registry } from "./registry.ts";
@@ -81,6 +81,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const startedTypes = new Set<string>();
   /** Cancels of jobs that are perhaps being claimed: announced before the claim is answered. */
   const early = new Set<JobId>();
+  /** Claimed jobs that are yet to be given back, and their leases. */
+  const owed = new Map<JobId, LeaseToken>();
   let claiming = false;
   let claims: Promise<void> = Promise.resolve();
   let again = false;
@@ -131,11 +133,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       ...(correlationId === null ? {} : { correlationId }),
     });
 
-  /** Its type was taken away while the claim was under way; kept, its lease would be renewed for ever. */
-  const giveBack = ({ job: { id, leaseToken: lease } }: ClaimedJob): void => {
-    store
-      .execute({ op: "end", at: instant(clock), id, lease, how: { kind: "released" } })
-      .catch((error: unknown) => logger.warn({ error, job: id }, "a job could not be given back"));
+  /** What was claimed and is not run here: kept, its lease would be renewed for ever, so that it is tried until stored. */
+  const giveBack = async (id: JobId, lease: LeaseToken): Promise<void> => {
+    owed.set(id, lease);
+    try {
+      await store.execute({ op: "end", at: instant(clock), id, lease, how: { kind: "released" } });
+      if (owed.get(id) === lease) owed.delete(id);
+    } catch (error) {
+      logger.warn({ error, job: id }, "a job could not be given back");
+    }
   };
 
   const claim = async (): Promise<void> => {
@@ -156,9 +162,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     });
     for (const one of claimed.jobs) {
       const handler = registry.find(one.job.type);
-      // Or nobody would renew its lease, since it was claimed before the others took over.
-      if (handler === null || claimer !== owner) {
-        giveBack(one);
+      // Its type was taken away meanwhile; or others took over, and nobody would renew its lease; or this has stopped.
+      if (handler === null || claimer !== owner || gone.signal.aborted) {
+        void giveBack(one.job.id, one.job.leaseToken);
         continue;
       }
       const run = startRun(handler, one, { ...options, logger: loggerOf(one.job), gone: gone.signal });
@@ -202,6 +208,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const sweep = async (): Promise<void> => {
     abandonDeaf();
+    for (const [id, lease] of owed) void giveBack(id, lease);
     try {
       await realign();
       const { maxLostLeases } = options;
@@ -321,22 +328,22 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     async stop(drainMs, others) {
       stopping = true;
-      // A claim that is under way brings runs that have to be waited for as well.
-      await claims;
+      const untilMs = clock.steadyMs() + drainMs;
+      const within = async (delayMs: number, awaited: Promise<unknown>): Promise<void> => {
+        const late = Promise.withResolvers<void>();
+        const timer = clock.after(delayMs, late.resolve);
+        await Promise.race([awaited, late.promise]);
+        timer.cancel();
+      };
+      // One that is under way brings runs that have to be waited for as well; what became of it may be unknown for long.
+      await within(Math.max(drainMs, RELEASE_GRACE_MS), claims);
       readyTimer?.cancel();
       // Nobody waits for a handler that was given up before.
       const living = (): Run[] => [...slots].filter((run) => !abandoned.has(run));
-      const within = async (delayMs: number): Promise<void> => {
-        const awaited = living();
-        if (awaited.length === 0) return;
-        const late = Promise.withResolvers<void>();
-        const timer = clock.after(delayMs, late.resolve);
-        await Promise.race([Promise.all(awaited.map((run) => run.done)), late.promise]);
-        timer.cancel();
-      };
-      await within(drainMs);
+      const allDone = (): Promise<unknown> => Promise.all(living().map((run) => run.done));
+      await within(Math.max(untilMs - clock.steadyMs(), 0), allDone());
       for (const run of slots) run.stop(new RunStopped("released", { released: true }));
-      await within(RELEASE_GRACE_MS);
+      await within(RELEASE_GRACE_MS, allDone());
       gone.abort();
       // Handed back all the same: the next process must not count it as lost.
       await Promise.all(living().map((run) => run.abandon()));

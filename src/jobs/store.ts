@@ -5,7 +5,8 @@
  * - A command is atomic and isolated; commands of one process that touch one job take effect in the order they were
  *   given. Commands that arrive while a commit is under way share the next one (group commit).
  * - `execute` resolves after the commit, as durable as the store was configured. When it rejects with
- *   `storage_unavailable` the outcome is UNKNOWN: it may or may not be found later; nothing was announced.
+ *   `storage_unavailable` the outcome is UNKNOWN: it may or may not be found later; nothing was announced. What a run
+ *   writes and what a process claims for itself is not given up so: it resolves, or rejects, when the outcome is known.
  * - `seq` is given inside the transaction: per job 1, 2, 3 … without gap or repeat, and an entry never changes.
  * - Listeners hear every committed change of this process once, in commit order and before `execute` resolves. They
  *   must not throw and must not wait.

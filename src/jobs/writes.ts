@@ -13,6 +13,12 @@ export const JOBS = "jobs";
  */
 const PATIENT: ReadonlySet<JobOp> = new Set(["append", "checkpoint"]);
 
+/**
+ * What this process claimed for itself it has to know: the leases would be renewed as long as it lives, while nobody runs
+ * the jobs. Those of a remote worker run out by themselves.
+ */
+const isOwnClaim = (command: JobCommand): boolean => command.op === "claim" && command.worker === undefined;
+
 /** `whole`: a change as it is announced, of what the writer answered with. */
 export function createWrites(
   writer: Writer,
@@ -31,10 +37,10 @@ export function createWrites(
   });
   return {
     async execute(command) {
-      const executed = (await writer.write(JOBS, command, {
-        patient: PATIENT.has(command.op),
-      })) as Executed<typeof command.op>;
-      return executed.outcome;
+      const patient = PATIENT.has(command.op);
+      const settled = patient || isOwnClaim(command);
+      const executed = await writer.write(JOBS, command, { patient, settled });
+      return (executed as Executed<typeof command.op>).outcome;
     },
     onCommitted(listener) {
       listeners.push(listener);

@@ -115,6 +115,26 @@ describe("a scheduler", () => {
     expect(works.running).toBe(0);
   });
 
+  test("gives it back again while that cannot be stored", async () => {
+    const place = createPlace();
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const registry = createRegistry([]);
+    registry.replaceFiles([handlerOf(() => Promise.resolve())]);
+    let failing = true;
+    const execute: JobStore["execute"] = (command) => {
+      if (command.op === "claim") registry.replaceFiles([]);
+      if (command.op === "end" && failing) return Promise.reject(new Error("no disk"));
+      return place.store.execute(command);
+    };
+    const works = createWorks(place, [], { registry, store: { ...place.store, execute } });
+    await works.start();
+    await settle();
+    expect(await place.on.job(id)).toMatchObject({ status: "running" });
+    failing = false;
+    await place.clock.advance(1000);
+    expect(await place.on.job(id)).toMatchObject({ status: "retrying", lostLeases: 0 });
+  });
+
   test("returns the runs of the process before, and counts them", async () => {
     const place = createPlace();
     const run = await place.on.started({ type: "work", owner: "boot:node:before" });
@@ -523,6 +543,27 @@ describe("stopping", () => {
     await stopping;
     expect(await statuses(place, [id])).toEqual(["retrying"]);
     expect(works.running).toBe(0);
+  });
+
+  test("does not wait for a claim of which nobody knows what became, and gives back what it brings later", async () => {
+    const place = createPlace();
+    const known = Promise.withResolvers<void>();
+    const execute: JobStore["execute"] = async (command) => {
+      const outcome = await place.store.execute(command);
+      if (command.op === "claim") await known.promise;
+      return outcome;
+    };
+    const [id] = (await submitted(place, 1)) as [JobId];
+    const works = createWorks(place, [handlerOf(() => Promise.resolve())], {
+      store: { ...place.store, execute },
+    });
+    await works.start();
+    const stopping = works.stop(1000);
+    await place.clock.advance(5000);
+    await stopping;
+    known.resolve();
+    await settle();
+    expect(await place.on.job(id)).toMatchObject({ status: "retrying", lostLeases: 0, errors: 0 });
   });
 
   test("of one that runs nothing is at once, whatever waits for its back-off", async () => {

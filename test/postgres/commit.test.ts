@@ -68,6 +68,23 @@ describe.each(["before", "after"] as const)("faults/R44: the wire is cut %s the 
     expect(announcedOf(on.announced, String(id))).toEqual([1]);
   });
 
+  test("a claim goes on when it is known what became of it, so that no job is held and run by nobody", async () => {
+    await using scene = await open();
+    const { wire, on } = scene;
+    const id = await on.submit();
+    wire.cut(when);
+    const claiming = on.tryClaim().catch((error: unknown) => error);
+    await until("the cut", () => wire.cuts === 1);
+    wire.restore();
+    if (when === "before") {
+      expect(await claiming).toMatchObject({ code: "storage_unavailable" });
+      expect(await on.job(id)).toMatchObject({ status: "queued" });
+    } else {
+      expect(await claiming).toMatchObject({ jobs: [{ job: { id, status: "running" } }] });
+    }
+    expect(announcedOf(on.announced, id)).toEqual(when === "before" ? [1] : [1, 2]);
+  });
+
   test("what a run writes is stored and announced once, by itself", async () => {
     await using scene = await open();
     const { wire, on } = scene;
