@@ -10,6 +10,7 @@ import type { Follower } from "../jobs/follower.ts";
 import { instant, type Clock, type Timer } from "../lib/clock.ts";
 import type { Ids, JobId, LeaseToken } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import { repeat, type Repeated } from "../lib/repeat.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Registry } from "./registry.ts";
 import { RunStopped, startRun, type Run, type RunOptions } from "./run.ts";
@@ -90,7 +91,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let backlog = true;
   let stopping = false;
   let readyTimer: Timer | null = null;
-  const timers: Timer[] = [];
+  const repeated: Repeated[] = [];
   /** Wall clock minus steady one, when the jobs that wait for a time of day were last told. */
   let apartMs = Number.NaN;
   const gone = new AbortController();
@@ -289,10 +290,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await realign();
       // A worker may go on with its lease when its server is back.
       await store.execute({ op: "grant", at: instant(clock), leaseMs: LIMITS.leaseMs });
-      timers.push(
-        clock.every(SWEEP_MS, () => void sweep()),
-        clock.every(LIMITS.leaseRenewMs, () => void renew()),
-      );
+      repeated.push(repeat(clock, SWEEP_MS, sweep), repeat(clock, LIMITS.leaseRenewMs, renew));
       wake();
     },
 
@@ -349,7 +347,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await Promise.all(living().map((run) => run.abandon()));
       await others;
       // Last: what still finished needed its lease, and whoever canceled it the sweep.
-      for (const timer of timers.splice(0)) timer.cancel();
+      for (const one of repeated.splice(0)) void one.stop();
     },
 
     disown(bootId) {

@@ -1,6 +1,7 @@
 /** Retention: old logs, jobs and keys are deleted in small steps, so that nobody waits behind a long transaction. */
-import { instant, type Clock, type Timer } from "../lib/clock.ts";
+import { instant, type Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { repeat, type Repeated } from "../lib/repeat.ts";
 import type { JobStore } from "./store.ts";
 
 export interface RetentionOptions {
@@ -24,8 +25,7 @@ const LEAST_BETWEEN_MS = 100;
 
 export function createRetention(options: RetentionOptions): Retention {
   const { store, clock, logger } = options;
-  let timer: Timer | null = null;
-  let running: Promise<void> | null = null;
+  let sweeping: Repeated | null = null;
   let stopping = false;
 
   const sweep = async (): Promise<void> => {
@@ -44,7 +44,6 @@ export function createRetention(options: RetentionOptions): Retention {
     } catch (error) {
       logger.warn({ error }, "retention could not delete");
     }
-    running = null;
   };
 
   return {
@@ -55,15 +54,11 @@ export function createRetention(options: RetentionOptions): Retention {
         options.idempotencyRetentionMs,
       );
       const everyMs = Math.max(LEAST_BETWEEN_MS, Math.min(MOST_BETWEEN_MS, shortest / 4));
-      timer = clock.every(everyMs, () => {
-        running ??= sweep();
-      });
+      sweeping = repeat(clock, everyMs, sweep);
     },
     async stop() {
       stopping = true;
-      timer?.cancel();
-      timer = null;
-      await running;
+      await sweeping?.stop();
     },
   };
 }

@@ -2,9 +2,10 @@
  * The life of a session: opened, used, left, resumed, over. Keeps the store right and issues its tokens; who holds the
  * socket is the hub's business.
  */
-import type { Clock, Timer } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Ids, SessionId, UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import { repeat, type Repeated } from "../lib/repeat.ts";
 import { Refusal } from "../protocol/error.ts";
 import type { ChosenPresence, TokenObject } from "../protocol/sessions.ts";
 import { createAdmission } from "./admission.ts";
@@ -103,9 +104,8 @@ export function createSessions(options: SessionsOptions): Sessions {
   const endedListeners: ((id: SessionId) => void)[] = [];
   const changedListeners: ((session: SessionRecord) => void)[] = [];
   const expiredListeners: ((ids: readonly SessionId[]) => void)[] = [];
-  let timer: Timer | null = null;
+  let sweeping: Repeated | null = null;
   let sweepFails = false;
-  let sweeping: Promise<void> = Promise.resolve();
 
   const changed = <Stored extends SessionRecord | null>(session: Stored): Stored => {
     if (session !== null) for (const listener of changedListeners) listener(session);
@@ -316,15 +316,12 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     async start() {
       await markAway(nodeId);
-      timer = clock.every(SWEEP_MS, () => {
-        sweeping = sweep();
-      });
+      sweeping ??= repeat(clock, SWEEP_MS, sweep);
     },
 
     async stop() {
-      timer?.cancel();
-      timer = null;
-      await sweeping;
+      await sweeping?.stop();
+      sweeping = null;
       await flush().catch((error: unknown) => logger.warn({ error }, "last uses were not written"));
     },
   };

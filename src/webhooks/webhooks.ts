@@ -5,9 +5,10 @@
 import { toJobObject } from "../jobs/job-object.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { WebhookAttempt } from "../jobs/webhook.ts";
-import { instant, type Clock, type Timer } from "../lib/clock.ts";
+import { instant, type Clock } from "../lib/clock.ts";
 import type { JobId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
+import { repeat, type Repeated } from "../lib/repeat.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { Late, type Sender } from "./send.ts";
 
@@ -30,8 +31,7 @@ const LOOK_MS = 250;
 export function createWebhooks({ store, clock, logger, send }: WebhooksOptions): Webhooks {
   const stopped = new AbortController();
   const underWay = new Set<Promise<void>>();
-  let timer: Timer | null = null;
-  let looking: Promise<void> | null = null;
+  let looking: Repeated | null = null;
 
   const attemptOne = async (id: JobId, attempt: number): Promise<void> => {
     const found = await store.findWithResult(id);
@@ -76,7 +76,7 @@ export function createWebhooks({ store, clock, logger, send }: WebhooksOptions):
     underWay.add(work);
   };
 
-  const look = async (): Promise<void> => {
+  const takeDue = async (): Promise<void> => {
     const most = LIMITS.webhookAttempts - underWay.size;
     const dueBy = most > 0 ? await store.nextWebhook() : null;
     if (dueBy === null || dueBy > clock.steadyMs()) return;
@@ -90,19 +90,15 @@ export function createWebhooks({ store, clock, logger, send }: WebhooksOptions):
       begin(id, attempt);
   };
 
+  const look = (): Promise<void> =>
+    takeDue().catch((error: unknown) => logger.warn({ error }, "webhooks could not be looked for"));
+
   return {
     start() {
-      timer = clock.every(LOOK_MS, () => {
-        looking ??= look()
-          .catch((error: unknown) => logger.warn({ error }, "webhooks could not be looked for"))
-          .finally(() => {
-            looking = null;
-          });
-      });
+      looking = repeat(clock, LOOK_MS, look);
     },
     async stop() {
-      timer?.cancel();
-      await looking;
+      await looking?.stop();
       stopped.abort(new Error("the server stops"));
       await Promise.all(underWay);
     },

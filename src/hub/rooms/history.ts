@@ -5,8 +5,9 @@
  * As with logs, live and replay are one thing: "what follows my cursor". While somebody catches up, live messages are
  * not handed to it; it reads on until there is nothing more, and only then is live.
  */
-import type { Clock, Timer } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { repeat, type Repeated } from "../../lib/repeat.ts";
 import type { MessageFrame } from "../../protocol/frames.ts";
 import type { KeptMessage, Place, RoomHistory } from "../../sessions/history/history.ts";
 import type { Connection } from "../connection.ts";
@@ -75,7 +76,7 @@ export function frameText({ room, id, from, data, at }: KeptMessage): string {
 export function createKeeping({ history, rules, keptMs, clock, logger }: KeepingOptions): Keeping {
   const most = createMost(rules);
   const cursors = new WeakMap<Connection, Map<string, Cursor>>();
-  let timer: Timer | null = null;
+  let sweeping: Repeated | null = null;
 
   const begin = (connection: Connection, room: string, num: number): Cursor => {
     const cursor: Cursor = { num, catchingUp: true, missed: 0 };
@@ -106,6 +107,14 @@ export function createKeeping({ history, rules, keptMs, clock, logger }: Keeping
         }
         cursor.num = message.num;
       }
+    }
+  };
+
+  const sweep = async (): Promise<void> => {
+    try {
+      await history.sweep(Math.round(clock.wallMs()) - keptMs, SWEEP_MOST);
+    } catch (error) {
+      logger.warn({ error }, "old messages of rooms could not be swept");
     }
   };
 
@@ -143,16 +152,12 @@ export function createKeeping({ history, rules, keptMs, clock, logger }: Keeping
     },
 
     start() {
-      timer = clock.every(SWEEP_MS, () => {
-        history
-          .sweep(Math.round(clock.wallMs()) - keptMs, SWEEP_MOST)
-          .catch((error: unknown) => logger.warn({ error }, "old messages of rooms could not be swept"));
-      });
+      sweeping ??= repeat(clock, SWEEP_MS, sweep);
     },
 
     stop() {
-      timer?.cancel();
-      timer = null;
+      void sweeping?.stop();
+      sweeping = null;
     },
   };
 }
