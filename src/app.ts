@@ -28,7 +28,7 @@ export interface AppOptions {
 export interface App {
   /** Recovers, then listens. Rejects when the storage cannot be opened or the address is taken. */
   start(): Promise<void>;
-  /** Drains and closes; may be called again. */
+  /** Drains and closes, once a start that is under way is done; may be called again. */
   stop(together?: Together | null): Promise<void>;
   /** Where it listens, after `start`. */
   readonly url: string;
@@ -56,8 +56,14 @@ export function createApp(options: AppOptions): App {
   const { config, logger, world = createSystemWorld() } = options;
   const failure = Promise.withResolvers<Error>();
   const drain = Promise.withResolvers<void>();
+  let starting: Promise<Running> | null = null;
   let running: Running | null = null;
   let stopping: Promise<void> | null = null;
+
+  const end = async (begun: Promise<Running>, together: Together | null): Promise<void> => {
+    const started = await begun.catch(() => null);
+    await started?.stop(together);
+  };
 
   return {
     failed: failure.promise,
@@ -68,11 +74,14 @@ export function createApp(options: AppOptions): App {
     },
     async start() {
       const askDrain = drain.resolve;
-      running = await run({ ...world, config, logger, askDrain, handlers: options.handlers ?? [] });
+      stopping = null;
+      starting = run({ ...world, config, logger, askDrain, handlers: options.handlers ?? [] });
+      running = await starting;
       void running.storage.failed.then((error) => failure.resolve(error));
     },
     stop(together = null) {
-      stopping ??= running === null ? Promise.resolve() : running.stop(together);
+      if (starting === null) return Promise.resolve();
+      stopping ??= end(starting, together);
       return stopping;
     },
   };
@@ -165,9 +174,11 @@ async function shutDown(
 
 async function run(base: Base): Promise<Running> {
   const parts = await wire(base);
+  const over = new AbortController();
   try {
-    return await begin(base, parts);
+    return await begin(base, parts, over);
   } catch (error) {
+    over.abort();
     // Such as a taken port: the folder is free again for whoever tries next.
     await shutDown(base, parts, null, new AbortController(), { together: null, last: true });
     throw error;
@@ -185,9 +196,9 @@ async function startDuties(base: Base, parts: Parts, over: AbortSignal): Promise
   parts.webhooks.start();
 }
 
-async function begin(base: Base, parts: Parts): Promise<Running> {
+/** `over`: of the server, from its stop on. */
+async function begin(base: Base, parts: Parts, over: AbortController): Promise<Running> {
   await parts.handlerFiles?.start();
-  const over = new AbortController();
   await parts.backplane.start();
   // Members are read when every session is what it is after a restart.
   const members = {
@@ -197,7 +208,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
       await parts.neighbours.start();
     },
   };
-  await startWithRoom(base, members, over.signal);
+  const recovering = await startWithRoom(base, members, over.signal);
   await startWithRoom(base, parts.nodes, over.signal);
   await startWithRoom(base, parts.scheduler, over.signal);
   await startDuties(base, parts, over.signal);
@@ -213,6 +224,7 @@ async function begin(base: Base, parts: Parts): Promise<Running> {
     draining: () => draining,
     refusing: () => refusing,
     closing: closing.signal,
+    recovered: () => recovering.isDone,
   });
   return {
     server,

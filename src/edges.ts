@@ -63,7 +63,7 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
 }
 
 /** The edge of the sockets: what a client may ask for over one, and at which rate. */
-function openSockets(base: Base, parts: Parts, rates: Rates, refusing: () => boolean): Sockets {
+function openSockets(base: Base, parts: Parts, rates: Rates, { recovered, refusing }: Stage): Sockets {
   const { config, clock, logger } = base;
   const { nodeId, storage, access, hub, rooms } = parts;
   const { sessions, gate } = access;
@@ -82,7 +82,7 @@ function openSockets(base: Base, parts: Parts, rates: Rates, refusing: () => boo
     random: base.random,
     logger,
     nodeId,
-    cutOff: () => parts.nodes.cutOff,
+    withoutStorage: () => parts.nodes.cutOff || !recovered(),
     limits: publishedLimits(config),
     heartbeat: { pingMs: config.pingMs, timeoutMs: config.pingTimeoutMs },
     refusing,
@@ -141,8 +141,13 @@ function serveOrSay({ config, serve }: Base, options: Parameters<Base["serve"]>[
   }
 }
 
-/** How far the end of the server has come. */
-export interface Ending {
+/** How far the server has come, with its start and with its end. */
+export interface Stage {
+  /**
+   * The sessions are what they are after a restart. A socket that is taken before would count as one of the process
+   * before, whose sessions are marked as left.
+   */
+  readonly recovered: () => boolean;
   /** It is about to leave: not ready any more, and no connection is kept open for another request. */
   readonly draining: () => boolean;
   /** Neither new work nor sockets are taken: nobody else would be there for them. */
@@ -152,7 +157,7 @@ export interface Ending {
 }
 
 /** Listens; requests are answered from here on. Throws when the address is taken. */
-export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketData> {
+export function listen(base: Base, parts: Parts, stage: Stage): Server<SocketData> {
   const { config, clock, logger, ids } = base;
   const { telemetry, storage, access, feed, rooms, registry, remote } = parts;
   const store = storage.jobs;
@@ -162,7 +167,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
   // Asked while a request is answered, when the server is there.
   const peerOf = (request: Request): string | null => server.requestIP(request)?.address ?? null;
   const rates = createRates({ ...config, clock, addressOf: createAddresses({ ...config, peerOf }) });
-  const sockets = openSockets(base, parts, rates, ending.refusing);
+  const sockets = openSockets(base, parts, rates, stage);
   // Nothing arrives before this function returned: then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
   const server = serveOrSay(base, {
@@ -191,7 +196,7 @@ export function listen(base: Base, parts: Parts, ending: Ending): Server<SocketD
     jobBytes: config.jobBytes,
     remote,
     random: base.random,
-    ...ending,
+    ...stage,
     cutOff: () => parts.nodes.cutOff,
     admin: createAdmin(base, parts, submitter),
   };

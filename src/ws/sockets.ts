@@ -50,8 +50,8 @@ export interface SocketsOptions {
   readonly limits: PublishedLimits;
   readonly heartbeat: { readonly pingMs: number; readonly timeoutMs: number };
   readonly refusing: () => boolean;
-  /** The database cannot be reached from here. */
-  readonly cutOff: () => boolean;
+  /** The database cannot be reached from here, or could not be so far. */
+  readonly withoutStorage: () => boolean;
 }
 
 export interface Sockets {
@@ -107,7 +107,8 @@ export function createSockets(options: SocketsOptions): Sockets {
     address: string,
   ): Promise<{ session: SessionRecord; resumed: boolean }> => {
     if (options.refusing() || hub.stopped) throw new Refusal("draining", "The server is shutting down.");
-    if (options.cutOff()) throw new Refusal("storage_unavailable", "This node cannot reach the database.");
+    if (options.withoutStorage())
+      throw new Refusal("storage_unavailable", "This node cannot reach the database.");
     const { user, resumes } = await gate.enter(offer);
     if (resumes === null) {
       const session = await sessions.open(user, { connected: true, address: boundAddress(address) });

@@ -39,7 +39,7 @@ function setup() {
     rooms: {} as never,
     heartbeat: { pingMs: 1, timeoutMs: 1 },
     refusing: () => false,
-    cutOff: () => false,
+    withoutStorage: () => false,
   });
   const open = (): FakeSocket & { data: SocketData } => {
     const offer = {} as SocketData["offer"];

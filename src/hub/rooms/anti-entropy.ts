@@ -43,7 +43,9 @@ export function createAntiEntropy({ look, backplane, clock, logger }: AntiEntrop
   };
 
   return {
-    start: () => wait(0),
+    start() {
+      if (timer === null) wait(0);
+    },
     stop() {
       stopped = true;
       timer?.cancel();

@@ -134,7 +134,7 @@ export function createTails({ roomHistory, backplane, handOn, clock, logger }: T
     },
 
     start() {
-      timer = clock.every(LIMITS.lookMs, () => {
+      timer ??= clock.every(LIMITS.lookMs, () => {
         const isTold = backplane.alone || backplane.healthy;
         for (const [room, tail] of tails) if (tail.due || !isTold) void more(room, tail);
       });
