@@ -58,6 +58,25 @@ async function unfinished({ nodes }: Scene, accepted: readonly Accepted[]): Prom
   );
 }
 
+const MENDED = /^holdline_rooms_mended_total (\d+)$/m;
+
+/** How many members looks found otherwise than known, and what of it no fault explains: a hint was lost, and nobody noticed. */
+async function mended({ cluster, nodes, blows }: Scene): Promise<string[]> {
+  return Promise.all(
+    nodes.map(async (node, n) => {
+      const { text } = await cluster.adminAt(node).call("GET", "/metrics");
+      const found = node.logs().filter(({ msg }) => String(msg).startsWith("members of rooms were otherwise"));
+      const told = found.map(({ time, members }) => {
+        const at = Date.parse(String(time)) || Number(time);
+        const blow = blows.findLast(({ struckAt }) => struckAt <= at);
+        const since = blow === undefined ? "before any fault" : `${at - blow.healedAt} ms after “${blow.name}”`;
+        return `${String(members)} ${since}`;
+      });
+      return `node ${n}: ${MENDED.exec(text)?.[1]} members mended since its start; unasked ${told.join(", ") || "none"}`;
+    }),
+  );
+}
+
 /** What the nodes wrote, in files that stay; says where. */
 async function keepLogs({ nodes }: Scene, seed: number): Promise<string> {
   const folder = join(tmpdir(), `holdline-soak-${seed}`);
@@ -100,6 +119,7 @@ test(
 
       const { flaws, restarts } = await judgeJobs(scene, accepted);
       report(scene, restarts);
+      process.stdout.write(`${(await mended(scene)).join("\n")}\n`);
       const events = scene.clients.reduce((sum, client) => sum + client.eventCount(), 0);
       process.stdout.write(`${accepted.length} jobs, ${events} frames, ${scene.blows.length} faults\n`);
       expect([

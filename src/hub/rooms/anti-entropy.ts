@@ -4,12 +4,13 @@
  */
 import type { Backplane } from "../../backplane/backplane.ts";
 import type { Clock, Timer } from "../../lib/clock.ts";
+import type { SessionId } from "../../lib/ids.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 
 export interface AntiEntropyOptions {
-  /** Looks at everything; rejects as the store does. */
-  readonly look: () => Promise<void>;
+  /** Looks at everything; resolves with whom it found otherwise than known, rejects as the store does. */
+  readonly look: () => Promise<readonly SessionId[]>;
   readonly backplane: Pick<Backplane, "alone">;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -20,6 +21,9 @@ export interface AntiEntropy {
   stop(): void;
 }
 
+/** Of those whom a look found otherwise than known so many are named in the log. */
+const NAMED = 5;
+
 export function createAntiEntropy({ look, backplane, clock, logger }: AntiEntropyOptions): AntiEntropy {
   let timer: Timer | null = null;
   let stopped = false;
@@ -28,7 +32,12 @@ export function createAntiEntropy({ look, backplane, clock, logger }: AntiEntrop
     const beganMs = clock.elapsedMs();
     try {
       // What only this process changes it cannot have missed.
-      if (!backplane.alone) await look();
+      const found = backplane.alone ? [] : await look();
+      if (found.length > 0)
+        logger.info(
+          { members: found.length, sessions: found.slice(0, NAMED) },
+          "members of rooms were otherwise than known here: news on its way, or never told",
+        );
     } catch (error) {
       logger.debug({ error }, "the members of rooms could not be looked at");
     }

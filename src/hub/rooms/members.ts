@@ -24,9 +24,9 @@ export interface Members {
   lookUp(id: SessionId): Promise<SessionRecord | null>;
   /**
    * Learns from the store who is where, and who is nowhere any more; one look at a time, each of all that there is when
-   * it begins. Rejects as the store does.
+   * it begins. Resolves with whom it found otherwise than known, nobody the first time. Rejects as the store does.
    */
-  look(): Promise<void>;
+  look(): Promise<readonly SessionId[]>;
   /** Members whom looks after the first one found otherwise than they were known here. */
   readonly mended: number;
 }
@@ -94,10 +94,11 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
 
   let looks = 0;
   let mended = 0;
-  const lookAtAll = async (): Promise<void> => {
+  const lookAtAll = async (): Promise<readonly SessionId[]> => {
     const isFirst = looks === 0;
-    const mend = (isNew: boolean): void => {
-      if (isNew && !isFirst) mended += 1;
+    const found: SessionId[] = [];
+    const mend = (id: SessionId, isNew: boolean): void => {
+      if (isNew && !isFirst) found.push(id);
     };
     // Those that no page shows are looked up one by one: they have left, or were somewhere between two pages.
     const doubtful = new Set(roster.ids());
@@ -108,7 +109,7 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
         for (const session of page) {
           if (learned.has(session.id)) continue;
           listening.put(session);
-          mend(roster.put(session));
+          mend(session.id, roster.put(session));
           doubtful.delete(session.id);
         }
       }
@@ -120,13 +121,15 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
     const lookAgain = async (id: SessionId): Promise<void> => {
       const wasKnown = roster.roomsOf(id).length > 0;
       await lookUp(id);
-      mend(wasKnown && roster.roomsOf(id).length === 0);
+      mend(id, wasKnown && roster.roomsOf(id).length === 0);
     };
     for (const some of slices([...doubtful], LIMITS.lookSessions)) await Promise.all(some.map(lookAgain));
     looks += 1;
+    mended += found.length;
+    return found;
   };
-  let before: Promise<void> = Promise.resolve();
-  const look = (): Promise<void> => {
+  let before: Promise<unknown> = Promise.resolve();
+  const look = (): Promise<readonly SessionId[]> => {
     const mine = before.then(lookAtAll);
     before = mine.catch(() => undefined);
     return mine;

@@ -258,9 +258,9 @@ export function createRooms(options: RoomsOptions): Rooms {
       return members.mended;
     },
 
-    look() {
+    async look() {
       tails.lookAtAll();
-      return members.look();
+      await members.look();
     },
 
     async start() {
