@@ -65,11 +65,14 @@ async function mended({ cluster, nodes, blows }: Scene): Promise<string[]> {
   return Promise.all(
     nodes.map(async (node, n) => {
       const { text } = await cluster.adminAt(node).call("GET", "/metrics");
-      const found = node.logs().filter(({ msg }) => String(msg).startsWith("members of rooms were otherwise"));
+      const found = node
+        .logs()
+        .filter(({ msg }) => String(msg).startsWith("members of rooms were otherwise"));
       const told = found.map(({ time, members }) => {
         const at = Date.parse(String(time)) || Number(time);
         const blow = blows.findLast(({ struckAt }) => struckAt <= at);
-        const since = blow === undefined ? "before any fault" : `${at - blow.healedAt} ms after “${blow.name}”`;
+        const since =
+          blow === undefined ? "before any fault" : `${at - blow.healedAt} ms after “${blow.name}”`;
         return `${String(members)} ${since}`;
       });
       return `node ${n}: ${MENDED.exec(text)?.[1]} members mended since its start; unasked ${told.join(", ") || "none"}`;
