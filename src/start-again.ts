@@ -41,7 +41,7 @@ export async function startWithRoom(
     isDone = true;
   } catch (error) {
     if (!isOutage(error)) throw error;
-    logger.error({ error }, "the start could not be stored; it is tried again");
+    logger.error({ reason: error.message }, "the start could not be stored; it is tried again");
     again();
   }
   return {
@@ -51,6 +51,6 @@ export async function startWithRoom(
   };
 }
 
-function isOutage(error: unknown): boolean {
+function isOutage(error: unknown): error is Refusal {
   return error instanceof Refusal && error.code === "storage_unavailable";
 }

@@ -10,6 +10,7 @@ import { settleCopy } from "./jobs/sqlite/restored.ts";
 import { beginCommonTime, followCommonTime } from "./jobs/sqlite/time.ts";
 import { createSystemClock, type Clock, type Follower } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
+import { Obstacle } from "./lib/mistakes.ts";
 import { findInstallation } from "./nodes/installation.ts";
 import { createNodeParticipant, createSqliteNodeStore, NODES } from "./nodes/sqlite/store.ts";
 import type { Installation, NodeStore } from "./nodes/store.ts";
@@ -218,7 +219,7 @@ export async function migrateStorage(options: StorageOptions): Promise<readonly 
 }
 
 /** There is nothing to look into: no server has made it yet, or only the server itself can see it. */
-export class NoDatabaseError extends Error {
+export class NoDatabaseError extends Obstacle {
   override readonly name = "NoDatabaseError";
 }
 

@@ -2,7 +2,7 @@
 import { loadConfig, processInputs } from "../config.ts";
 import { openDoor } from "../door.ts";
 import { type Clock, createSystemClock, sleep } from "../lib/clock.ts";
-import { Mistakes } from "../lib/mistakes.ts";
+import { Mistakes, Obstacle } from "../lib/mistakes.ts";
 import { createLogger, type RootLogger } from "../lib/logger.ts";
 import type { Command, ExitCode, Host } from "./command.ts";
 import { settingsFlags } from "./settings-flags.ts";
@@ -39,6 +39,12 @@ export interface Life {
 /** Errors of the language itself are mistakes of this program, not of whoever started it. */
 const OF_THE_LANGUAGE = [TypeError, RangeError, ReferenceError, SyntaxError];
 
+/** What was foreseen says what to mend: where in the code it was found is of no use to an operator. */
+function fieldsOf(error: unknown): Record<string, unknown> {
+  if (error instanceof Mistakes) return { problems: error.problems };
+  return error instanceof Obstacle ? { problems: [error.message] } : { error };
+}
+
 /**
  * An end that nobody asked for: in full in the log, and as one sentence on stderr, also at level `silent`. On a terminal
  * both are read by the same eyes: why it cannot start is the sentence alone there, and the rest for the level `debug`.
@@ -48,8 +54,7 @@ export function tellFailure(
   what: string,
   error: unknown,
 ): void {
-  // What an operator has to mend was foreseen: where in the code it was found is of no use to them.
-  const fields = error instanceof Mistakes ? { problems: error.problems } : { error };
+  const fields = fieldsOf(error);
   const ofTheLanguage = OF_THE_LANGUAGE.some((kind) => error instanceof kind);
   if (host.isTerminal && what === "cannot start" && !ofTheLanguage) logger.debug(fields, what);
   else logger.error(fields, what);

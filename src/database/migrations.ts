@@ -1,4 +1,5 @@
 /** What the migrations of all databases have in common: numbered files, and versions that do not fit. */
+import { Obstacle } from "../lib/mistakes.ts";
 
 export interface Migration {
   readonly number: number;
@@ -21,7 +22,7 @@ export function orderMigrations(files: Readonly<Record<string, string>>): readon
 }
 
 /** Somebody has to bring the schema up first; who only looks in beside a server does not. */
-export class OlderSchemaError extends Error {
+export class OlderSchemaError extends Obstacle {
   override readonly name = "OlderSchemaError";
   constructor(found: number, known: number) {
     super(
@@ -31,7 +32,7 @@ export class OlderSchemaError extends Error {
 }
 
 /** The schema was made by a newer version of this program: running on it could lose data, so nothing is touched. */
-export class NewerSchemaError extends Error {
+export class NewerSchemaError extends Obstacle {
   override readonly name = "NewerSchemaError";
   constructor(found: number, known: number) {
     super(

@@ -1,4 +1,4 @@
-/** What an operator has to mend before a start can succeed: all of it at once, so that nobody starts over for each. */
+/** Why a start cannot succeed, where an operator has to see to it: all of it at once, so that nobody starts over for each. */
 
 /** `message` holds every one of `problems`, each a sentence without its full stop. The command line ends with exit code 2 on it. */
 export class Mistakes extends Error {
@@ -14,6 +14,14 @@ export class Mistakes extends Error {
     super(all, options);
     this.problems = problems;
   }
+}
+
+/**
+ * What a start finds outside of this program, such as a database that cannot be reached: `message` says what it is and
+ * what to do, and where in the code it was found is of no use to anybody. A later start may succeed: exit code 1.
+ */
+export class Obstacle extends Error {
+  override readonly name: string = "Obstacle";
 }
 
 /** Tries each, and throws everything that was wrong with any of them together; other errors at once. */

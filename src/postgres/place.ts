@@ -2,6 +2,7 @@
  * Who may write to a database as a server, held by advisory locks of the writing connection: they end with it, however
  * its process dies. One server alone, or several that each have a name of their own.
  */
+import { Obstacle } from "../lib/mistakes.ts";
 import type { PostgresConnection } from "./connection.ts";
 import { ADVISORY_LOCKS } from "./migrate.ts";
 
@@ -13,7 +14,7 @@ export interface ServerClaim {
 }
 
 /** The place is taken. */
-export class DatabaseInUseError extends Error {
+export class DatabaseInUseError extends Obstacle {
   override readonly name = "DatabaseInUseError";
 }
 

@@ -10,7 +10,8 @@
  */
 import type { Clock, Follower, Instant } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { answered, connect, type PostgresConnection, type PostgresRow } from "./connection.ts";
+import { answered, type PostgresRow } from "./connection.ts";
+import { createLine } from "./line.ts";
 import { ADVISORY_LOCKS } from "./migrate.ts";
 
 const LOOK_MS = 1000;
@@ -63,29 +64,17 @@ export interface TimekeeperOptions {
 
 /** Sets the clock by the database's, and keeps it so. Rejects when the database cannot be asked at first. */
 export async function startTimekeeper({ url, clock, logger }: TimekeeperOptions): Promise<Timekeeper> {
-  let open: PostgresConnection | null = null;
   let isAsking = false;
   let isAway = false;
   let isStopped = false;
 
-  const drop = (): void => {
-    open?.close();
-    open = null;
-  };
-
-  const get = async (): Promise<PostgresConnection> => {
-    if (open !== null) return open;
-    const connection = await connect(url);
-    drop();
-    open = connection;
-    if (isStopped) drop();
-    // A reading that is lost with the database is less than one that nobody took.
+  // A reading that is lost with the database is less than one that nobody took.
+  const line = createLine(url, async (connection) => {
     await connection.unsafe("SET synchronous_commit = off");
-    return connection;
-  };
+  });
 
   const look = async (steadyMs: number | null): Promise<void> => {
-    const connection = await get();
+    const connection = await line.get();
     const isAlone = steadyMs === null && (await connection.unsafe(IS_ALONE))[0]?.["alone"] === true;
     const askedMs = clock.elapsedMs();
     const [row] = await connection.unsafe(RENEW, [steadyMs, isAlone]);
@@ -103,7 +92,7 @@ export async function startTimekeeper({ url, clock, logger }: TimekeeperOptions)
       if (!isAway && !isStopped)
         logger?.warn({ error }, "the database's clock cannot be asked: this process goes by its own");
       isAway = true;
-      drop();
+      line.drop();
     } finally {
       isAsking = false;
     }
@@ -112,7 +101,7 @@ export async function startTimekeeper({ url, clock, logger }: TimekeeperOptions)
   try {
     await answered(clock, ANSWER_MS, look(null));
   } catch (error) {
-    drop();
+    line.drop();
     throw error;
   }
   const timer = clock.every(LOOK_MS, () => void lookAgain());
@@ -120,7 +109,7 @@ export async function startTimekeeper({ url, clock, logger }: TimekeeperOptions)
     stop() {
       isStopped = true;
       timer.cancel();
-      drop();
+      line.drop();
     },
   };
 }

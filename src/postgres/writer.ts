@@ -18,7 +18,6 @@ import {
 } from "../database/writer.ts";
 import {
   answered,
-  connect,
   isContended,
   isLost,
   stateOf,
@@ -27,6 +26,7 @@ import {
   type PostgresConnection,
   type PostgresRow,
 } from "./connection.ts";
+import { createLine } from "./line.ts";
 import { createServerPlace, DatabaseInUseError, type ServerClaim } from "./place.ts";
 import { TIME, timeOf } from "./time.ts";
 import { writers } from "./writers-table.ts";
@@ -102,55 +102,35 @@ class OutcomeUnknown extends Error {
   }
 }
 
-/** The one connection that writes; opened when it is needed, and again after it was lost. */
-function createLine({ url, durability, id, claim, clock }: PostgresWriterOptions) {
-  let open: PostgresConnection | null = null;
-  /** Counts what was given up: a connection that was asked for before that and comes late is closed, not kept. */
-  let given = 0;
+/** The one connection that writes. */
+function createWritingLine({ url, durability, id, claim, clock }: PostgresWriterOptions) {
   const place = claim === null ? null : createServerPlace(claim);
-  const prepare = async (connection: PostgresConnection): Promise<void> => {
+  const line = createLine(url, async (connection) => {
     if (durability === "process") await connection.unsafe("SET synchronous_commit = off");
     await place?.take(connection);
-  };
+  });
   return {
     /** Rejects with DatabaseInUseError, or as the network says. */
-    async get(): Promise<PostgresConnection> {
-      if (open !== null) return open;
-      const asked = given;
-      const connection = await connect(url);
-      try {
-        await prepare(connection);
-        if (asked !== given) throw new Unanswered("the database was too late");
-      } catch (error) {
-        connection.close();
-        throw error;
-      }
-      open = connection;
-      return connection;
-    },
-    drop(): void {
-      given += 1;
-      open?.close();
-      open = null;
-    },
+    get: () => line.get(),
+    drop: () => line.drop(),
     /** Without an answer to it the connection is not used any more, which undoes as much. */
     async rollback(): Promise<void> {
       try {
-        if (open !== null) await answered(clock, BATCH_MS, open.unsafe("ROLLBACK"));
+        if (line.open !== null) await answered(clock, BATCH_MS, line.open.unsafe("ROLLBACK"));
       } catch {
-        this.drop();
+        line.drop();
       }
     },
     /** The last batch of this process that was committed. */
     async lastBatch(): Promise<number> {
       // The lock is free only once the transaction in question is over.
-      const [row] = await (await this.get()).unsafe(`SELECT batch FROM ${TABLE} WHERE id = $1`, [id]);
+      const [row] = await (await line.get()).unsafe(`SELECT batch FROM ${TABLE} WHERE id = $1`, [id]);
       return Number(row?.["batch"] ?? 0);
     },
   };
 }
 
-type Line = ReturnType<typeof createLine>;
+type Line = ReturnType<typeof createWritingLine>;
 
 /** Requests by participant, each with its place in the batch; in one order for all processes, as whatever is locked. */
 function byParticipant(
@@ -337,7 +317,7 @@ function createCommit(options: PostgresWriterOptions, line: Line, isStopped: () 
 
 /** Starts the writer. Rejects when the database cannot be reached, or another server has it. */
 export async function startPostgresWriter(options: PostgresWriterOptions): Promise<Writer> {
-  const line = createLine(options);
+  const line = createWritingLine(options);
   await take(line, options.clock);
   let stopped = false;
   const end = async (): Promise<void> => {

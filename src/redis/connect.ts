@@ -5,6 +5,7 @@ import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { readRedisUrl, redisPlaceName, type RedisPlace } from "../lib/redis-url.ts";
+import { createRedisOutages, type RedisOutages } from "./outages.ts";
 
 export interface RedisOpening {
   /** One of the forms of `readRedisUrl`; throws when it is not. */
@@ -12,6 +13,8 @@ export interface RedisOpening {
   /** What the connection is for, as `CLIENT LIST` and the log show it. */
   readonly name: string;
   readonly logger: Logger;
+  /** Tells of outages of several connections as of one; without it, those of this one are told. */
+  readonly outages?: RedisOutages;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -137,29 +140,15 @@ function openCluster(place: RedisPlace, { name, random }: RedisOpening): Cluster
   });
 }
 
-/** Says once that Redis is away, and once that it is back. */
-function tellOfOutages(client: Redis | Cluster, { name, logger }: RedisOpening, place: string): void {
-  let away = false;
-  client.on("error", (error: unknown) => {
-    if (away) return;
-    away = true;
-    logger.error({ error, connection: name, redis: place }, "Redis cannot be reached");
-  });
-  client.on("ready", () => {
-    if (away) logger.info({ connection: name, redis: place }, "Redis is back");
-    away = false;
-  });
-}
-
 function opened<Client extends Redis | Cluster>(
   client: Client,
   opening: RedisOpening,
   place: string,
 ): OpenedRedis<Client> {
-  const { clock, random } = opening;
+  const { clock, random, name, outages = createRedisOutages(opening.logger, name) } = opening;
   let closed = false;
   let failures = 0;
-  tellOfOutages(client, opening, place);
+  outages.watch(client, place);
   const connect = (): void => {
     // Whatever it rejects with was an event before.
     if (!closed) void client.connect().catch(() => {});

@@ -5,9 +5,10 @@
  * process would drop its locks, and a lock file with a process id in it outlives a crash.
  */
 import { Database } from "bun:sqlite";
+import { Obstacle } from "../lib/mistakes.ts";
 
 /** Another process holds the folder. */
-export class FolderInUseError extends Error {
+export class FolderInUseError extends Obstacle {
   override readonly name = "FolderInUseError";
   constructor(path: string) {
     super(

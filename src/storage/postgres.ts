@@ -12,6 +12,7 @@ import {
   createPostgresNodeStore,
   NODES,
 } from "../nodes/postgres/store.ts";
+import { inWords, placeOf } from "../postgres/in-words.ts";
 import { assertPostgresVersion, openPool, refusingReads, type PostgresPool } from "../postgres/connection.ts";
 import { assertSchema, migrate, schemaOf } from "../postgres/migrate.ts";
 import { NewerSchemaError } from "../database/migrations.ts";
@@ -54,25 +55,6 @@ import {
 import { takeOverFolder } from "../sessions/keys/take-over.ts";
 import { createNoDisk } from "../sqlite/disk.ts";
 import type { OpenOptions, Storage, StorageOptions } from "../storage.ts";
-
-/** The URL without its password, as messages name it. */
-export function placeOf(databaseUrl: string): string {
-  const url = new URL(databaseUrl);
-  return `${url.host}${url.pathname}`;
-}
-
-/** What cannot be reached, or not used, in words; never with the password. */
-async function inWords<Result>(databaseUrl: string, reach: Promise<Result>): Promise<Result> {
-  try {
-    return await reach;
-  } catch (error) {
-    const code = String((error as { code?: unknown }).code);
-    if (!code.startsWith("ERR_POSTGRES")) throw error;
-    const said = error instanceof Error ? error.message : code;
-    const hint = code.includes("CONNECTION") ? " (does it run, and is this its address?)" : "";
-    throw new Error(`PostgreSQL at ${placeOf(databaseUrl)}: ${said}${hint}`, { cause: error });
-  }
-}
 
 function createParticipants(clock: Clock): Readonly<Record<string, PostgresParticipant>> {
   return {

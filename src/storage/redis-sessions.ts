@@ -2,9 +2,11 @@
 import { createSystemClock, type Clock } from "../lib/clock.ts";
 import { createIds } from "../lib/ids.ts";
 import { createLogger, type Logger } from "../lib/logger.ts";
+import { Obstacle } from "../lib/mistakes.ts";
 import { readRedisUrl, redisPlaceName } from "../lib/redis-url.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { OpenedRedis } from "../redis/connect.ts";
+import { redisReason } from "../redis/reason.ts";
 import type { Storage } from "../storage.ts";
 
 export interface SessionsPlace {
@@ -24,7 +26,7 @@ async function whyNotReady({ client, ready }: OpenedRedis, clock: Clock): Promis
   if (ready) return null;
   const { promise, resolve } = Promise.withResolvers<string | null>();
   let said = "no answer";
-  client.on("error", ({ message }: Error) => (said = message));
+  client.on("error", (error: Error) => (said = redisReason(error)));
   const timer = clock.after(READY_MS, () => resolve(said));
   client.once("ready", () => resolve(null));
   return promise.finally(() => timer.cancel());
@@ -56,9 +58,7 @@ export async function withSessionsPlace<Stored extends Parts & Partial<Places>>(
     redis.close();
     const place = readRedisUrl(url);
     const where = typeof place === "string" ? "" : ` at ${redisPlaceName(place)}`;
-    throw new Error(
-      `Redis${where}, which keeps the sessions: ${problem} (does it run, and is this its URL?)`,
-    );
+    throw new Obstacle(`Redis${where}, which keeps the sessions, cannot be reached: ${problem}`);
   }
   const store = createRedisSessionStore({ redis, name, newEpoch: () => createIds().any() });
   const { revocations } = storage;

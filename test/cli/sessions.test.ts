@@ -130,7 +130,7 @@ describe("sessions on Redis", () => {
       const { code, err } = await operate(own, ["sessions", "list", ...args]);
       expect({ code, err }).toEqual({
         code: 1,
-        err: `holdline: Redis at 127.0.0.1:${redis.port}, which keeps the sessions: connect ECONNREFUSED 127.0.0.1:${redis.port} (does it run, and is this its URL?)\n`,
+        err: `holdline: Redis at 127.0.0.1:${redis.port}, which keeps the sessions, cannot be reached: nothing listens there: does it run, and is this its address? (connect ECONNREFUSED 127.0.0.1:${redis.port})\n`,
       });
     } finally {
       await redis.remove();

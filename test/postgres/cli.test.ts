@@ -47,8 +47,10 @@ test("a server that cannot be reached, and a database that is not there, are nam
   const elsewhere = url.replace(/\/test_1$/, "/nowhere");
   const gone = url.replace(/:\d+\/test_1$/, ":1/test_1");
   for (const [databaseUrl, words] of [
-    [elsewhere, 'database "nowhere" does not exist'],
-    [gone, "does it run, and is this its address?"],
+    [elsewhere, 'database "nowhere" does not exist: make it'],
+    [gone, "does it run, and is this its address (HOLDLINE_DATABASE_URL)?"],
+    [url.replace("holdline:", "stranger:"), "look at the user in HOLDLINE_DATABASE_URL"],
+    [`${url}?sslmode=require`, "take sslmode out of the URL"],
   ] as const) {
     const serve = await holdline(["serve"], {
       env: { HOLDLINE_DATABASE_URL: databaseUrl, HOLDLINE_PORT: "0" },
@@ -56,6 +58,9 @@ test("a server that cannot be reached, and a database that is not there, are nam
     expect(serve.code).toBe(1);
     expect(serve.err).toContain(words);
     expect(serve.out + serve.err).not.toContain(PASSWORD);
+    // One line in the log, one on stderr, and nowhere a place in the code.
+    expect([serve.out, serve.err].map((text) => text.trim().split("\n").length)).toEqual([1, 1]);
+    expect(serve.out).not.toContain("at async");
     const doctor = await holdline(["doctor"], { env: { HOLDLINE_DATABASE_URL: databaseUrl } });
     expect([doctor.code, doctor.out]).toEqual([1, expect.stringContaining(words) as string]);
   }

@@ -1,5 +1,7 @@
 /** R44: a connection that comes when it was given up already. What was refused meanwhile is not stored by it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Unanswered } from "../../src/postgres/connection.ts";
+import { createLine } from "../../src/postgres/line.ts";
 import { startPostgresWriter } from "../../src/postgres/writer.ts";
 import { createSystemClock, type Clock } from "../../src/lib/clock.ts";
 import { openStorage } from "../../src/storage.ts";
@@ -33,7 +35,7 @@ test("faults/R44: a write that was refused since nobody could be reached is not 
     url: wire.url,
     durability: "process",
     id: "late",
-    claim: { nodeId: "late", several: false },
+    claim: null,
     keepsTime: false,
     participants: {
       notes: {
@@ -58,4 +60,29 @@ test("faults/R44: a write that was refused since nobody could be reached is not 
   expect(await writer.write("notes", "last")).toBe("last");
   expect(carriedOut).toEqual(["before", "after", "last"]);
   await writer.stop();
+});
+
+test("a connection that was given up while it was being opened is closed when it comes", async () => {
+  const databaseUrl = await server.database();
+  await using wire = await openCommitCutter(databaseUrl);
+  const prepared: string[] = [];
+  const line = createLine(wire.url, async (connection) => {
+    const [row] = await connection.unsafe("SELECT 'prepared' AS word");
+    prepared.push(String(row?.["word"]));
+  });
+  wire.hold();
+  const late = failureOf(line.get());
+  line.drop();
+  const wanted = line.get();
+  wire.letGo();
+  expect(await late).toBeInstanceOf(Unanswered);
+  expect(await line.get()).toBe(await wanted);
+  expect(prepared).toEqual(["prepared"]);
+  const others = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'holdline'";
+  await until(
+    "one connection to be left",
+    async () => (await server.query(databaseUrl, others))[0]?.["n"] === 1,
+  );
+  line.drop();
+  await until("none to be left", async () => (await server.query(databaseUrl, others))[0]?.["n"] === 0);
 });

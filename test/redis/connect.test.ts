@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { openRedis, openRedisLine, type OpenedRedis } from "../../src/redis/connect.ts";
+import { createRedisOutages } from "../../src/redis/outages.ts";
 import { recordingLogger } from "../handlers/run-setup.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { until, within } from "../support/wait.ts";
@@ -88,6 +89,43 @@ describe("one server", () => {
     await server.resume();
     await isReady(one);
     one.connection.close();
+  });
+
+  test("that is a proxy with nothing behind it is told of as well", async () => {
+    using proxy = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.end(), data: () => undefined },
+    });
+    const one = open(`redis://127.0.0.1:${proxy.port}`);
+    await until("the outage to be told", () => one.lines.length === 1);
+    expect(one.lines[0]?.message).toBe("Redis cannot be reached");
+    one.connection.close();
+  });
+
+  test("is told of once, whichever of its connections is away, and again when the reason is its own", async () => {
+    const { logger, lines } = recordingLogger();
+    const outages = createRedisOutages(logger, "both");
+    const given = { url: server.url, logger, outages, clock: createSystemClock(), random: Math.random };
+    const both = [openRedis({ ...given, name: "one" }), openRedisLine({ ...given, name: "other" })];
+    const allReady = (): boolean => both.every(({ ready }) => ready);
+    await until("both to be ready", allReady, PATIENCE_MS);
+    await server.halt();
+    await until("both to be lost", () => both.every(({ ready }) => !ready));
+    await until("the outage to be told", () => lines.length === 1);
+    await server.resume();
+    await server.command("CONFIG", "SET", "requirepass", "another");
+    await until("the new reason to be told", () => lines.length === 2, PATIENCE_MS);
+    await server.halt();
+    await server.resume();
+    await until("both to be ready again", allReady, PATIENCE_MS);
+    for (const one of both) one.close();
+    expect(lines.map(({ message }) => message)).toEqual([
+      "Redis cannot be reached",
+      "Redis cannot be reached",
+      "Redis is back",
+    ]);
+    expect(Bun.inspect(lines[1])).toContain("refuses the user or the password");
   });
 
   test("whose name cannot be resolved is told of, and asked again", async () => {

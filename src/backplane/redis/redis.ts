@@ -7,6 +7,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { openRedisLine, type RedisOpening } from "../../redis/connect.ts";
+import { createRedisOutages } from "../../redis/outages.ts";
 import type { Backplane, Signal } from "../backplane.ts";
 import { createEar } from "./ear.ts";
 import { createEnvelopes, type Envelope, type Installation } from "./envelope.ts";
@@ -117,7 +118,8 @@ function openLine(options: LineOptions) {
   const { nodeId, bootId, clock, logger, peers, counts } = options;
   const envelopes = createEnvelopes(options.installation);
   const toAll = envelopes.channelOf("all");
-  const opening = (name: string): RedisOpening => ({ ...options, name });
+  const outages = createRedisOutages(logger, "backplane");
+  const opening = (name: string): RedisOpening => ({ ...options, name, outages });
   // In a Cluster the two begin at nodes beside each other: what comes back then has gone from one to the other.
   const first = options.random();
   const [speaking, hearing] = [
@@ -233,7 +235,9 @@ function openLine(options: LineOptions) {
     if (healthy === wasHealthy) return;
     wasHealthy = healthy;
     if (healthy) logger.info({}, "all nodes are heard again");
-    else logger.warn({ silent }, "what other nodes say may not be heard");
+    // Where Redis is away, that was told.
+    else if (ear.subscribed && speaking.ready)
+      logger.warn({ silent }, "what other nodes say may not be heard");
   });
 
   return {

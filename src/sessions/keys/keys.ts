@@ -75,7 +75,9 @@ export async function openSigningKeys({ store, clock, logger }: SigningKeysOptio
       known = found;
       isGood = true;
     } catch (error) {
-      logger.error({ error }, "the signing keys cannot be read again: those that are known go on");
+      // A look that its own end has met is nobody's concern.
+      if (!isStopped)
+        logger.error({ error }, "the signing keys cannot be read again: those that are known go on");
       isGood = false;
     } finally {
       looking = null;
@@ -87,6 +89,7 @@ export async function openSigningKeys({ store, clock, logger }: SigningKeysOptio
     return looking;
   };
   let timer: Timer | null = null;
+  let isStopped = false;
 
   return {
     get current() {
@@ -105,6 +108,7 @@ export async function openSigningKeys({ store, clock, logger }: SigningKeysOptio
       timer ??= clock.every(LOOK_MS, () => void look());
     },
     stop() {
+      isStopped = true;
       timer?.cancel();
       timer = null;
     },

@@ -2,6 +2,7 @@
 import type { SessionId } from "../../lib/ids.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { Refusal } from "../../protocol/error.ts";
+import { redisReason } from "../../redis/reason.ts";
 import type { SessionOutage } from "../outage.ts";
 import { createRevocations, isSessionRevoked } from "../revocations.ts";
 import type { RevocationStore } from "../revocations/store.ts";
@@ -99,8 +100,14 @@ export function createDesk(options: DeskOptions, memory: Memory): Desk {
     behind = true;
     if (outOfReach) return;
     outOfReach = true;
+    const { cause } = error as Error;
+    // At the start nobody is known here, and that Redis cannot be reached was told.
+    if (!began && (cause as Error | undefined)?.name !== "ReplyError") return;
     const { size } = memory.seated;
-    logger.warn({ error, seated: size }, "sessions are out of reach: those that are known here go on");
+    logger.warn(
+      { reason: redisReason(cause), seated: size },
+      "sessions are out of reach: those that are known here go on",
+    );
   };
 
   return {
