@@ -100,16 +100,18 @@ export function createSockets(options: SocketsOptions): Sockets {
     connection.close(name, Math.round(waitMs));
   };
 
-  /** The session this socket is for: a new one, or the one its token names. Seats the connection. */
+  /** The session this socket is for: a new one, or the one its token names. Seats the connection; null: it has gone. */
   const seat = async (
     connection: Connection,
     offer: Offer,
     address: string,
-  ): Promise<{ session: SessionRecord; resumed: boolean }> => {
+  ): Promise<{ session: SessionRecord; resumed: boolean } | null> => {
     if (options.refusing() || hub.stopped) throw new Refusal("draining", "The server is shutting down.");
     if (options.withoutStorage())
       throw new Refusal("storage_unavailable", "This node cannot reach the database.");
     const { user, resumes } = await gate.enter(offer);
+    // Nothing was stored for it yet, and another socket of its session keeps its seat.
+    if (connection.closed) return null;
     if (resumes === null) {
       const session = await sessions.open(user, { connected: true, address: boundAddress(address) });
       hub.seat(connection, session);
@@ -174,7 +176,9 @@ export function createSockets(options: SocketsOptions): Sockets {
       return;
     }
     try {
-      const { session, resumed } = await seat(connection, offer, address);
+      const seated = await seat(connection, offer, address);
+      if (seated === null) return;
+      const { session, resumed } = seated;
       // The client may be gone by now: its leaving was noticed before there was a session to leave.
       if (connection.closed) {
         hub.remove(connection);

@@ -1,59 +1,23 @@
 /** The line in front of the server: how many are let in at a time, how many may wait, and for how long. */
 import { expect, test } from "bun:test";
-import type { ServerWebSocket } from "bun";
-import type { Requests } from "../../src/hub/requests.ts";
-import type { Rates } from "../../src/http/rates.ts";
-import type { Gate } from "../../src/sessions/gate.ts";
-import type { Sessions } from "../../src/sessions/sessions.ts";
 import { Refusal } from "../../src/protocol/error.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
-import { createSockets, type SocketData } from "../../src/ws/sockets.ts";
-import { createSetup } from "../hub/setup.ts";
-import { createFakeSocket, type FakeSocket } from "../hub/fake-socket.ts";
-import { recordingLogger } from "../handlers/run-setup.ts";
+import type { FakeSocket } from "../hub/fake-socket.ts";
+import { createEdge } from "./setup.ts";
 
-/** Sockets in front of a gate that opens when the test says so, and then refuses everybody: what follows is not the matter. */
+/** A gate that opens when the test says so, and then refuses everybody: what follows is not the matter. */
 function setup() {
-  const { hub, clock, store } = createSetup();
   let judged = 0;
   const gate = Promise.withResolvers<never>();
   gate.promise.catch(() => undefined);
-  const draws = [0, 0.5, 0.999];
-  const sockets = createSockets({
-    hub,
-    requests: { createInbox: () => ({}), resume: () => undefined } as unknown as Requests,
-    sessions: {} as Sessions,
-    gate: {
-      enter() {
-        judged += 1;
-        return gate.promise;
-      },
-    } as unknown as Gate,
-    rates: { countFailure: () => undefined } as unknown as Rates,
-    store,
-    clock,
-    random: () => draws.shift() ?? 0.5,
-    logger: recordingLogger().logger,
-    nodeId: "node",
-    limits: {} as never,
-    rooms: {} as never,
-    heartbeat: { pingMs: 1, timeoutMs: 1 },
-    refusing: () => false,
-    withoutStorage: () => false,
+  const edge = createEdge({
+    enter() {
+      judged += 1;
+      return gate.promise;
+    },
   });
-  const open = (): FakeSocket & { data: SocketData } => {
-    const offer = {} as SocketData["offer"];
-    const socket = Object.assign(createFakeSocket(), { data: { offer, address: "", seat: null } });
-    void sockets.handlers.open?.(socket as unknown as ServerWebSocket<SocketData>);
-    return socket;
-  };
-  const close = (socket: FakeSocket): void => {
-    void sockets.handlers.close?.(socket as unknown as ServerWebSocket<SocketData>, 1006, "");
-  };
   return {
-    clock,
-    open,
-    close,
+    ...edge,
     judged: () => judged,
     refuseAll: () => gate.reject(new Refusal("unauthenticated", "No.")),
   };
