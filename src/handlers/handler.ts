@@ -59,7 +59,7 @@ export interface RunningJob {
    * logged: of those that come sooner the newest, and their calls do not wait for it.
    */
   progress(ratio: number | null, message?: string): Promise<void>;
-  /** Keeps a value for a later run of this job; replaces the one before. */
+  /** Keeps a value (≤ eventBytes of JSON) for a later run of this job; replaces the one before. */
   checkpoint(value: Json): Promise<void>;
   /** A finished, successful job of the same user; null for any other id. */
   previous(jobId: string): Promise<PreviousJob | null>;

@@ -12,6 +12,7 @@ import type { ErrorOrigin, Json } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { timeOutError, tooMuchOutput, type TimeOutCode } from "../jobs/run-errors.ts";
 import { JobError, type AnyHandler, type PreviousJob, type RunningJob } from "./handler.ts";
+import { createOutputCheck, jsonText } from "./output-check.ts";
 import { createOutputLog, type OutputLog } from "./output-log.ts";
 
 export interface RunOptions {
@@ -95,14 +96,6 @@ function watchTime({ job }: ClaimedJob, clock: Clock, stop: (reason: RunStopped)
   };
 }
 
-function tooLarge(message: string): JobError {
-  return new JobError("output_too_large", message, { retryable: false });
-}
-
-function invalidOutput(message: string): JobError {
-  return new JobError("invalid_output", message, { retryable: false });
-}
-
 function createRunningJob(
   claimed: ClaimedJob,
   options: RunOptions,
@@ -112,16 +105,24 @@ function createRunningJob(
 ): RunningJob {
   const { job } = claimed;
   const { store, clock } = options;
-  const output = (write: Promise<void>): Promise<void> => {
-    heardOutput();
-    // A handler may choose not to await; the run itself learns of a refusal by other means.
+  /** A handler may choose not to await; the run itself learns of a refusal by other means. */
+  const quietly = (write: Promise<void>): Promise<void> => {
     write.catch(() => {});
     return write;
   };
-  const refuse = (error: JobError): Promise<never> => {
-    const rejected = Promise.reject(error);
-    rejected.catch(() => {});
-    return rejected;
+  const output = (write: Promise<void>): Promise<void> => {
+    heardOutput();
+    return quietly(write);
+  };
+  const check = createOutputCheck();
+  /** A run that is over says so, whatever its handler still writes. */
+  const refuse = (wrong: JobError): Promise<void> =>
+    quietly(Promise.reject(signal.aborted ? (signal.reason as Error) : wrong));
+  const keep = async (value: string): Promise<void> => {
+    await log.settle();
+    const { id, leaseToken: lease } = job;
+    const outcome = await store.execute({ op: "checkpoint", at: instant(clock), id, lease, value });
+    if (outcome !== "ok") throw new RunStopped(outcome);
   };
   return {
     id: job.id,
@@ -136,50 +137,42 @@ function createRunningJob(
     log: options.logger,
     lastCheckpoint: claimed.checkpoint === null ? null : (JSON.parse(claimed.checkpoint) as Json),
     text(delta, { index = 0 } = {}) {
-      if (!delta.isWellFormed()) return refuse(invalidOutput("A text was split inside a code point."));
-      if (Buffer.byteLength(delta) > LIMITS.deltaBytes)
-        return refuse(tooLarge(`A text is over ${LIMITS.deltaBytes} bytes.`));
+      const wrong = check.text(delta, index);
+      if (wrong !== null) return refuse(wrong);
       return delta === "" ? Promise.resolve() : output(log.text(delta, index));
     },
-    audioFormat: (format) => output(log.write("output.audio.format", JSON.stringify(format))),
+    audioFormat(format) {
+      const wrong = check.format(format);
+      return wrong === null
+        ? output(log.write("output.audio.format", JSON.stringify(format)))
+        : refuse(wrong);
+    },
     audio(bytes) {
-      if (bytes.byteLength > LIMITS.deltaBytes)
-        return refuse(tooLarge(`An audio chunk is over ${LIMITS.deltaBytes} bytes.`));
+      const wrong = check.audio(bytes);
+      if (wrong !== null) return refuse(wrong);
       return bytes.byteLength === 0 ? Promise.resolve() : output(log.write("output.audio", bytes.slice()));
     },
     data(value) {
       if (value instanceof Uint8Array) {
-        if (value.byteLength > LIMITS.deltaBytes)
-          return refuse(tooLarge(`A data chunk is over ${LIMITS.deltaBytes} bytes.`));
-        return output(log.write("output.data", value.slice()));
+        const wrong = check.data(value);
+        return wrong === null ? output(log.write("output.data", value.slice())) : refuse(wrong);
       }
-      const text = JSON.stringify(value);
-      if (Buffer.byteLength(text) > options.eventBytes)
-        return refuse(tooLarge(`A data entry is over ${options.eventBytes} bytes.`));
-      return output(log.write("output.data", text));
+      const text = jsonText(value, "A data entry", options.eventBytes);
+      return text instanceof JobError ? refuse(text) : output(log.write("output.data", text));
     },
     progress(ratio, message) {
-      const data = {
+      const wrong = check.ratio(ratio);
+      if (wrong !== null) return refuse(wrong);
+      const report = {
         ...(ratio === null ? {} : { ratio: Math.min(1, Math.max(0, ratio)) }),
         ...(message === undefined ? {} : { message }),
       };
-      const text = JSON.stringify(data);
-      if (Buffer.byteLength(text) > LIMITS.deltaBytes)
-        return refuse(tooLarge(`A progress report is over ${LIMITS.deltaBytes} bytes.`));
-      const write = log.progress(text);
-      write.catch(() => {});
-      return write;
+      const text = jsonText(report, "A progress report", LIMITS.deltaBytes);
+      return text instanceof JobError ? refuse(text) : quietly(log.progress(text));
     },
-    async checkpoint(value) {
-      await log.settle();
-      const outcome = await store.execute({
-        op: "checkpoint",
-        at: instant(clock),
-        id: job.id,
-        lease: job.leaseToken,
-        value: JSON.stringify(value),
-      });
-      if (outcome !== "ok") throw new RunStopped(outcome);
+    checkpoint(value) {
+      const text = jsonText(value, "A checkpoint", options.eventBytes);
+      return text instanceof JobError ? refuse(text) : keep(text);
     },
     previous: (id) => findPrevious(store, job.userId, id),
   };
@@ -191,14 +184,8 @@ function notStored(cause: Error): JobError {
 
 /** JSON text of what a handler returned. Throws when it is too large or no JSON. */
 function resultText(value: unknown, eventBytes: number): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value ?? null);
-  } catch (error) {
-    throw new JobError("invalid_output", "The result is not JSON.", { retryable: false, cause: error });
-  }
-  if (text === undefined) throw invalidOutput("The result is not JSON.");
-  if (Buffer.byteLength(text) > eventBytes) throw tooLarge(`The result is over ${eventBytes} bytes.`);
+  const text = jsonText(value ?? null, "The result", eventBytes);
+  if (text instanceof JobError) throw text;
   return text;
 }
 

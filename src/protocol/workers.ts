@@ -67,10 +67,11 @@ export const failBodySchema = z.strictObject({
 
 export const releaseBodySchema = z.strictObject({});
 
-const audioFormatSchema = z.strictObject({
+/** As it is announced before the sound. */
+export const audioFormatSchema = z.strictObject({
   codec: z.enum(["pcm_s16le", "opus", "mp3"]),
-  sampleRate: z.int().min(1).max(1_000_000),
-  channels: z.int().min(1).max(64),
+  sampleRate: z.int().min(1).max(LIMITS.sampleRate),
+  channels: z.int().min(1).max(LIMITS.channels),
 });
 
 /** One line of a worker's output. */

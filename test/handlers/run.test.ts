@@ -284,6 +284,31 @@ describe("output", () => {
     ["a chunk over its bound", (job) => job.audio(new Uint8Array(LIMITS.deltaBytes + 1)), "output_too_large"],
     ["bytes over their bound", (job) => job.data(new Uint8Array(LIMITS.deltaBytes + 1)), "output_too_large"],
     ["data over eventBytes", (job) => job.data("x".repeat(LIMITS.eventBytes)), "output_too_large"],
+    ["a text that is none", (job) => job.text(7 as never), "invalid_output"],
+    ["a text of no output", (job) => job.text("x", { index: 0.5 }), "invalid_output"],
+    ["data that is no JSON", (job) => job.data(1n as never), "invalid_output"],
+    ["data that is nothing", (job) => job.data(undefined as never), "invalid_output"],
+    [
+      "a format that nobody can play",
+      (job) => job.audioFormat({ codec: "pcm_s16le", sampleRate: 0, channels: 1 }),
+      "invalid_output",
+    ],
+    ["sound before its format", (job) => job.audio(new Uint8Array(2)), "invalid_output"],
+    [
+      "half a sample",
+      (job) => {
+        void job.audioFormat({ codec: "pcm_s16le", sampleRate: 8000, channels: 2 });
+        return job.audio(new Uint8Array(6));
+      },
+      "invalid_output",
+    ],
+    ["a ratio that is no number", (job) => job.progress(Number.NaN), "invalid_output"],
+    ["a checkpoint of nothing", (job) => job.checkpoint(undefined as never), "invalid_output"],
+    [
+      "a checkpoint over eventBytes",
+      (job) => job.checkpoint("x".repeat(LIMITS.eventBytes)),
+      "output_too_large",
+    ],
   ];
   test.each(refused)("refuses %s, which ends the job when nobody catches it", async (_name, write, code) => {
     const place = createPlace();

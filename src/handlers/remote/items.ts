@@ -5,6 +5,7 @@ import { invalidField, Refusal } from "../../protocol/error.ts";
 import type { AudioFormat } from "../../protocol/events.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { WorkerItem } from "../../protocol/workers.ts";
+import { sampleBytesOf } from "../sound-chunks.ts";
 
 export interface ItemReader {
   /** The entries of an item that was parsed. Rejects with the refusal that fits. */
@@ -17,11 +18,6 @@ export interface ItemReaderOptions {
   readonly eventBytes: number;
   /** The format this run announced before, in this process or another; null: none yet. */
   readonly formatBefore: () => Promise<AudioFormat | null>;
-}
-
-/** Bytes of one moment of all channels; compressed audio has no such unit. */
-function frameBytes({ codec, channels }: AudioFormat): number {
-  return codec === "pcm_s16le" ? 2 * channels : 1;
 }
 
 function tooLarge(pointer: string, limit: string, limitBytes: number): Refusal {
@@ -48,7 +44,7 @@ export function createItemReader({ eventBytes, formatBefore }: ItemReaderOptions
       throw tooLarge(pointer, "audioChunkBytes", LIMITS.audioChunkBytes);
     const known = await knownFormat();
     if (known === null) throw invalidField(pointer, "comes before output.audio.format in this run");
-    const unit = frameBytes(known);
+    const unit = sampleBytesOf(known);
     if (bytes.byteLength === 0 || bytes.byteLength % unit !== 0) {
       throw invalidField(pointer, `must hold whole samples: a multiple of ${unit} bytes, and more than none`);
     }
