@@ -2,8 +2,12 @@
 import { expect, test } from "bun:test";
 import { createContainment } from "../../src/handlers/files/containment.ts";
 import { defineHandler, z } from "holdline";
+import { createHandlerFiles } from "../../src/handlers/files/files.ts";
+import { createSystemClock } from "../../src/lib/clock.ts";
 import { createFakeJob } from "../handlers/fake-job.ts";
+import { recordingLogger } from "../handlers/run-setup.ts";
 import { letTimePass, until } from "../support/wait.ts";
+import { createFolder } from "./folder.ts";
 
 test("a write that was not awaited is finished, though its handler is replaced right after the run", async () => {
   let written = false;
@@ -55,4 +59,27 @@ test("what a handler left behind ends with its graph, and no sooner than its las
   const atTheEnd = ticks;
   await letTimePass(50);
   expect(ticks).toBe(atTheEnd);
+});
+
+test("what handler files left behind ends when they are stopped", async () => {
+  const ticks = (): number => Number(process.env["HANDLER_TICKS"] ?? 0);
+  await using folder = await createFolder({
+    "ticks.ts": `import { defineHandler, z } from "holdline";
+setInterval(() => { process.env.HANDLER_TICKS = String(Number(process.env.HANDLER_TICKS ?? 0) + 1); }, 1);
+export default defineHandler({ type: "ticks", input: z.object({}), run: async () => {} });`,
+  });
+  const files = createHandlerFiles({
+    folder: folder.path,
+    watch: false,
+    clock: createSystemClock(),
+    logger: recordingLogger().logger,
+    onLoaded: () => {},
+  });
+  await files.start();
+  await until("ticks", () => ticks() > 5);
+  files.stop();
+  const atTheEnd = ticks();
+  await letTimePass(50);
+  expect(ticks()).toBe(atTheEnd);
+  delete process.env["HANDLER_TICKS"];
 });

@@ -163,8 +163,10 @@ const ACCIDENTS: Readonly<Record<string, string>> = {
   "hangs.ts": handlerFile("hangs", "await new Promise(() => {});", "timeoutMs: 200, maxAttempts: 1,"),
   "floods.ts": handlerFile("floods", 'for (;;) job.text("word ");'),
   "blocks.ts": handlerFile("blocks", "const until = Date.now() + 1500; while (Date.now() < until);"),
-  "isolated.ts": `import { defineHandler, z } from "holdline";
+  "isolated.ts": `import { defineHandler, JobError, z } from "holdline";
 export default [
+  defineHandler({ type: "asks", isolate: true, input: z.object({}),
+    async run() { throw new JobError("no_answer", "Nobody answers.", { retryable: false, origin: "upstream" }); } }),
   defineHandler({ type: "spins", isolate: true, timeoutMs: 300, maxAttempts: 1, input: z.object({}),
     async run(job) { await job.text("before"); for (;;); } }),
   defineHandler({ type: "leaves", isolate: true, maxAttempts: 1, input: z.object({}),
@@ -273,6 +275,15 @@ describe("what goes wrong in a handler is contained and named", () => {
     const poured = errorOf(await ended("pours"));
     expect(poured?.code).toBe("handler_error");
     expect(poured?.message).toContain("did not wait");
+  });
+
+  test("isolated, throws a JobError: all of it is the user's, its origin too", async () => {
+    expect(errorOf(await ended("asks"))).toMatchObject({
+      code: "no_answer",
+      message: "Nobody answers.",
+      retryable: false,
+      origin: "upstream",
+    });
   });
 
   test("isolated: the whole job is there, checkpoints and metadata too", async () => {

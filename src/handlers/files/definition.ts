@@ -50,7 +50,7 @@ export function checkHandler(value: unknown, place: string): AnyHandler {
   const problems = [
     ...Object.entries(FIELDS).flatMap(([name, schema]) => problemOf(name, schema, given[name]) ?? []),
     ...Object.keys(given)
-      .filter((name) => !(name in FIELDS))
+      .filter((name) => !Object.hasOwn(FIELDS, name))
       .map((name) => `${name} is not a field of a handler`),
   ];
   if (problems.length > 0) throw new HandlerError(`${place}: ${problems.join(", ")}`);

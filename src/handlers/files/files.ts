@@ -106,6 +106,7 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
   let watcher: FSWatcher | null = null;
   let settling: Timer | null = null;
   let loading = Promise.resolve();
+  let stopped = false;
 
   const load = async (): Promise<string[]> => {
     const next = createContainment((error) => logger.error({ error }, "a handler failed outside of its run"));
@@ -119,6 +120,7 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
       options.onLoaded(handlers);
       present?.retire();
       present = next;
+      if (stopped) next.retire();
       return handlers.map(({ type }) => type);
     } catch (error) {
       next.retire();
@@ -150,10 +152,16 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
           loading = loading.then(reload);
         });
       });
+      watcher.on("error", (error) => {
+        logger.warn({ error, folder }, "handler files cannot be watched any more: changes need a restart");
+        watcher?.close();
+      });
     },
     stop() {
+      stopped = true;
       watcher?.close();
       settling?.cancel();
+      present?.retire();
     },
   };
 }

@@ -6,8 +6,8 @@ export function factsOf(error: unknown): ErrorFacts {
   if (!(error instanceof Error)) return { message: String(error), stack: undefined };
   const { message, stack } = error;
   if (!(error instanceof JobError)) return { message, stack };
-  const { code, retryable, retryAfterMs } = error;
-  return { message, stack, job: { code, retryable, retryAfterMs } };
+  const { code, retryable, retryAfterMs, origin } = error;
+  return { message, stack, job: { code, retryable, retryAfterMs, origin } };
 }
 
 export function errorOf({ message, stack, job }: ErrorFacts): Error {
@@ -16,9 +16,10 @@ export function errorOf({ message, stack, job }: ErrorFacts): Error {
     if (stack !== undefined) error.stack = stack;
     return error;
   }
-  const { code, retryable, retryAfterMs } = job;
+  const { code, retryable, retryAfterMs, origin } = job;
   return new JobError(code, message, {
     retryable,
+    origin,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }

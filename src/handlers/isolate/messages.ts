@@ -1,4 +1,5 @@
 /** What a handler's thread and the server say to each other about one run. */
+import type { ErrorOrigin } from "../../protocol/events.ts";
 import type { RunningJob } from "../handler.ts";
 
 /** The fields of a job that are data; the calls are made by message. */
@@ -37,6 +38,7 @@ export interface ErrorFacts {
     readonly code: string;
     readonly retryable: boolean;
     readonly retryAfterMs: number | undefined;
+    readonly origin: ErrorOrigin;
   };
 }
 
