@@ -98,12 +98,23 @@ export function createMemory(options: MemoryOptions): Memory {
   };
 }
 
+function isJob(value: unknown): value is RememberedJob {
+  const { id, type, cursor } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return typeof id === "string" && typeof type === "string" && Number.isSafeInteger(cursor);
+}
+
+/** Other scripts of the page may write there too, so that nothing is taken for granted. */
 function read(storage: ClientStorage | null, key: string): Stored {
-  const nothing: Stored = { token: null, sessionId: null, jobs: [] };
+  let found: unknown = null;
   try {
-    const text = storage?.getItem(key) ?? null;
-    return text === null ? nothing : { ...nothing, ...(JSON.parse(text) as Partial<Stored>) };
+    found = JSON.parse(storage?.getItem(key) ?? "null");
   } catch {
-    return nothing;
+    // As if nothing were there.
   }
+  const { token, sessionId, jobs } = (found ?? {}) as Readonly<Record<string, unknown>>;
+  return {
+    token: typeof token === "string" ? token : null,
+    sessionId: typeof sessionId === "string" ? sessionId : null,
+    jobs: Array.isArray(jobs) ? jobs.filter(isJob) : [],
+  };
 }

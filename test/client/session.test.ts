@@ -292,6 +292,18 @@ test("a stored token the server does not know leads to a new session, not to a l
   expect(await second.phase("closed")).toMatchObject({ cause: "unauthenticated" });
 });
 
+test.each([
+  ["{"],
+  ["7"],
+  ["null"],
+  ['{"jobs":5,"token":{}}'],
+  ['{"jobs":[null,7,{"id":"x"}],"sessionId":[]}'],
+])("what others wrote into the storage counts as nothing: %s", async (text) => {
+  await using scene = createScene({ storage: { ...createMapStorage(), getItem: () => text } });
+  expect(scene.client.remembered).toEqual([]);
+  expect((await scene.online()).offered).toEqual(["holdline.v1"]);
+});
+
 test("a storage that fails costs the resume and nothing else", async () => {
   const refuse = (): never => {
     throw new Error("storage is full");
