@@ -1,5 +1,6 @@
 /** `holdline worker-conformance` against this server, which passes, and against what is none, which does not. */
 import { expect, test } from "bun:test";
+import { createScriptedServer } from "../../src/cli/conformance/scripted-server.ts";
 import { issueToken } from "../support/operator.ts";
 import { startServer } from "../support/server.ts";
 import { holdline } from "./holdline.ts";
@@ -29,6 +30,31 @@ test("a server that answers everything with nothing fails, check by check", asyn
   expect(out).toContain("pass  a poll without a job is 204\n");
   expect(out).toContain("FAIL  an end may be said again");
   expect(out).toMatch(/1 passed, \d+ failed\n$/);
+});
+
+test("a worker learns of a lost lease by the refusal of a write, and is late from then on", async () => {
+  const pause = (ms: number): Promise<void> => Bun.sleep(ms);
+  const server = createScriptedServer({ type: "t", input: {} }, { nowMs: () => performance.now(), pause });
+  server.start();
+  const job = server.add();
+  const write = async (): Promise<number> => {
+    const { status } = await fetch(`${server.url}/v1/worker/jobs/${job.id}/output`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${server.token}`,
+        "content-type": "application/x-ndjson",
+        "holdline-lease": job.lease,
+        "holdline-item": String(job.items.length),
+      },
+      body: '{"kind":"output.text","data":{"delta":"x"}}\n',
+    });
+    return status;
+  };
+  expect([await write(), job.toldMs]).toEqual([200, null]);
+  job.state = "lost";
+  expect([await write(), job.toldMs === null, job.late]).toEqual([409, false, 0]);
+  expect([await write(), job.late]).toEqual([409, 1]);
+  await server.kill();
 });
 
 test("a worker that does nothing fails; who says too little is told what is missing", async () => {

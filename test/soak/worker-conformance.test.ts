@@ -1,5 +1,6 @@
-/** Both example workers are held by `holdline worker-conformance`, which plays the server. */
+/** Both example workers, and one that does not stream, are held by `holdline worker-conformance`, which plays the server. */
 import { expect, test } from "bun:test";
+import { resolve } from "node:path";
 import { holdline } from "../cli/holdline.ts";
 import { commandOf, EXAMPLE_WORKERS } from "../support/example-worker.ts";
 
@@ -8,10 +9,18 @@ const INPUT = JSON.stringify({
   pauseMs: 100,
 });
 
-test.each([...EXAMPLE_WORKERS])(
-  "examples/%s passes every check",
-  async (example) => {
-    const worker = commandOf(example).join(" ");
+const WORKERS = [
+  ...EXAMPLE_WORKERS.map((example) => [`examples/${example}`, commandOf(example)] as const),
+  [
+    "a worker that sends each item by itself",
+    [process.execPath, "--no-env-file", resolve(import.meta.dir, "../support/plain-worker.ts")],
+  ] as const,
+];
+
+test.each(WORKERS)(
+  "%s passes every check",
+  async (_, command) => {
+    const worker = command.join(" ");
     const argv = ["worker-conformance", "--worker", worker, "--type", "story", "--input", INPUT, "--json"];
     const { code, out } = await holdline(argv);
     const { checks } = JSON.parse(out) as {

@@ -18,7 +18,7 @@ export interface Handed {
   /** What heartbeats are told, and writes from `lost` on refused. */
   state: "ok" | "cancel" | "lost";
   toldMs: number | null;
-  /** Calls about it after it was told that it is lost. */
+  /** Calls about it after it was told that it is lost, by a heartbeat or by the refusal of a write. */
   late: number;
 }
 
@@ -105,6 +105,13 @@ export function createScriptedServer(
     return reply(200, { leases, control });
   };
 
+  /** Refuses a write: the first one that learns of the loss this way is told, those after it are late. */
+  const lost = (job: Handed): Response => {
+    if (job.toldMs === null) job.toldMs = nowMs();
+    else job.late += 1;
+    return problem(409, "lease_lost");
+  };
+
   /** Takes one item under its number; those that were taken before are compared. */
   const take = (job: Handed, number: number, item: string): void => {
     const before = job.items[number];
@@ -129,10 +136,8 @@ export function createScriptedServer(
     let rest = "";
     const decoder = new TextDecoder();
     for await (const chunk of request.body ?? []) {
-      if (job.state === "lost" || job.ended !== null) {
-        job.late += 1;
-        return problem(409, "lease_lost");
-      }
+      if (job.state === "lost") return lost(job);
+      if (job.ended !== null) return problem(409, "lease_lost");
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines.filter((one) => one.trim() !== "")) {
@@ -154,10 +159,7 @@ export function createScriptedServer(
     const job = handed.get(id);
     if (job === undefined || request.headers.get("holdline-lease") !== job.lease)
       return problem(409, "lease_lost");
-    if (job.state === "lost") {
-      if (job.toldMs !== null) job.late += 1;
-      return problem(409, "lease_lost");
-    }
+    if (job.state === "lost") return lost(job);
     if (call === "output") return job.ended === null ? output(request, job) : problem(409, "lease_lost");
     const same = job.ended?.how === call;
     if (job.ended !== null && !same) return problem(409, "lease_lost");
