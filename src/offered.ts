@@ -28,9 +28,9 @@ export interface JobTypes {
 }
 
 /** The types there are without files: built in, configured, served by workers, given. Throws Mistakes. */
-export function openJobTypes({ config, clock, logger, handlers }: TypeSources): JobTypes {
+export function openJobTypes({ config, clock, handlers }: TypeSources): JobTypes {
   const targets = createTargets({ hosts: config.webhookHosts, networks: config.webhookNetworks });
-  const builtin = createBuiltin({ ...config, clock, logger, kill: killProcess });
+  const builtin = createBuiltin({ ...config, clock, kill: killProcess });
   const configured = createConfiguredHandlers(config.types, config);
   const workerTypes = createWorkerTypes(config.types);
   const registry = createRegistry([...builtin.handlers, ...configured, ...workerTypes, ...handlers]);

@@ -1,6 +1,5 @@
 /** The job types that every Holdline has, on the engines that its configuration asks for. */
 import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
 import { createChatHandler } from "./chat/chat.ts";
 import { createElizaEngine } from "./chat/eliza/eliza.ts";
 import type { ChatEngine } from "./chat/engine.ts";
@@ -23,7 +22,6 @@ export interface BuiltinOptions {
   readonly speechVoice: string | null;
   readonly tokens: "on" | "off" | "chaos";
   readonly clock: Clock;
-  readonly logger: Logger;
   /** Ends the process at once; only `tokens` in chaos mode asks for it. */
   readonly kill: () => never;
 }
@@ -34,25 +32,23 @@ export interface Builtin {
   stop(): Promise<void>;
 }
 
-function createChat({ chatUrl, chatKey, chatModel, clock, logger }: BuiltinOptions): ChatEngine {
+function createChat({ chatUrl, chatKey, chatModel, clock }: BuiltinOptions): ChatEngine {
   if (chatUrl === null) return createElizaEngine({ clock });
   return createOpenAiChat({
     url: chatUrl,
     key: chatKey ?? undefined,
     model: chatModel ?? undefined,
-    log: logger,
   });
 }
 
 function createSpeech(options: BuiltinOptions): SpeechEngine {
-  const { speechUrl, speechKey, speechModel, speechVoice, clock, logger } = options;
+  const { speechUrl, speechKey, speechModel, speechVoice, clock } = options;
   if (speechUrl === null) return createFliteSpeech({ clock });
   return createOpenAiSpeech({
     url: speechUrl,
     key: speechKey ?? undefined,
     model: speechModel ?? undefined,
     voice: speechVoice ?? undefined,
-    log: logger,
   });
 }
 

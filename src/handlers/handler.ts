@@ -15,9 +15,16 @@
 import type { z } from "zod";
 import type { AudioFormat, ErrorOrigin, Json } from "../protocol/events.ts";
 
+/** A line of the log: a message, fields, or both. Never throws. */
+export type RunLogLine = (
+  ...line: [message: string] | [fields: Readonly<Record<string, unknown>> | Error, message?: string]
+) => void;
+
 export interface RunLog {
-  info(fields: Record<string, unknown>, message: string): void;
-  warn(fields: Record<string, unknown>, message: string): void;
+  readonly debug: RunLogLine;
+  readonly info: RunLogLine;
+  readonly warn: RunLogLine;
+  readonly error: RunLogLine;
 }
 
 /** What a finished job of the same user left behind, as `previous` returns it. */
@@ -48,7 +55,7 @@ export interface RunningJob {
   readonly lastCheckpoint: Json;
   /** Appends text to the output numbered `index` (0). Never split inside a code point; ≤ 64 KiB a call. */
   text(delta: string, options?: { readonly index?: number }): Promise<void>;
-  /** Says how the audio that follows is encoded; before the first `audio` of each run. */
+  /** Says how the audio that follows is encoded: before the first `audio` of each run, and the same all through it. */
   audioFormat(format: AudioFormat): Promise<void>;
   /** Appends one chunk of whole samples (copied), ≤ 64 KiB. */
   audio(bytes: Uint8Array): Promise<void>;

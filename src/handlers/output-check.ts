@@ -1,4 +1,5 @@
 /** What a handler of this process writes, held to the rules that hold for what a remote worker sends (remote/items.ts). */
+import { isDeepStrictEqual } from "node:util";
 import type { AudioFormat } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { audioFormatSchema } from "../protocol/workers.ts";
@@ -61,6 +62,8 @@ export function createOutputCheck(): OutputCheck {
         const [issue] = error.issues;
         return invalidOutput(`The audio format is wrong: ${issue?.path.join(".")} ${issue?.message}.`);
       }
+      if (format !== null && !isDeepStrictEqual(format, data))
+        return invalidOutput("The audio format cannot change within a run.");
       format = data;
       return null;
     },

@@ -8,12 +8,14 @@ import { instant, sleep, type Clock, type Timer } from "../lib/clock.ts";
 import { isUuid, type JobId, type UserId } from "../lib/ids.ts";
 import type { Logger } from "../lib/logger.ts";
 import { Refusal } from "../protocol/error.ts";
-import type { ErrorOrigin, Json } from "../protocol/events.ts";
+import type { Json } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { timeOutError, tooMuchOutput, type TimeOutCode } from "../jobs/run-errors.ts";
+import { timeOutError, type TimeOutCode } from "../jobs/run-errors.ts";
 import { JobError, type AnyHandler, type PreviousJob, type RunningJob } from "./handler.ts";
+import { createRunLog } from "./job-log.ts";
 import { createOutputCheck, jsonText } from "./output-check.ts";
 import { createOutputLog, type OutputLog } from "./output-log.ts";
+import { endOf, refusedWrite, resultText, RunStopped } from "./run-end.ts";
 
 export interface RunOptions {
   readonly store: JobStore;
@@ -24,18 +26,6 @@ export interface RunOptions {
   readonly jobBytes: number;
   /** Aborted when nobody waits for runs any more: the next process finds what could not be stored. */
   readonly gone?: AbortSignal;
-}
-
-/** Why a run was told to stop. `code` set: the run ends with that error; else whoever stopped it decides how it ends. */
-export class RunStopped extends Error {
-  override readonly name = "RunStopped";
-  readonly error: { readonly code: string; readonly message: string; readonly origin: ErrorOrigin } | null;
-  readonly released: boolean;
-  constructor(why: string, end: { error?: RunStopped["error"]; released?: boolean } = {}) {
-    super(why);
-    this.error = end.error ?? null;
-    this.released = end.released ?? false;
-  }
 }
 
 export interface Run {
@@ -115,9 +105,12 @@ function createRunningJob(
     return quietly(write);
   };
   const check = createOutputCheck();
-  /** A run that is over says so, whatever its handler still writes. */
-  const refuse = (wrong: JobError): Promise<void> =>
-    quietly(Promise.reject(signal.aborted ? (signal.reason as Error) : wrong));
+  /** A run that is over says so, whatever its handler still writes. Not everybody waits to hear what is wrong. */
+  const refuse = (wrong: JobError): Promise<void> => {
+    if (signal.aborted) return quietly(Promise.reject(signal.reason as Error));
+    options.logger.warn({ code: wrong.code, problem: wrong.message }, "a write of a handler was refused");
+    return quietly(Promise.reject(wrong));
+  };
   const keep = async (value: string): Promise<void> => {
     await log.settle();
     const { id, leaseToken: lease } = job;
@@ -134,7 +127,7 @@ function createRunningJob(
     traceparent: job.traceparent,
     idleMs: job.idleMs,
     signal,
-    log: options.logger,
+    log: createRunLog(options.logger),
     lastCheckpoint: claimed.checkpoint === null ? null : (JSON.parse(claimed.checkpoint) as Json),
     text(delta, { index = 0 } = {}) {
       const wrong = check.text(delta, index);
@@ -182,45 +175,16 @@ function notStored(cause: Error): JobError {
   return new JobError("handler_error", "The output could not be stored.", { origin: "server", cause });
 }
 
-/** JSON text of what a handler returned. Throws when it is too large or no JSON. */
-function resultText(value: unknown, eventBytes: number): string {
-  const text = jsonText(value ?? null, "The result", eventBytes);
-  if (text instanceof JobError) throw text;
-  return text;
-}
-
-function endOf(error: unknown, random: number): RunEnd {
-  if (error instanceof RunStopped) {
-    if (error.error === null) return { kind: "released" };
-    return {
-      kind: "error",
-      error: { ...error.error, retryable: error.error.origin === "timeout" },
-      random,
-    };
+/** Tells the operator what the user is not told. A code that the handler chose itself says enough. */
+function tellFailure(error: unknown, logger: Logger): void {
+  if (!(error instanceof JobError)) logger.error({ error }, "a handler failed");
+  else if (error.origin === "upstream") {
+    const { code, message: problem, cause } = error;
+    // Of an error its code alone: its text may name the URL, and that may hold a key.
+    const why =
+      cause instanceof Error ? { why: "code" in cause ? cause.code : cause.name } : { ...(cause as object) };
+    logger.warn({ code, problem, ...why }, "an upstream failed");
   }
-  if (error instanceof JobError) {
-    const { code, message, retryable, origin, retryAfterMs } = error;
-    return {
-      kind: "error",
-      error: { code, message, retryable, origin },
-      random,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    };
-  }
-  const message = "The handler failed; its operator can find the reason in the log.";
-  return {
-    kind: "error",
-    error: { code: "handler_error", message, retryable: true, origin: "handler" },
-    random,
-  };
-}
-
-/** Why a run is stopped whose log takes nothing more. */
-function refusedWrite(why: "lease_lost" | "output_too_large" | "too_hasty", jobBytes: number): RunStopped {
-  if (why === "lease_lost") return new RunStopped(why);
-  if (why === "output_too_large") return new RunStopped(why, { error: tooMuchOutput(jobBytes) });
-  const message = `The handler did not wait for its writes: ${LIMITS.unwrittenBytes} bytes were waiting.`;
-  return new RunStopped(why, { error: { code: "handler_error", message, origin: "handler" } });
 }
 
 /** Starts the handler. Never rejects: whatever happens becomes the end of the run. */
@@ -299,9 +263,7 @@ export function startRun(handler: AnyHandler, claimed: ClaimedJob, options: RunO
       // What it wrote before it failed stands in the log before its end.
       await log.settle();
       how = endOf(stopped ?? error, options.random());
-      if (stopped === null && !(error instanceof JobError)) {
-        logger.error({ error }, "a handler failed");
-      }
+      if (stopped === null) tellFailure(error, logger);
     }
     log.close(new RunStopped("the run is over"));
     await finish(how);

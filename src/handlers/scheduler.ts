@@ -13,7 +13,8 @@ import type { Logger } from "../lib/logger.ts";
 import { repeat, type Repeated } from "../lib/repeat.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Registry } from "./registry.ts";
-import { RunStopped, startRun, type Run, type RunOptions } from "./run.ts";
+import { startRun, type Run, type RunOptions } from "./run.ts";
+import { RunStopped } from "./run-end.ts";
 
 export interface SchedulerOptions extends Pick<RunOptions, "random" | "eventBytes" | "jobBytes"> {
   readonly store: JobStore;

@@ -1,5 +1,5 @@
 /** What an upstream's failure means for the job: which one may be tried again, and when; and reading what it sends. */
-import { JobError, type RunLog } from "./handler.ts";
+import { JobError } from "./handler.ts";
 
 /** The part of `fetch` that is used; `timeout: false` turns off Bun's own five minutes (the job has its own). */
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
@@ -36,16 +36,17 @@ function waitOf(waitMs: number): number | undefined {
 }
 
 /** The error for an answer whose status says that the request failed; `who` begins the sentence shown to the user. */
-export function upstreamRefusal(who: string, response: Response): JobError {
+function upstreamRefusal(who: string, response: Response, said: string): JobError {
   const { status, headers } = response;
   const message = `${who} answered ${status}.`;
+  const cause = { status, said };
   if (status === 408 || status === 429 || status >= 500)
-    return upstreamFailure(message, { retryAfterMs: retryAfterMs(headers) });
-  return new JobError("upstream_refused", message, { retryable: false, origin: "upstream" });
+    return upstreamFailure(message, { retryAfterMs: retryAfterMs(headers), cause });
+  return new JobError("upstream_refused", message, { retryable: false, origin: "upstream", cause });
 }
 
 /** The beginning of a body that may be endless, at least `chars` long where there is that much: for the log. */
-export async function beginningOf(response: Response, chars: number): Promise<string> {
+async function beginningOf(response: Response, chars: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   try {
@@ -59,27 +60,39 @@ export async function beginningOf(response: Response, chars: number): Promise<st
   return text;
 }
 
-/** How much of an upstream's refusal is read for the log. */
+/** How much of what an upstream said is logged. */
 const LOGGED_CHARS = 500;
 
-export interface Refused {
-  readonly who: string;
-  /** Sent to the upstream, which may say it back. */
-  readonly key?: string | undefined;
-  /** Told, shortened and without the key, what the upstream said. */
-  readonly log?: Pick<RunLog, "warn"> | undefined;
+/** Words of an upstream for the log: shortened, and without the keys it was sent, which it may say back. */
+export function quotable(words: string, secrets: readonly string[]): string {
+  // Before it is shortened, or a part of a key could remain at the end.
+  let said = words;
+  for (const secret of secrets) if (secret !== "") said = said.replaceAll(secret, "[key]");
+  return said.slice(0, LOGGED_CHARS);
 }
 
-/** Rejects with the error for an answer whose status says that the request failed, once its words are logged. */
-export async function refuse(response: Response, { who, key = "", log }: Refused): Promise<never> {
-  if (log === undefined) await response.body?.cancel().catch(() => undefined);
-  else {
-    const begun = await beginningOf(response, LOGGED_CHARS + key.length);
-    // Before it is shortened, or a part of the key could remain at the end.
-    const said = (key === "" ? begun : begun.replaceAll(key, "[key]")).slice(0, LOGGED_CHARS);
-    log.warn({ status: response.status, said }, `${who} refused`);
-  }
-  throw upstreamRefusal(who, response);
+/** An upstream whose answer is not what was asked for; `said` is what the log gets of it. */
+export function nonsense(message: string, words: string, secrets: readonly string[]): JobError {
+  return upstreamFailure(message, { cause: { said: quotable(words, secrets) } });
+}
+
+/** The same for a whole answer of the wrong type: the log gets its type and its beginning. */
+export async function wrongType(
+  message: string,
+  response: Response,
+  secrets: readonly string[],
+): Promise<JobError> {
+  const contentType = response.headers.get("Content-Type");
+  const longest = Math.max(0, ...secrets.map(({ length }) => length));
+  const said = quotable(await beginningOf(response, LOGGED_CHARS + longest), secrets);
+  return upstreamFailure(message, { cause: { contentType, said } });
+}
+
+/** Rejects with the error for an answer whose status says that the request failed; its cause is what the log gets. */
+export async function refuse(response: Response, who: string, secrets: readonly string[]): Promise<never> {
+  const longest = Math.max(0, ...secrets.map(({ length }) => length));
+  const begun = await beginningOf(response, LOGGED_CHARS + longest);
+  throw upstreamRefusal(who, response, quotable(begun, secrets));
 }
 
 /** A stream that ended too early; `cause` is what the connection reported, if it did. */

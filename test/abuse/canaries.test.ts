@@ -185,7 +185,7 @@ test("S51 no secret that was shown is in the log, the database, a problem or a m
 
   // What is searched holds what it should: else nothing could be found in it.
   expect(server.output()).toContain("no such table");
-  expect(server.output()).toContain("The chat upstream refused");
+  expect(server.output()).toContain("an upstream failed");
   expect(problems.length).toBeGreaterThan(500);
   expect([...stopped.values()].some((bytes) => bytes.includes("alice"))).toBe(true);
 

@@ -429,7 +429,7 @@ describe("an endpoint that", () => {
 
   test("says why it refuses is heard in the log, without the secret that it repeats", async () => {
     await ended("teapot");
-    const line = server.logs().find(({ msg, type }) => msg === "the endpoint refused" && type === "teapot");
-    expectShape(line, { status: 418, said: "your key *** is no tea", type: "teapot" });
+    const line = server.logs().find(({ msg, type }) => msg === "an upstream failed" && type === "teapot");
+    expectShape(line, { status: 418, said: "your key [key] is no tea", type: "teapot" });
   });
 });

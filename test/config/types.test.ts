@@ -6,7 +6,6 @@ import { loadConfig } from "../../src/config.ts";
 import { BUILTIN_TYPES } from "../../src/config/type-tables.ts";
 import { createBuiltin } from "../../src/handlers/builtin.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { createLogger } from "../../src/lib/logger.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { type Given, load, refused } from "./load.ts";
 
@@ -108,7 +107,6 @@ test("the names of the built-in types are those of the built-in handlers", async
     speechVoice: null,
     tokens: "on",
     clock: createSystemClock(),
-    logger: createLogger({ level: "silent", pretty: false }),
     kill: () => process.exit(1),
   });
   expect(builtin.handlers.map(({ type }) => type)).toEqual([...BUILTIN_TYPES]);

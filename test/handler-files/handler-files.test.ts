@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { connect, type Client } from "../support/client.ts";
 import { apiOf, newSession, type Api } from "../support/http.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { expectShape } from "../support/shape.ts";
 import { until } from "../support/wait.ts";
 import { createFolder, handlerFile, type HandlerFolder } from "./folder.ts";
 
@@ -163,6 +164,32 @@ const ACCIDENTS: Readonly<Record<string, string>> = {
   "hangs.ts": handlerFile("hangs", "await new Promise(() => {});", "timeoutMs: 200, maxAttempts: 1,"),
   "floods.ts": handlerFile("floods", 'for (;;) job.text("word ");'),
   "blocks.ts": handlerFile("blocks", "const until = Date.now() + 1500; while (Date.now() < until);"),
+  "chatty.ts": `import { defineHandler, z } from "holdline";
+const input = z.object({});
+async function run(job) {
+  const where = job.type;
+  job.log.info(where + ": words alone");
+  job.log.warn({ where }, where + ": fields first");
+  job.log.error(new Error(where + ": an error alone"));
+  job.log.debug();
+  job.log.info({ where, unclonable: () => 1, big: 1n }, where + ": what cannot be copied");
+  job.log.info(null, 7, [where + ": anything"]);
+  return "said";
+}
+export default [
+  defineHandler({ type: "chatty", maxAttempts: 1, input, run }),
+  defineHandler({ type: "chatty-apart", isolate: true, maxAttempts: 1, input, run }),
+  defineHandler({ type: "stray-apart", isolate: true, maxAttempts: 1, input,
+    async run() {
+      Promise.reject(new Error("nobody awaits in a thread"));
+      setTimeout(() => { throw new Error("too late in a thread"); }, 1);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return "done";
+    } }),
+  defineHandler({ type: "posts", isolate: true, maxAttempts: 1, input,
+    async run() { postMessage("hello"); await new Promise(() => {}); } }),
+];
+`,
   "isolated.ts": `import { defineHandler, JobError, z } from "holdline";
 export default [
   defineHandler({ type: "asks", isolate: true, input: z.object({}),
@@ -268,6 +295,25 @@ describe("what goes wrong in a handler is contained and named", () => {
     const other = await ended("complete", { input: { n: 1 }, metadata: { word: "x" } });
     expect(other.kind).toBe("job.succeeded");
     expect(errorOf({ data: (await client.waitForEnd(id)).data })?.code).toBe("timeout");
+  });
+
+  test.each(["chatty", "chatty-apart"])("logs in whatever form: each is a line of %s", async (type) => {
+    expect((await ended(type)).data).toEqual({ result: "said" });
+    const said = ["words alone", "fields first", "an error alone", "what cannot be copied", "anything"];
+    await until("every line", () => said.every((text) => server.output().includes(`${type}: ${text}`)));
+    const line = server.logs().find(({ msg }) => msg === `${type}: what cannot be copied`);
+    expectShape(line, { level: "info", type, attempt: 1, where: type });
+  });
+
+  test("isolated: an error that nobody awaits is logged, and the run goes on", async () => {
+    expect((await ended("stray-apart")).data).toEqual({ result: "done" });
+    await until("both errors in the log", () =>
+      ["nobody awaits in a thread", "too late in a thread"].every((text) => server.output().includes(text)),
+    );
+  });
+
+  test("isolated, posting messages of its own: the run fails, the server stays", async () => {
+    expect(errorOf(await ended("posts"))?.code).toBe("handler_error");
   });
 
   test("isolated, ending its thread or writing without end: the run fails, the server stays", async () => {

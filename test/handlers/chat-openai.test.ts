@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { ChatOutcome, ChatRequest } from "../../src/handlers/chat/engine.ts";
 import { createOpenAiChat, type OpenAiChatOptions } from "../../src/handlers/chat/openai.ts";
 import { JobError } from "../../src/handlers/handler.ts";
+import { expectShape } from "../support/shape.ts";
 import { DONE, delta, event, serveBytes, serveUpstream, streamOf } from "./chat-upstream-server.ts";
 
 const KEY = "sk-very-secret-0123456789";
@@ -316,18 +317,32 @@ describe("a refusal", () => {
   });
 
   test("is logged shortened and without the key", async () => {
-    const logged: unknown[] = [];
-    const log = { warn: (fields: unknown, message: string) => void logged.push([fields, message]) };
     const said = `${"a".repeat(490)}${KEY}${"b".repeat(2000)}`;
-    await generate({
+    const { error } = await generate({
       url: "http://upstream.test/v1",
       key: KEY,
-      log,
       fetch: () => Promise.resolve(new Response(streamOf(said).body, { status: 401 })),
     });
-    expect(logged).toEqual([
-      [{ status: 401, said: `${"a".repeat(490)}[key]${"b".repeat(5)}` }, "The chat upstream refused"],
-    ]);
+    expect((error as JobError).cause).toEqual({
+      status: 401,
+      said: `${"a".repeat(490)}[key]${"b".repeat(5)}`,
+    });
+  });
+
+  test.each([
+    ["an error in the stream", "text/event-stream", `data: {"error":{"message":"no model for ${KEY}"}}\n\n`],
+    ["an event named error", "text/event-stream", `event: error\ndata: no model for ${KEY}\n\n`],
+    ["a page", "text/html", `<p>no model for ${KEY}</p>`],
+    ["no JSON", "text/event-stream", `data: {no model for ${KEY}\n\n`],
+  ])("is heard in the log without the key: %s", async (_, type, body) => {
+    const { error } = await generate({
+      url: "http://upstream.test/v1",
+      key: KEY,
+      fetch: () => Promise.resolve(new Response(body, { headers: { "Content-Type": type } })),
+    });
+    expect(error).toMatchObject({ code: "upstream_error" });
+    expect((error as JobError).message).not.toContain("no model");
+    expectShape((error as JobError).cause, { said: expect.stringContaining("no model for [key]") });
   });
 });
 

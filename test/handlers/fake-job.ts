@@ -76,7 +76,7 @@ export function createFakeJob(options: FakeJobOptions = {}): FakeJob {
       metadata: {},
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
       signal: controller.signal,
-      log: { info: () => undefined, warn: () => undefined },
+      log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
       idleMs: null,
       lastCheckpoint: null,
       text: (delta) => write({ text: delta }),

@@ -1,5 +1,7 @@
 /** A running job that only remembers: what a handler writes, in order, with a disk that can be slow, full or gone. */
 import type { PreviousJob, RunningJob } from "../../src/handlers/handler.ts";
+import { createRunLog } from "../../src/handlers/job-log.ts";
+import type { LogFields } from "../../src/lib/logger.ts";
 import type { AudioFormat, Json } from "../../src/protocol/events.ts";
 
 /** One call of the handler, in the order of the calls. */
@@ -24,7 +26,7 @@ export interface Recorder {
   readonly job: RunningJob;
   readonly entries: readonly Entry[];
   /** What was logged, each with its message. */
-  readonly logged: readonly { readonly fields: Record<string, unknown>; readonly message: string }[];
+  readonly logged: readonly { readonly fields: LogFields; readonly message: string }[];
   /** All text of one index. */
   text(index?: number): string;
   /** All sound, one chunk after the other. */
@@ -41,7 +43,7 @@ export const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331
 /** A job that keeps to the contract of handlers: writes are in the order of the calls, and end with the signal. */
 export function createRecorder(options: RecorderOptions = {}): Recorder {
   const entries: Entry[] = [];
-  const logged: { fields: Record<string, unknown>; message: string }[] = [];
+  const logged: { fields: LogFields; message: string }[] = [];
   const abortion = new AbortController();
   const aborted = Promise.withResolvers<never>();
   aborted.promise.catch(() => undefined); // most tests never abort, and then nobody listens
@@ -55,7 +57,7 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
     await Promise.race([options.commit?.(entry), aborted.promise]);
   };
 
-  const log = (fields: Record<string, unknown>, message: string): void => {
+  const log = (fields: LogFields, message: string): void => {
     logged.push({ fields, message });
   };
 
@@ -72,7 +74,7 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
       metadata: {},
       traceparent: TRACEPARENT,
       signal: abortion.signal,
-      log: { info: log, warn: log },
+      log: createRunLog({ debug: log, info: log, warn: log, error: log }),
       idleMs: options.idleMs ?? null,
       lastCheckpoint: options.lastCheckpoint ?? null,
       text: (delta, { index = 0 } = {}) => write({ kind: "text", delta, index }),

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { JobError, type RunningJob } from "../../src/handlers/handler.ts";
-import { RunStopped } from "../../src/handlers/run.ts";
+import { RunStopped } from "../../src/handlers/run-end.ts";
 import type { JobId, UserId } from "../../src/lib/ids.ts";
 import { Refusal } from "../../src/protocol/error.ts";
 import type { Json } from "../../src/protocol/events.ts";
@@ -26,6 +26,16 @@ async function endOf(
 
 function errorOf({ data }: { data: unknown }): Record<string, unknown> {
   return (data as { error: Record<string, unknown> }).error;
+}
+
+/** A handler that writes sound in the format it said before; `format` changes it in between. */
+function sound(bytes: unknown, format: { channels?: number } = {}): (job: RunningJob) => Promise<void> {
+  const told = { codec: "pcm_s16le", sampleRate: 8000, channels: 1 } as const;
+  return (job) => {
+    void job.audioFormat(told);
+    if (format.channels !== undefined) return job.audioFormat({ ...told, ...format });
+    return job.audio(bytes as Uint8Array);
+  };
 }
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -217,7 +227,42 @@ describe("a handler that throws", () => {
       throw new JobError("bad_input", "Never.", { retryable: false });
     });
     expect(errorOf(final)).toMatchObject({ code: "bad_input", retryable: false, origin: "handler" });
-    expect(place.lines).toEqual([]);
+    expect(place.lines).toMatchObject([{ level: "warn", message: "an upstream failed" }]);
+  });
+
+  test("a JobError out of bounds is brought within them: a wait that is no number would never end", async () => {
+    for (const retryAfterMs of [Number.NaN, -4, "soon" as never]) {
+      const end = await endOf(createPlace(), () => {
+        throw new JobError("has blanks!", "x".repeat(5000), { retryAfterMs });
+      });
+      expect(end).toMatchObject({ kind: "job.retrying", data: { delayMs: 500 } });
+      expect(errorOf(end)).toMatchObject({ code: "handler_error", message: "x".repeat(2000) });
+    }
+    const longest = await endOf(createPlace(), () => {
+      throw new JobError("later", "Wait.", { retryAfterMs: Number.POSITIVE_INFINITY });
+    });
+    expect(longest).toMatchObject({ data: { delayMs: LIMITS.timeoutMs } });
+    const rounded = await endOf(createPlace(), () => {
+      throw new JobError("later", "Wait.", { retryAfterMs: 0.5 });
+    });
+    expect(rounded).toMatchObject({ data: { delayMs: 1 } });
+  });
+
+  test("a failure of an upstream is logged with what the upstream said", async () => {
+    const place = createPlace();
+    await endOf(place, () => {
+      throw new JobError("upstream_error", "It answered 500.", {
+        origin: "upstream",
+        cause: { status: 500, said: "out of memory" },
+      });
+    });
+    const fields = {
+      code: "upstream_error",
+      problem: "It answered 500.",
+      status: 500,
+      said: "out of memory",
+    };
+    expect(place.lines).toMatchObject([{ level: "warn", message: "an upstream failed", fields }]);
   });
 
   test("anything else is retried, logged, and hidden from the user", async () => {
@@ -274,6 +319,8 @@ describe("output", () => {
     write: (job: RunningJob) => Promise<void>,
     code: string,
   ])[] = [
+    // First: the others announce one.
+    ["sound before its format", (job) => job.audio(new Uint8Array(2)), "invalid_output"],
     ["a text over its bound", (job) => job.text("x".repeat(LIMITS.deltaBytes + 1)), "output_too_large"],
     [
       "a text over its bound in bytes",
@@ -281,7 +328,9 @@ describe("output", () => {
       "output_too_large",
     ],
     ["half a code point", (job) => job.text(`x${half}`), "invalid_output"],
-    ["a chunk over its bound", (job) => job.audio(new Uint8Array(LIMITS.deltaBytes + 1)), "output_too_large"],
+    ["a chunk over its bound", sound(new Uint8Array(LIMITS.deltaBytes + 2)), "output_too_large"],
+    ["sound that is no bytes", sound(new Int16Array(2)), "invalid_output"],
+    ["another format than before", sound(new Uint8Array(2), { channels: 2 }), "invalid_output"],
     ["bytes over their bound", (job) => job.data(new Uint8Array(LIMITS.deltaBytes + 1)), "output_too_large"],
     ["data over eventBytes", (job) => job.data("x".repeat(LIMITS.eventBytes)), "output_too_large"],
     ["a text that is none", (job) => job.text(7 as never), "invalid_output"],
@@ -293,15 +342,7 @@ describe("output", () => {
       (job) => job.audioFormat({ codec: "pcm_s16le", sampleRate: 0, channels: 1 }),
       "invalid_output",
     ],
-    ["sound before its format", (job) => job.audio(new Uint8Array(2)), "invalid_output"],
-    [
-      "half a sample",
-      (job) => {
-        void job.audioFormat({ codec: "pcm_s16le", sampleRate: 8000, channels: 2 });
-        return job.audio(new Uint8Array(6));
-      },
-      "invalid_output",
-    ],
+    ["half a sample", sound(new Uint8Array(3)), "invalid_output"],
     ["a ratio that is no number", (job) => job.progress(Number.NaN), "invalid_output"],
     ["a checkpoint of nothing", (job) => job.checkpoint(undefined as never), "invalid_output"],
     [
@@ -339,6 +380,18 @@ describe("output", () => {
       return "done";
     });
     expect(end).toMatchObject({ kind: "job.succeeded" });
+  });
+
+  test("refused is told in the log: not everybody waits for it", async () => {
+    const place = createPlace();
+    await endOf(place, (job) => {
+      void job.audio(new Uint8Array(2));
+      return Promise.resolve();
+    });
+    const fields = { code: "invalid_output", problem: "Audio comes before its format in this run." };
+    expect(place.lines).toMatchObject([
+      { level: "warn", message: "a write of a handler was refused", fields },
+    ]);
   });
 
   test("past the bound of the log ends the run at once, without another try", async () => {

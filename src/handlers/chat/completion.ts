@@ -6,7 +6,7 @@ import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { z } from "zod";
 import type { Json } from "../../protocol/events.ts";
 import { createPieces } from "../pieces.ts";
-import { bodyChunks, cutOff, upstreamFailure } from "../upstream.ts";
+import { bodyChunks, cutOff, nonsense, upstreamFailure, wrongType } from "../upstream.ts";
 
 const WHO = "The chat upstream";
 const MIB = 1024 * 1024;
@@ -55,19 +55,19 @@ function choiceOf({ choices }: Part) {
   return choices?.find(({ index }) => (index ?? 0) === 0);
 }
 
-function parsePart(json: string): Part {
+function parsePart(json: string, secrets: readonly string[]): Part {
+  const wrong = (what: string): Error => nonsense(`${WHO} ${what}.`, json, secrets);
   let value: unknown;
   try {
     value = JSON.parse(json);
-  } catch (error) {
-    throw upstreamFailure(`${WHO} sent something that is not JSON.`, { cause: error });
+  } catch {
+    throw wrong("sent something that is not JSON");
   }
   const part = completionSchema.safeParse(value);
-  if (!part.success) throw upstreamFailure(`${WHO} sent something that is no completion.`);
-  if (part.data.error !== undefined && part.data.error !== null)
-    throw upstreamFailure(`${WHO} reported an error.`);
+  if (!part.success) throw wrong("sent something that is no completion");
+  if (part.data.error !== undefined && part.data.error !== null) throw wrong("reported an error");
   // A gateway says so of a model that failed, in a stream that ends well in every other respect.
-  if (choiceOf(part.data)?.finish_reason === "error") throw upstreamFailure(`${WHO} reported an error.`);
+  if (choiceOf(part.data)?.finish_reason === "error") throw wrong("reported an error");
   return part.data;
 }
 
@@ -75,19 +75,25 @@ function tooLarge(what: string): Error {
   return upstreamFailure(`${WHO} sent ${what} that is too large.`);
 }
 
-type Write = (delta: string) => Promise<void>;
+export interface ReadOptions {
+  readonly signal: AbortSignal;
+  /** What was sent along and must not be logged, should the upstream say it back. */
+  readonly secrets: readonly string[];
+  readonly write: (delta: string) => Promise<void>;
+}
 
-async function readJson(response: Response, signal: AbortSignal, write: Write): Promise<Completion> {
+async function readJson(response: Response, { signal, secrets, write }: ReadOptions): Promise<Completion> {
   const decoder = new TextDecoder();
   let json = "";
   for await (const chunk of bodyChunks(response, { who: WHO, signal })) {
     json += decoder.decode(chunk, { stream: true });
     if (json.length > ANSWER_MOST) throw tooLarge("an answer");
   }
-  const part = parsePart(json + decoder.decode());
+  json += decoder.decode();
+  const part = parsePart(json, secrets);
   const choice = choiceOf(part);
   if (choice?.message === undefined || choice.message === null)
-    throw upstreamFailure(`${WHO} sent something that is no completion.`);
+    throw nonsense(`${WHO} sent something that is no completion.`, json, secrets);
   const pieces = createPieces();
   for (const piece of pieces.push(choice.message.content ?? "")) await write(piece);
   for (const piece of pieces.end()) await write(piece);
@@ -104,7 +110,7 @@ function completionOf(part: Part, before: Completion): Completion {
   };
 }
 
-async function readStream(response: Response, signal: AbortSignal, write: Write): Promise<Completion> {
+async function readStream(response: Response, { signal, secrets, write }: ReadOptions): Promise<Completion> {
   const events: EventSourceMessage[] = [];
   const parser = createParser({
     maxBufferSize: LINE_MOST,
@@ -123,8 +129,8 @@ async function readStream(response: Response, signal: AbortSignal, write: Write)
   async function handle(event: EventSourceMessage): Promise<boolean> {
     if (event.data.length > LINE_MOST) throw tooLarge("a line");
     if (event.data.trim() === "[DONE]") return true;
-    if (event.event === "error") throw upstreamFailure(`${WHO} reported an error.`);
-    const part = parsePart(event.data);
+    if (event.event === "error") throw nonsense(`${WHO} reported an error.`, event.data, secrets);
+    const part = parsePart(event.data, secrets);
     const choice = choiceOf(part);
     const delta = choice?.delta?.content ?? "";
     chars += delta.length;
@@ -157,14 +163,10 @@ async function readStream(response: Response, signal: AbortSignal, write: Write)
  * Hands the text of the answer to `write`, piece by piece, and resolves when it is complete. Rejects with JobError
  * `upstream_error`, with `write`'s own error, or with the signal's reason.
  */
-export async function readCompletion(
-  response: Response,
-  signal: AbortSignal,
-  write: Write,
-): Promise<Completion> {
+export async function readCompletion(response: Response, options: ReadOptions): Promise<Completion> {
   const type = response.headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase();
-  if (type === "text/event-stream") return readStream(response, signal, write);
-  if (type === "application/json") return readJson(response, signal, write);
-  await response.body?.cancel();
-  throw upstreamFailure(`${WHO} answered with something that is neither a stream nor JSON.`);
+  if (type === "text/event-stream") return readStream(response, options);
+  if (type === "application/json") return readJson(response, options);
+  const message = `${WHO} answered with something that is neither a stream nor JSON.`;
+  throw await wrongType(message, response, options.secrets);
 }

@@ -4,7 +4,6 @@
  * Only its status code ever reaches a user: what an upstream says in words may hold keys, prompts or addresses.
  */
 import type { Json } from "../../protocol/events.ts";
-import type { RunLog } from "../handler.ts";
 import { readCompletion } from "./completion.ts";
 import type { ChatEngine, ChatRequest } from "./engine.ts";
 import { type Fetch, refuse, upstreamFailure } from "../upstream.ts";
@@ -19,8 +18,6 @@ export interface OpenAiChatOptions {
   /** Model of requests that name none; "default" where there is none either. */
   readonly model?: string | undefined;
   readonly fetch?: Fetch | undefined;
-  /** Told, shortened and without the key, what the upstream said when it refused. */
-  readonly log?: Pick<RunLog, "warn"> | undefined;
 }
 
 function requestBody(request: ChatRequest, model: string): Json {
@@ -44,6 +41,7 @@ function requestBody(request: ChatRequest, model: string): Json {
 export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
   const url = `${options.url.replace(/\/+$/, "")}/chat/completions`;
   const send: Fetch = options.fetch ?? fetch;
+  const secrets = options.key ? [options.key] : [];
 
   async function ask(request: ChatRequest, model: string): Promise<Response> {
     const headers = new Headers({
@@ -68,8 +66,8 @@ export function createOpenAiChat(options: OpenAiChatOptions): ChatEngine {
     async generate(request, write) {
       const model = request.model ?? options.model ?? "default";
       const response = await ask(request, model);
-      if (!response.ok) await refuse(response, { ...options, who: WHO });
-      return { model, ...(await readCompletion(response, request.signal, write)) };
+      if (!response.ok) await refuse(response, WHO, secrets);
+      return { model, ...(await readCompletion(response, { signal: request.signal, secrets, write })) };
     },
   };
 }

@@ -3,7 +3,7 @@ import { parseJson } from "../../lib/json.ts";
 import type { AudioFormat, Json } from "../../protocol/events.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { createPieces } from "../pieces.ts";
-import { bodyChunks, upstreamFailure } from "../upstream.ts";
+import { bodyChunks, nonsense, upstreamFailure, wrongType } from "../upstream.ts";
 import { mediaTypeOf } from "./media-type.ts";
 import { readSound } from "./sound.ts";
 import { readEventStream, readLines } from "./stream.ts";
@@ -27,6 +27,8 @@ export interface AnswerOptions {
   readonly channels: number;
   /** Longest answer that is read. */
   readonly answerBytes: number;
+  /** What must not be logged, should the endpoint repeat it. */
+  readonly secrets: readonly string[];
 }
 
 /** Where the answer goes. Each call resolves when the next one may come, and rejects when nothing more is taken. */
@@ -138,8 +140,9 @@ async function readJson({ options, bytes, sink }: Answer): Promise<Json> {
     chunks.push(chunk);
   }
   if (size === 0) return null;
-  const parsed = parseJson(new TextDecoder().decode(Buffer.concat(chunks)), { depth: LIMITS.jsonDepth });
-  if (!parsed.ok) throw upstreamFailure(`${WHO} sent something that is not JSON.`);
+  const text = new TextDecoder().decode(Buffer.concat(chunks));
+  const parsed = parseJson(text, { depth: LIMITS.jsonDepth });
+  if (!parsed.ok) throw nonsense(`${WHO} sent something that is not JSON.`, text, options.secrets);
   const value = parsed.value as Json;
   if (options.jsonOutput) await sink.data(value);
   return value;
@@ -171,13 +174,13 @@ export async function readAnswer(
   const reading = options.answer === "auto" ? readingOf(type) : options.answer;
   const isEmpty = response.body === null || response.headers.get("Content-Length") === "0";
   if (isEmpty && (reading === null || reading === "json" || reading === "text")) return null;
-  if (reading === null || !(isFramed(response) || knowsItsEnd(reading, options))) {
+  if (reading === null)
+    throw await wrongType(`${WHO} sent a type of content that is not known here.`, response, options.secrets);
+  if (!isFramed(response) && !knowsItsEnd(reading, options)) {
     await response.body?.cancel().catch(() => undefined);
-    throw reading === null
-      ? upstreamFailure(`${WHO} sent a type of content that is not known here.`)
-      : refused(
-          "sent a stream without a length and without chunks, so that its end cannot be told from a break.",
-        );
+    throw refused(
+      "sent a stream without a length and without chunks, so that its end cannot be told from a break.",
+    );
   }
   return READERS[reading](takeAnswer(response, options, sink), reading);
 }

@@ -2,7 +2,7 @@
 import type { Json } from "../../protocol/events.ts";
 import { createWriteWindow } from "../write-window.ts";
 import { defineHandler, type Handler, type JobType, type RunningJob } from "../handler.ts";
-import { beginningOf, type Fetch, upstreamFailure, upstreamRefusal } from "../upstream.ts";
+import { type Fetch, refuse, upstreamFailure } from "../upstream.ts";
 import { readAnswer, type AnswerOptions } from "./answer.ts";
 import { WHO } from "./words.ts";
 
@@ -11,8 +11,6 @@ export interface Endpoint extends AnswerOptions {
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** What must not be logged, should the endpoint repeat it. */
-  readonly secrets: readonly string[];
 }
 
 export interface EndpointOptions {
@@ -22,7 +20,6 @@ export interface EndpointOptions {
 
 /** Writes that may wait for their commit; past it the answer is read no further. */
 const WRITES_IN_FLIGHT = 64;
-const LOGGED_CHARS = 500;
 
 /** JSON in the characters that a header may hold (RFC 9110 section 5.5). */
 function headerJson(value: Json): string {
@@ -45,14 +42,6 @@ function headersOf(job: RunningJob, endpoint: Endpoint): Headers {
   return headers;
 }
 
-/** Logs, without the secrets that it may repeat, what the endpoint said when it refused. */
-async function logRefusal(response: Response, job: RunningJob, secrets: readonly string[]): Promise<void> {
-  const longest = Math.max(0, ...secrets.map(({ length }) => length));
-  let said = await beginningOf(response, LOGGED_CHARS + longest);
-  for (const secret of secrets) said = said.replaceAll(secret, "***");
-  job.log.warn({ status: response.status, said: said.slice(0, LOGGED_CHARS) }, "the endpoint refused");
-}
-
 /**
  * The handler of a type that `endpoint` serves. A run rejects with JobError of origin `upstream`: `upstream_error`
  * (retryable, with the endpoint's Retry-After) when it cannot be reached, answers 408, 429 or 5xx, breaks off or sends
@@ -72,19 +61,13 @@ export function createEndpointHandler(type: JobType, endpoint: Endpoint, options
       redirect: "manual",
     }).catch((error: unknown) => {
       job.signal.throwIfAborted();
-      // Its code alone: the rest may name the URL, and that may hold a key.
-      const code = error instanceof Error && "code" in error ? error.code : null;
-      job.log.warn({ code }, "the endpoint cannot be reached");
       throw upstreamFailure(`${WHO} cannot be reached.`, { cause: error });
     });
   return defineHandler({
     ...type,
     async run(job, input) {
       const response = await ask(job, input);
-      if (!response.ok) {
-        await logRefusal(response, job, endpoint.secrets);
-        throw upstreamRefusal(WHO, response);
-      }
+      if (!response.ok) await refuse(response, WHO, endpoint.secrets);
       const writes = createWriteWindow(WRITES_IN_FLIGHT);
       const result = await readAnswer(response, endpoint, {
         eventBytes: options.eventBytes,

@@ -8,7 +8,7 @@ import { LIMITS } from "../../protocol/limits.ts";
 import { JobError } from "../handler.ts";
 import { createPieces, type Pieces } from "../pieces.ts";
 import { createSoundChunks, type SoundChunks } from "../sound-chunks.ts";
-import { cutOff, upstreamFailure } from "../upstream.ts";
+import { cutOff, nonsense, upstreamFailure } from "../upstream.ts";
 import type { Answer } from "./answer.ts";
 import { tooLong, WHO } from "./words.ts";
 
@@ -89,7 +89,8 @@ function createTeller({ options, sink }: Answer): Teller {
       const item = itemSchema.safeParse(value);
       if (item.success) return tellItem(item.data);
       const end = endSchema.safeParse(value);
-      if (!end.success) throw upstreamFailure(`${WHO} sent an item that is none.`);
+      if (!end.success)
+        throw nonsense(`${WHO} sent an item that is none.`, JSON.stringify(value), options.secrets);
       if (end.data.kind === "job.succeeded") {
         ended = { result: end.data.data.result as Json };
         return;
@@ -109,9 +110,9 @@ function createTeller({ options, sink }: Answer): Teller {
   };
 }
 
-function parseValue(text: string): unknown {
+function parseValue(text: string, { options }: Answer): unknown {
   const parsed = parseJson(text, { depth: LIMITS.jsonDepth });
-  if (!parsed.ok) throw upstreamFailure(`${WHO} sent something that is not JSON.`);
+  if (!parsed.ok) throw nonsense(`${WHO} sent something that is not JSON.`, text, options.secrets);
   return parsed.value;
 }
 
@@ -122,7 +123,7 @@ export async function readLines(answer: Answer): Promise<Json> {
   const decoder = new TextDecoder();
   let rest = "";
   const tell = async (line: string): Promise<void> => {
-    if (line.trim() !== "") await teller.value(parseValue(line));
+    if (line.trim() !== "") await teller.value(parseValue(line, answer));
   };
   for await (const chunk of answer.bytes(() => teller.ended !== null)) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
@@ -138,10 +139,10 @@ export async function readLines(answer: Answer): Promise<Json> {
 }
 
 /** JSON objects and lists are values, JSON strings their text, anything else is text as it stands. */
-async function tellEvent(teller: Teller, { event, data }: EventSourceMessage): Promise<void> {
-  if (event === "error") throw upstreamFailure(`${WHO} reported an error.`);
+async function tellEvent(teller: Teller, { event, data }: EventSourceMessage, answer: Answer): Promise<void> {
+  if (event === "error") throw nonsense(`${WHO} reported an error.`, data, answer.options.secrets);
   const begin = data.trimStart()[0];
-  if (begin === "{" || begin === "[") return teller.value(parseValue(data));
+  if (begin === "{" || begin === "[") return teller.value(parseValue(data, answer));
   if (begin !== '"') return teller.text(data);
   const parsed = parseJson(data, { depth: 1 });
   return teller.text(parsed.ok && typeof parsed.value === "string" ? parsed.value : data);
@@ -166,7 +167,7 @@ export async function readEventStream(answer: Answer): Promise<Json> {
     for (const event of events.splice(0)) {
       done ||=
         event.data.trim() === "[DONE]" || (endMark !== null && [event.data, event.event].includes(endMark));
-      if (!done) await tellEvent(teller, event);
+      if (!done) await tellEvent(teller, event, answer);
       done ||= teller.ended !== null;
       if (done) return;
     }

@@ -26,8 +26,10 @@ function fromInside(job: RunningJob, asHost: AsHost): RunningJob {
   return {
     ...job,
     log: {
-      info: (fields, message) => asHost(() => job.log.info(fields, message)),
-      warn: (fields, message) => asHost(() => job.log.warn(fields, message)),
+      debug: (...line) => asHost(() => job.log.debug(...line)),
+      info: (...line) => asHost(() => job.log.info(...line)),
+      warn: (...line) => asHost(() => job.log.warn(...line)),
+      error: (...line) => asHost(() => job.log.error(...line)),
     },
     text: (delta, options) => asHost(() => job.text(delta, options)),
     audioFormat: (format) => asHost(() => job.audioFormat(format)),

@@ -54,11 +54,21 @@ function runInThread(job: RunningJob, input: unknown, options: IsolatedOptions):
       new JobError("handler_error", "The handler's thread ended before its work.", { cause: why }),
     );
 
-  thread.onmessage = ({ data }: MessageEvent<FromThread>) => {
+  const hear = (data: FromThread): void => {
     if (data.kind === "call") answerCall(job, data, send);
-    else if (data.kind === "log") job.log[data.level]({ ...data.fields }, data.message);
+    else if (data.kind === "log") job.log[data.level](...data.line);
+    else if (data.kind === "stray")
+      job.log.error({ error: errorOf(data.error) }, "a handler failed outside of its run");
     else if (data.kind === "done") outcome.resolve(data.value as Json);
     else outcome.reject(errorOf(data.error));
+  };
+  thread.onmessage = ({ data }: MessageEvent<FromThread>) => {
+    // The handler's code can post what it likes: nothing of it may reach the server as an error that nobody awaits.
+    try {
+      hear(data);
+    } catch (error) {
+      outcome.reject(error);
+    }
   };
   thread.onerror = (event) => {
     job.log.warn({ problem: event.message }, "the thread of a handler failed");
@@ -68,7 +78,12 @@ function runInThread(job: RunningJob, input: unknown, options: IsolatedOptions):
 
   const { id, type, attempt, userId, sessionId, metadata, traceparent, idleMs, lastCheckpoint } = job;
   const facts = { id, type, attempt, userId, sessionId, metadata, traceparent, idleMs, lastCheckpoint };
-  send({ kind: "start", place, facts, input });
+  try {
+    send({ kind: "start", place, facts, input });
+  } catch (error) {
+    const why = "The input cannot be copied into the handler's thread.";
+    outcome.reject(new JobError("handler_error", why, { retryable: false, cause: error }));
+  }
   if (job.signal.aborted) abort();
   else job.signal.addEventListener("abort", abort, { once: true });
   return outcome.promise.finally(() => {

@@ -1,6 +1,6 @@
 /** What a handler's thread and the server say to each other about one run. */
 import type { ErrorOrigin } from "../../protocol/events.ts";
-import type { RunningJob } from "../handler.ts";
+import type { RunLog, RunLogLine, RunningJob } from "../handler.ts";
 
 /** The fields of a job that are data; the calls are made by message. */
 export type JobFacts = Pick<
@@ -62,9 +62,10 @@ export type FromThread =
     }
   | {
       readonly kind: "log";
-      readonly level: "info" | "warn";
-      readonly fields: object;
-      readonly message: string;
+      readonly level: keyof RunLog;
+      readonly line: Parameters<RunLogLine>;
     }
+  /** An error that nobody awaited. */
+  | { readonly kind: "stray"; readonly error: ErrorFacts }
   | { readonly kind: "done"; readonly value: unknown }
   | { readonly kind: "failed"; readonly error: ErrorFacts };

@@ -4,7 +4,7 @@
  */
 import { provideModule } from "../files/module.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import { JobError, type AnyHandler, type RunningJob } from "../handler.ts";
+import { JobError, type AnyHandler, type RunLog, type RunLogLine, type RunningJob } from "../handler.ts";
 import { errorOf, factsOf } from "./errors.ts";
 import { CALLS, type Call, type FromThread, type JobFacts, type ToThread } from "./messages.ts";
 
@@ -32,17 +32,37 @@ function ask(name: Call, parameters: readonly unknown[]): Promise<unknown> {
   return waiter.promise;
 }
 
+/** A part of a log line that may go to the server; of what cannot be copied its look. */
+function clonable(part: unknown): unknown {
+  if (typeof part !== "object" || part === null) return part;
+  const fields = Object.entries(part).map(([name, value]): [string, unknown] => {
+    try {
+      return [name, structuredClone(value)];
+    } catch {
+      return [name, Bun.inspect(value)];
+    }
+  });
+  return Object.fromEntries(fields);
+}
+
 function jobOf(facts: JobFacts): RunningJob {
   const calls = Object.fromEntries(
     CALLS.map((name) => [name, (...parameters: unknown[]) => ask(name, parameters)]),
   );
-  const log = (level: "info" | "warn") => (fields: object, message: string) =>
-    say({ kind: "log", level, fields, message });
+  const log =
+    (level: keyof RunLog): RunLogLine =>
+    (...line) => {
+      try {
+        say({ kind: "log", level, line });
+      } catch {
+        say({ kind: "log", level, line: line.map(clonable) as Parameters<RunLogLine> });
+      }
+    };
   return {
     ...facts,
     ...(calls as unknown as Pick<RunningJob, Call>),
     signal: aborted.signal,
-    log: { info: log("info"), warn: log("warn") },
+    log: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
   };
 }
 
@@ -57,6 +77,11 @@ async function run({ place, facts, input }: Extract<ToThread, { kind: "start" }>
     say({ kind: "failed", error: factsOf(error) });
   }
 }
+
+// An error that nobody awaited ends nothing here either; without this it would end the thread, and so the run.
+for (const name of ["unhandledRejection", "uncaughtException"])
+  // allowed: threads are programs of their own, and these events alone tell of such errors.
+  process.on(name, (error: unknown) => say({ kind: "stray", error: factsOf(error) }));
 
 self.onmessage = ({ data }: MessageEvent<ToThread>) => {
   if (data.kind === "start") {

@@ -5,10 +5,9 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { AudioFormat } from "../../protocol/events.ts";
-import type { RunLog } from "../handler.ts";
 import { createSoundChunks, sampleBytesOf } from "../sound-chunks.ts";
 import { beginsWav, createWavReader, type WavReader } from "../wav.ts";
-import { bodyChunks, cutOff, type Fetch, refuse, upstreamFailure } from "../upstream.ts";
+import { bodyChunks, cutOff, type Fetch, refuse, upstreamFailure, wrongType } from "../upstream.ts";
 import {
   SPEECH_FORMATS,
   type SpeechEngine,
@@ -47,8 +46,6 @@ export interface OpenAiSpeechOptions {
   /** Voice of requests that name none. */
   readonly voice?: string | undefined;
   readonly fetch?: Fetch | undefined;
-  /** Told, shortened and without the key, what the upstream said when it refused. */
-  readonly log?: Pick<RunLog, "warn"> | undefined;
 }
 
 /**
@@ -112,6 +109,7 @@ type Ask = (request: SpeechRequest, input: string, voice: string) => Promise<Res
 function requester(options: OpenAiSpeechOptions): Ask {
   const url = `${options.url.replace(/\/+$/, "")}/audio/speech`;
   const send: Fetch = options.fetch ?? fetch;
+  const secrets = options.key ? [options.key] : [];
   return async (request, input, voice) => {
     const headers = new Headers({
       "Content-Type": "application/json",
@@ -131,10 +129,9 @@ function requester(options: OpenAiSpeechOptions): Ask {
       request.signal.throwIfAborted();
       throw upstreamFailure(`${WHO} cannot be reached.`, { cause: error });
     });
-    if (!response.ok) return refuse(response, { ...options, who: WHO });
+    if (!response.ok) return refuse(response, WHO, secrets);
     if (!/^text\/|json/iu.test(response.headers.get("Content-Type") ?? "")) return response;
-    await response.body?.cancel().catch(() => undefined);
-    throw upstreamFailure(`${WHO} sent something that is no sound.`);
+    throw await wrongType(`${WHO} sent something that is no sound.`, response, secrets);
   };
 }
 
