@@ -12,7 +12,7 @@ import { LIMITS } from "./protocol/limits.ts";
 import { has } from "./nodes/roles.ts";
 import { wire, type Base, type Parts } from "./parts.ts";
 import { startWithRoom } from "./start-again.ts";
-import type { Storage } from "./storage.ts";
+import type { Storage } from "./storage/contract.ts";
 import { createSystemWorld, type World } from "./world.ts";
 import type { SocketData } from "./ws/sockets.ts";
 

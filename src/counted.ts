@@ -1,5 +1,5 @@
 /** The storage with its figures kept: the counting is here, so that the rooms know nothing of it. */
-import type { Storage } from "./storage.ts";
+import type { Storage } from "./storage/contract.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 
 /** The same storage, counted. */

@@ -29,7 +29,7 @@ import type { SessionId } from "./lib/ids.ts";
 import { Refusal } from "./protocol/error.ts";
 import type { SessionRecord } from "./sessions/session.ts";
 import type { Sessions } from "./sessions/sessions.ts";
-import type { Storage } from "./storage.ts";
+import type { Storage } from "./storage/contract.ts";
 import { createTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 import { createSender } from "./webhooks/send.ts";
 import type { Targets } from "./webhooks/target.ts";

@@ -2,20 +2,16 @@
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { pacedLogs } from "./jobs/paced.ts";
-import type { JobStore } from "./jobs/store.ts";
 import { createSqliteJobReads, type JobReads } from "./jobs/sqlite/reads.ts";
 import { withinRoom } from "./jobs/sqlite/room.ts";
 import { createSqliteJobStore } from "./jobs/sqlite/store.ts";
 import { settleCopy } from "./jobs/sqlite/restored.ts";
 import { beginCommonTime, followCommonTime } from "./jobs/sqlite/time.ts";
-import { createSystemClock, type Clock, type Follower } from "./lib/clock.ts";
-import type { Logger } from "./lib/logger.ts";
+import { createSystemClock, type Clock } from "./lib/clock.ts";
 import { Obstacle } from "./lib/mistakes.ts";
 import { findInstallation } from "./nodes/installation.ts";
 import { createNodeParticipant, createSqliteNodeStore, NODES } from "./nodes/sqlite/store.ts";
-import type { Installation, NodeStore } from "./nodes/store.ts";
-import type { MachineTokenStore } from "./sessions/machine-tokens.ts";
-import type { RoomHistory } from "./sessions/history/history.ts";
+import type { NodeStore } from "./nodes/store.ts";
 import { createSqliteRoomHistory } from "./sessions/history/sqlite.ts";
 import {
   createMachineTokenParticipant,
@@ -27,12 +23,11 @@ import {
   createSqliteRevocationStore,
   REVOCATIONS,
 } from "./sessions/revocations/sqlite.ts";
-import type { RevocationStore } from "./sessions/revocations/store.ts";
 import { createKeyFolder } from "./sessions/keys/folder.ts";
 import { createMemoryKeyStore } from "./sessions/keys/memory.ts";
 import type { KeyStore } from "./sessions/keys/store.ts";
 import { createSqliteSessionStore } from "./sessions/sqlite.ts";
-import { NO_SESSION_OUTAGE, type SessionOutage } from "./sessions/outage.ts";
+import { NO_SESSION_OUTAGE } from "./sessions/outage.ts";
 import type { SessionStore } from "./sessions/store.ts";
 import { entryPoint } from "./lib/entry-point.ts";
 import { openSqlite, type SqliteConnection } from "./sqlite/database.ts";
@@ -41,58 +36,12 @@ import { joinFolder, lockFolder, lockFolderForChildren } from "./sqlite/lock.ts"
 import { assertSchema, migrate } from "./sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "./sqlite/migrations.ts";
 import { startWriterThread } from "./sqlite/thread.ts";
-import { DatabaseDamaged, type BatchFacts, type Writer } from "./database/writer.ts";
+import { DatabaseDamaged, type Writer } from "./database/writer.ts";
 import { createInlineWriter, isDamage } from "./sqlite/writer.ts";
 import { isPostgres } from "./postgres/connection.ts";
 import { createParticipants } from "./storage/participants.ts";
-import { withSessionsPlace, type SessionsPlace } from "./storage/redis-sessions.ts";
-
-export interface Storage {
-  readonly jobs: JobStore;
-  readonly sessions: SessionStore;
-  readonly sessionOutage: SessionOutage;
-  readonly revocations: RevocationStore;
-  readonly machineTokens: MachineTokenStore;
-  readonly roomHistory: RoomHistory;
-  readonly signingKeys: KeyStore;
-  readonly nodes: NodeStore;
-  /** What this database's processes know each other by: made when it is asked for first, and never another. */
-  installation(): Promise<Installation>;
-  readonly disk: Disk;
-  /** Called with every batch of writes that came back. */
-  onBatch(listener: (batch: BatchFacts) => void): void;
-  /** Resolves when the storage can no longer tell what it holds: the process has to stop. */
-  readonly failed: Promise<Error>;
-  /** Commits what was given, then closes. */
-  stop(): Promise<void>;
-}
-
-export interface StorageOptions extends SessionsPlace {
-  /** `sqlite:<path>`, `sqlite::memory:` or `postgres://…`. */
-  readonly databaseUrl: string;
-  /** Made with mode 0700 when it is missing; holds the lock. Unused by a database in memory. */
-  readonly dataDir: string;
-  readonly durability: "power" | "process";
-}
-
-/** The server that opens a storage, as one of many on the same database. */
-export interface NodeOptions {
-  /** Its name: unlike that of any other, and the same at its next start. Asked once the data folder is there. */
-  readonly id: () => string;
-  /** Whether there may be others. */
-  readonly several: boolean;
-  /** Its clock, which follows the database's: whatever it stores takes effect at that time. */
-  readonly clock: Clock & Follower;
-}
-
-export interface OpenOptions extends StorageOptions {
-  /** This is one of several processes: their parent has the folder (`prepareShared`). */
-  readonly shared?: boolean;
-  /** Without it the commands bring their own time, and no other server may be there. */
-  readonly node?: NodeOptions;
-  /** Who watches the disk; a command that is over in a moment does not. */
-  readonly watch?: { readonly clock: Clock; readonly logger: Logger };
-}
+import type { OpenOptions, Storage, StorageOptions } from "./storage/contract.ts";
+import { withSessionsPlace } from "./storage/redis-sessions.ts";
 
 /** The file of a `sqlite:` URL; throws for any other scheme. */
 export function sqlitePath(databaseUrl: string): string {

@@ -13,7 +13,8 @@ import { createSystemClock, type Clock, type SystemClock } from "./lib/clock.ts"
 import { createIds, type Ids } from "./lib/ids.ts";
 import type { Logger } from "./lib/logger.ts";
 import { loadNodeId } from "./node-id.ts";
-import { openStorage, type Storage } from "./storage.ts";
+import { openStorage } from "./storage.ts";
+import type { Storage } from "./storage/contract.ts";
 import type { Wire } from "./webhooks/send.ts";
 import type { SocketData } from "./ws/sockets.ts";
 

@@ -6,7 +6,7 @@ import { createSystemClock } from "../src/lib/clock.ts";
 import { createLogger } from "../src/lib/logger.ts";
 import { Refusal } from "../src/protocol/error.ts";
 import type { SessionStore } from "../src/sessions/store.ts";
-import type { Storage } from "../src/storage.ts";
+import type { Storage } from "../src/storage/contract.ts";
 import { createSystemWorld, type World } from "../src/world.ts";
 import { failureOf } from "./conformance/failure.ts";
 import { newSession } from "./support/http.ts";

@@ -143,6 +143,17 @@ describe("a tree", () => {
     expect(brokenBy({ "src/jobs/lonely.ts": OPENING, ...reached("src/jobs/a.ts", named) })).toEqual([]);
   });
 
+  test("in which files import each other is complained about, unless one is loaded only when it is needed", () => {
+    const first = `${OPENING}import type { It } from "./b.ts";\nexport const it: It = 1;\n`;
+    const middle = `${OPENING}export type { It } from "./c.ts";\n`;
+    const last = `${OPENING}export type It = number;\n`;
+    const files = { ...reached("src/jobs/a.ts", first), "src/jobs/b.ts": middle };
+    const back = `${last}import { it } from "./a.ts";\nexport const on = it;\n`;
+    expect(brokenBy({ ...files, "src/jobs/c.ts": back })).toEqual(["src/jobs/a.ts circles"]);
+    const later = `${last}export const on = import("./a.ts");\n`;
+    expect(brokenBy({ ...files, "src/jobs/c.ts": later })).toEqual([]);
+  });
+
   test("may have pages, whose scripts they lead to", () => {
     const page = { "src/web/index.html": '<script type="module" src="./main.ts"></script>\n' };
     const script = { "src/web/main.ts": `${OPENING}import "./view.ts";\n`, "src/web/view.ts": OPENING };

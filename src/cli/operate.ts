@@ -20,7 +20,8 @@ import { issueMachineToken } from "../sessions/machine-tokens.ts";
 import { createRevocations } from "../sessions/revocations.ts";
 import { DatabaseInUseError } from "../postgres/place.ts";
 import { FolderInUseError } from "../sqlite/lock.ts";
-import { openStorage, openStorageBeside, type Storage, type StorageBeside } from "../storage.ts";
+import { openStorage, openStorageBeside, type StorageBeside } from "../storage.ts";
+import type { Storage } from "../storage/contract.ts";
 import type { Flag } from "./command.ts";
 import { addressOf, givenAddress } from "./health.ts";
 

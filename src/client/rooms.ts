@@ -3,7 +3,8 @@
  * there, put together from what the server tells.
  */
 import type { Json } from "../protocol/events.ts";
-import type { MessageFrame, PresenceFrame, RoomMember, WelcomeFrame } from "../protocol/frames.ts";
+import type { MessageFrame, PresenceFrame, WelcomeFrame } from "../protocol/frames.ts";
+import type { RoomMember } from "../protocol/rooms.ts";
 import { backoffMs } from "./backoff.ts";
 import type { ClientClock, ClientTimer } from "./clock.ts";
 import { createEmitter } from "./emitter.ts";

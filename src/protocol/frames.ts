@@ -4,8 +4,8 @@ import type { ErrorCode } from "./codes.ts";
 import type { EventKind, Json } from "./events.ts";
 import type { JobStatus, OutputObject } from "./jobs.ts";
 import { LIMITS } from "./limits.ts";
-import { roomName } from "./rooms.ts";
-import { CHOSEN_PRESENCES, type Presence, type PublishedLimits, type TokenObject } from "./sessions.ts";
+import { roomName, type RoomMember } from "./rooms.ts";
+import { CHOSEN_PRESENCES, type PublishedLimits, type TokenObject } from "./sessions.ts";
 
 /** The subprotocol a client must offer and the only one the server ever answers. */
 export const SUBPROTOCOL = "holdline.v1";
@@ -107,14 +107,6 @@ export interface HistoryFrame {
   readonly recovered: boolean;
   /** `trimmed`: `after` is no longer kept, and what is kept follows. `none`: the room keeps nothing. */
   readonly reason?: "trimmed" | "none";
-}
-
-export interface RoomMember {
-  readonly userId: string;
-  readonly sessionId: string;
-  readonly status: Presence;
-  /** Since when it is seen like this. */
-  readonly since: string;
 }
 
 export interface PresenceFrame {

@@ -1,8 +1,8 @@
 /** Rooms on the wire: what one may be called, and what `/v1/rooms` takes and answers (PROTOCOL section 3). */
 import { z } from "zod";
 import type { Json } from "./events.ts";
-import type { RoomMember } from "./frames.ts";
 import { LIMITS } from "./limits.ts";
+import type { Presence } from "./sessions.ts";
 
 /** Letters, digits and `_ . : / @ ~ + = -`, the first one a letter, a digit or `_`. No `*`: that is for patterns. */
 const ROOM_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.:/@~+=-]*$/;
@@ -25,6 +25,15 @@ export function isRoomPattern(text: string): boolean {
 export const roomMessageSchema = z.strictObject({
   data: z.unknown().describe("Any JSON value; handed on as it is.") as unknown as z.ZodType<Json>,
 });
+
+/** One of those in a room, as it is seen. */
+export interface RoomMember {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly status: Presence;
+  /** Since when it is seen like this. */
+  readonly since: string;
+}
 
 /** Who is in a room. */
 export interface PresenceObject {

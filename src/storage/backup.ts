@@ -11,7 +11,8 @@ import { openSqlite } from "../sqlite/database.ts";
 import { integrityFaults, isDamage } from "../sqlite/inspect.ts";
 import { assertKnownSchema, schemaOf } from "../sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../sqlite/migrations.ts";
-import { NoDatabaseError, sqlitePath, type StorageOptions } from "../storage.ts";
+import { NoDatabaseError, sqlitePath } from "../storage.ts";
+import type { StorageOptions } from "./contract.ts";
 import { bytesOf, isSameFile, removeDatabase, syncFolderOf, syncToDisk } from "./files.ts";
 
 export interface Contents {

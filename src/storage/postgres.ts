@@ -54,7 +54,7 @@ import {
 } from "../sessions/postgres/keys.ts";
 import { takeOverFolder } from "../sessions/keys/take-over.ts";
 import { createNoDisk } from "../sqlite/disk.ts";
-import type { OpenOptions, Storage, StorageOptions } from "../storage.ts";
+import type { OpenOptions, Storage, StorageOptions } from "./contract.ts";
 
 function createParticipants(clock: Clock): Readonly<Record<string, PostgresParticipant>> {
   return {

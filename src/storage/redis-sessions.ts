@@ -1,22 +1,13 @@
 /** The switch from a URL to sessions on Redis, which take the place of those in the database. */
 import { createSystemClock, type Clock } from "../lib/clock.ts";
 import { createIds } from "../lib/ids.ts";
-import { createLogger, type Logger } from "../lib/logger.ts";
+import { createLogger } from "../lib/logger.ts";
 import { Obstacle } from "../lib/mistakes.ts";
 import { readRedisUrl, redisPlaceName } from "../lib/redis-url.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { OpenedRedis } from "../redis/connect.ts";
 import { redisReason } from "../redis/reason.ts";
-import type { Storage } from "../storage.ts";
-
-export interface SessionsPlace {
-  /** Redis that keeps the sessions; null or absent: the database does. */
-  readonly sessionsRedisUrl?: string | null;
-  /** How long a session without a socket lives. */
-  readonly resumeMs?: number;
-  /** Whose sessions they are: a server, which starts without Redis too; a command, which is over in a moment, needs it. */
-  readonly watch?: { readonly clock: Clock; readonly logger: Logger };
-}
+import type { SessionsPlace, Storage } from "./contract.ts";
 
 /** How long an opening waits for Redis. */
 const READY_MS = 3000;

@@ -11,7 +11,8 @@ import { integrityFaults, isDamage } from "../sqlite/inspect.ts";
 import { assertKnownSchema, migrate, schemaOf } from "../sqlite/migrate.ts";
 import { SQLITE_MIGRATIONS } from "../sqlite/migrations.ts";
 import { isPostgres } from "../postgres/connection.ts";
-import { lockDataDir, sqlitePath, type StorageOptions } from "../storage.ts";
+import { lockDataDir, sqlitePath } from "../storage.ts";
+import type { StorageOptions } from "./contract.ts";
 import { contentsOf } from "./backup.ts";
 import {
   COMPANIONS,

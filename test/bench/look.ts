@@ -5,7 +5,8 @@
 import type { JobId, SessionId } from "../../src/lib/ids.ts";
 import { idAt } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
-import { openStorage, type Storage } from "../../src/storage.ts";
+import { openStorage } from "../../src/storage.ts";
+import type { Storage } from "../../src/storage/contract.ts";
 import { drive } from "../conformance/drive.ts";
 import { openThreaded, temporaryFolder } from "../conformance/storages.ts";
 import { startPostgres } from "../support/postgres.ts";

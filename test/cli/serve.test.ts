@@ -1,7 +1,7 @@
 /** The life of a server as `holdline serve` leads it: start, signal, failure, an end that does not come. */
 import { describe, expect, test } from "bun:test";
 import type { Host } from "../../src/cli/command.ts";
-import { type Life, live, STOP_GRACE_MS } from "../../src/cli/serve.ts";
+import { type Life, live, STOP_GRACE_MS } from "../../src/cli/life.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/lib/logger.ts";
 

@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import { createClient } from "../../src/client/client.ts";
 import type { ClientError } from "../../src/client/errors.ts";
-import type { PresenceFrame, RoomMember } from "../../src/protocol/frames.ts";
+import type { PresenceFrame } from "../../src/protocol/frames.ts";
+import type { RoomMember } from "../../src/protocol/rooms.ts";
 import { startServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 import { createScene, failure } from "./setup.ts";

@@ -1,7 +1,7 @@
 /** A server with job types that misbehave in ways the product's own never do: the program of some fault tests. */
 import { z } from "zod";
 import { createApp } from "../../src/app.ts";
-import { live } from "../../src/cli/serve.ts";
+import { live } from "../../src/cli/life.ts";
 import { loadConfig, processInputs } from "../../src/config.ts";
 import { defineHandler, type AnyHandler } from "../../src/handlers/handler.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";

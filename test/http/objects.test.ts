@@ -9,13 +9,8 @@ import type {
   PushedObject,
 } from "../../src/protocol/admin.ts";
 import type { EventData, EventKind } from "../../src/protocol/events.ts";
-import type {
-  AttachedFrame,
-  EventFrame,
-  RoomMember,
-  ServerFrame,
-  WelcomeFrame,
-} from "../../src/protocol/frames.ts";
+import type { AttachedFrame, EventFrame, ServerFrame, WelcomeFrame } from "../../src/protocol/frames.ts";
+import type { RoomMember } from "../../src/protocol/rooms.ts";
 import type {
   EventObject,
   EventsPage,

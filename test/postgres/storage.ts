@@ -1,5 +1,6 @@
 /** Storages on a PostgreSQL server of a test file's own, emptied between its tests. */
-import { openStorage, type Storage } from "../../src/storage.ts";
+import { openStorage } from "../../src/storage.ts";
+import type { Storage } from "../../src/storage/contract.ts";
 import { shareStorage, temporaryFolder, type SharedStorage } from "../conformance/storages.ts";
 import { startPostgres } from "../support/postgres.ts";
 

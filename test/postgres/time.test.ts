@@ -9,7 +9,8 @@ import { connect, type PostgresConnection } from "../../src/postgres/connection.
 import { ADVISORY_LOCKS, migrate } from "../../src/postgres/migrate.ts";
 import { POSTGRES_MIGRATIONS } from "../../src/postgres/migrations.ts";
 import { startTimekeeper, TIME, timeOf } from "../../src/postgres/time.ts";
-import { openStorage, type Storage } from "../../src/storage.ts";
+import { openStorage } from "../../src/storage.ts";
+import type { Storage } from "../../src/storage/contract.ts";
 import { drive } from "../conformance/drive.ts";
 import { temporaryFolder } from "../conformance/storages.ts";
 import { startPostgres, type PostgresServer } from "../support/postgres.ts";

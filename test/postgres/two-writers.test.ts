@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/lib/logger.ts";
-import { openStorage, type Storage } from "../../src/storage.ts";
+import { openStorage } from "../../src/storage.ts";
+import type { Storage } from "../../src/storage/contract.ts";
 import { openPostgresBeside } from "../../src/storage/postgres.ts";
 import { drive, type Drive, SESSION } from "../conformance/drive.ts";
 import { temporaryFolder, type TemporaryFolder } from "../conformance/storages.ts";

@@ -12,7 +12,7 @@ import {
   type Ids,
 } from "../../src/lib/ids.ts";
 import type { Logger } from "../../src/lib/logger.ts";
-import type { Storage } from "../../src/storage.ts";
+import type { Storage } from "../../src/storage/contract.ts";
 import type { Disk } from "./disk.ts";
 import type { Network } from "./network.ts";
 import type { Signals } from "./signals.ts";

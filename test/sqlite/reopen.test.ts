@@ -1,7 +1,7 @@
 /** A database that is closed and opened again, writer's thread and all: everything that was committed is there and goes on. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { JobId, SessionId } from "../../src/lib/ids.ts";
-import type { Storage } from "../../src/storage.ts";
+import type { Storage } from "../../src/storage/contract.ts";
 import { drive, SESSION, USER, type Drive, type HeldRun } from "../conformance/drive.ts";
 import { openThreaded, temporaryFolder, type TemporaryFolder } from "../conformance/storages.ts";
 

@@ -1,7 +1,14 @@
 /** The rules of the house for src/ (docs/architecture.md), as a function from a tree of files to complaints. */
 import { Glob } from "bun";
 import { posix, resolve } from "node:path";
-import { functionSpans, importsOf, readSource, referencesOf, type SourceText } from "./source-text.ts";
+import {
+  functionSpans,
+  importsAtOnceOf,
+  importsOf,
+  readSource,
+  referencesOf,
+  type SourceText,
+} from "./source-text.ts";
 
 /** A room imports only rooms that stand before it. */
 const ROOMS = [
@@ -222,6 +229,29 @@ function checkReach(
     .map((path) => ({ path, rule: "reach", detail: "no entry and no test leads here" }));
 }
 
+/** Files of src that import each other, directly or by way of others: none of them can be read before the other. */
+function checkCircles(sources: ReadonlyMap<string, SourceText>): Complaint[] {
+  const complaints: Complaint[] = [];
+  const done = new Set<string>();
+  const walk = (path: string, way: readonly string[]): void => {
+    const start = way.indexOf(path);
+    if (start !== -1) {
+      const circle = [...way.slice(start), path].join(" → ");
+      complaints.push({ path, rule: "circles", detail: circle });
+      return;
+    }
+    const source = sources.get(path);
+    if (source === undefined || done.has(path)) return;
+    for (const specifier of importsAtOnceOf(source)) {
+      const to = target(path, specifier);
+      if (to !== null) walk(to, [...way, path]);
+    }
+    done.add(path);
+  };
+  for (const path of sources.keys()) if (path.startsWith("src/")) walk(path, []);
+  return complaints;
+}
+
 /** Programs start here: the server, its threads, the build, an embedder's import, and a page. */
 export const ENTRIES = [
   "src/main.ts",
@@ -236,7 +266,7 @@ export const ENTRIES = [
 /** Everything in `tree` that breaks a rule. */
 export function checkArchitecture(tree: Tree, entries: readonly string[] = ENTRIES): Complaint[] {
   const sources = new Map([...tree].map(([path, text]) => [path, readFile(path, text)]));
-  const complaints = checkReach(tree, sources, entries);
+  const complaints = [...checkReach(tree, sources, entries), ...checkCircles(sources)];
   for (const [path, text] of tree) {
     const source = sources.get(path);
     if (source === undefined || !path.startsWith("src/")) continue;

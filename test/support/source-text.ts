@@ -80,10 +80,11 @@ export function readSource(source: string): SourceText {
   return { code, withStrings };
 }
 
-const IMPORTS = [
+const AT_ONCE = [
   /\b(?:import|export)\b[^;"'`()]*?\bfrom\s*["']([^"']+)["']/g,
-  /\bimport\s*\(?\s*["']([^"']+)["']/g,
+  /\bimport\s*["']([^"']+)["']/g,
 ];
+const IMPORTS = [...AT_ONCE, /\bimport\s*\(\s*["']([^"']+)["']/g];
 /** Files named without being imported: workers, assets. */
 const REFERENCES = [
   /\bnew URL\(\s*["']([^"']+)["']/g,
@@ -98,6 +99,11 @@ function matches(text: string, patterns: readonly RegExp[]): string[] {
 /** What the source imports (types too: they are dependencies like any other), as written. */
 export function importsOf(source: SourceText): string[] {
   return matches(source.withStrings, IMPORTS);
+}
+
+/** As `importsOf`, without what is loaded only when it is needed (`import()`). */
+export function importsAtOnceOf(source: SourceText): string[] {
+  return matches(source.withStrings, AT_ONCE);
 }
 
 /** What it imports or refers to by URL, as written. */

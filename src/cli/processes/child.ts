@@ -7,7 +7,7 @@ import { createSystemClock } from "../../lib/clock.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { isPostgres } from "../../postgres/connection.ts";
 import { UsageError, type Command, type ExitCode, type Host, type ParentLine } from "../command.ts";
-import { live, tellFailure } from "../serve.ts";
+import { live, tellFailure } from "../life.ts";
 import { settingsFlags } from "../settings-flags.ts";
 import { CHILD_COMMAND, type ChildStart, type FromChild, type ToChild } from "./messages.ts";
 

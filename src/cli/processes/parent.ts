@@ -11,7 +11,7 @@ import { loadNodeId } from "../../node-id.ts";
 import { makeKey } from "../../sessions/keys/store.ts";
 import { openKeyStore, prepareShared } from "../../storage.ts";
 import type { ExitCode, Host } from "../command.ts";
-import { STOP_GRACE_MS, tellFailure } from "../serve.ts";
+import { STOP_GRACE_MS, tellFailure } from "../life.ts";
 import { type Child, ChildEnded, keepChild } from "./children.ts";
 
 export interface ParentOptions {

@@ -3,7 +3,8 @@ import type { Json } from "../../protocol/events.ts";
 import { createWriteWindow } from "../write-window.ts";
 import { defineHandler, type Handler, type JobType, type RunningJob } from "../handler.ts";
 import { type Fetch, refuse, upstreamFailure } from "../upstream.ts";
-import { readAnswer, type AnswerOptions } from "./answer.ts";
+import { readAnswer } from "./answer.ts";
+import type { AnswerOptions } from "./reading.ts";
 import { WHO } from "./words.ts";
 
 export interface Endpoint extends AnswerOptions {

@@ -4,8 +4,8 @@ import { LIMITS } from "../../protocol/limits.ts";
 import { createSoundChunks, sampleBytesOf } from "../sound-chunks.ts";
 import { cutOff } from "../upstream.ts";
 import { createWavReader } from "../wav.ts";
-import type { Answer, Reading } from "./answer.ts";
 import { mediaTypeOf } from "./media-type.ts";
+import type { Answer, Reading } from "./reading.ts";
 import { refused, WHO } from "./words.ts";
 
 /** Usual figures of the compressed formats; their own headers count, and a player reads those. */

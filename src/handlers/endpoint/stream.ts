@@ -9,7 +9,7 @@ import { JobError } from "../handler.ts";
 import { createPieces, type Pieces } from "../pieces.ts";
 import { createSoundChunks, type SoundChunks } from "../sound-chunks.ts";
 import { cutOff, nonsense, upstreamFailure } from "../upstream.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer } from "./reading.ts";
 import { tooLong, WHO } from "./words.ts";
 
 /** The last words of a stream that says by itself how it ends. */

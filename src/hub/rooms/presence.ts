@@ -4,7 +4,8 @@
  */
 import { type Clock, type Timer } from "../../lib/clock.ts";
 import type { SessionId } from "../../lib/ids.ts";
-import type { PresenceFrame, RoomMember } from "../../protocol/frames.ts";
+import type { PresenceFrame } from "../../protocol/frames.ts";
+import type { RoomMember } from "../../protocol/rooms.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { PresenceObject } from "../../protocol/rooms.ts";
 import type { Connection } from "../connection.ts";
