@@ -1,14 +1,11 @@
 /** The reading half of the memory driver: what every read of the contract means, said in the plainest way. */
 import type { JobId } from "../lib/ids.ts";
-import { isTerminalStatus } from "../protocol/job-status.ts";
+import { isTerminalStatus, isWaitingStatus } from "../protocol/job-status.ts";
 import { byPlace } from "./execute.ts";
 import { headOf, sizeOf, summarize, type StoredEvent } from "./job.ts";
-import { keyName, waiting, type MemoryJobs, type Row } from "./memory-tables.ts";
+import { keyName, type MemoryJobs, type Row } from "./memory-tables.ts";
 import { resultOf } from "./result.ts";
-import type { JobStore, JobWithResult } from "./store.ts";
-
-/** Counted no further than this: an estimate need not be exact, and counting must not be slow. */
-const POSITION_MOST = 1000;
+import { POSITION_MOST, type JobStore, type JobWithResult } from "./store.ts";
 
 export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execute" | "onCommitted"> {
   const { rows, keys } = stored;
@@ -100,7 +97,7 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
             : [{ id: job.id, sessionId: job.sessionId, orphanMs: job.orphanMs }],
         )
         .slice(0, limit),
-    waiting: async () => [...rows.values()].filter(({ job }) => waiting(job.status)).length,
+    waiting: async () => [...rows.values()].filter(({ job }) => isWaitingStatus(job.status)).length,
     position: async (id) => {
       const own = rows.get(id);
       if (own === undefined) return 1;
@@ -108,7 +105,7 @@ export function createMemoryJobReads(stored: MemoryJobs): Omit<JobStore, "execut
       const place = { ...own, priority: own.job.priority, id, turn: own.turn ?? Number.POSITIVE_INFINITY };
       const ahead = [...rows.values()].filter(
         ({ job, turn, num }) =>
-          waiting(job.status) &&
+          isWaitingStatus(job.status) &&
           turn !== null &&
           job.type === own.job.type &&
           byPlace({ id: job.id, priority: job.priority, turn, num }, place) < 0,

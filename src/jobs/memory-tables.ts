@@ -1,6 +1,6 @@
 /** The tables of the memory driver: plain maps, slow where slowness is simpler. */
 import type { JobId } from "../lib/ids.ts";
-import { isTerminalStatus, type JobStatus } from "../protocol/job-status.ts";
+import { isTerminalStatus, isWaitingStatus } from "../protocol/job-status.ts";
 import { byPlace } from "./execute.ts";
 import { hasPrefix } from "./holder.ts";
 import type { JobRecord, StoredEvent } from "./job.ts";
@@ -53,8 +53,6 @@ export function copyMemoryJobs({ rows, keys, schedules, steadyMs }: MemoryJobs):
 
 export const keyName = (key: IdempotencyKey): string => JSON.stringify([key.userId, key.route, key.key]);
 
-export const waiting = (status: JobStatus): boolean => status === "queued" || status === "retrying";
-
 /** The tables over what is stored; a queue that is there already is taken over. */
 export function createMemoryJobTables(stored: MemoryJobs): JobTables {
   const { rows, keys, schedules } = stored;
@@ -74,7 +72,7 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
   /** Those that were put off and are due now get in line, in the order in which they became due. */
   const lineUp = (steadyMs: number): void => {
     const due = all().filter(
-      ({ job, turn }) => turn === null && waiting(job.status) && job.readyBy <= steadyMs,
+      ({ job, turn }) => turn === null && isWaitingStatus(job.status) && job.readyBy <= steadyMs,
     );
     for (const one of due.toSorted((a, b) => a.job.readyBy - b.job.readyBy || a.num - b.num)) {
       one.turn = book.nextTurn(one.job.userId, one.job.priority);
@@ -132,7 +130,7 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
     },
     ready(types, steadyMs) {
       lineUp(steadyMs);
-      const due = all().filter(({ job }) => waiting(job.status) && job.readyBy <= steadyMs);
+      const due = all().filter(({ job }) => isWaitingStatus(job.status) && job.readyBy <= steadyMs);
       return types.flatMap(({ type, limit }) =>
         due
           .filter(({ job }) => job.type === type)
@@ -155,13 +153,13 @@ export function createMemoryJobTables(stored: MemoryJobs): JobTables {
     },
     nextReady(steadyMs) {
       const times = all()
-        .filter(({ job }) => waiting(job.status) && job.readyBy > steadyMs)
+        .filter(({ job }) => isWaitingStatus(job.status) && job.readyBy > steadyMs)
         .map(({ job }) => job.readyBy);
       return times.length === 0 ? null : Math.min(...times);
     },
     realign(at) {
       const waits = all().filter(
-        ({ job, turn }) => turn === null && job.runAt !== null && waiting(job.status),
+        ({ job, turn }) => turn === null && job.runAt !== null && isWaitingStatus(job.status),
       );
       for (const { job } of waits) Object.assign(job, dueBy(job, at));
       return waits.length;

@@ -6,7 +6,7 @@
  * one turn after the user's last one that still waits, but never before the turn that is being served. So 100,000 jobs
  * of one user put one job of another behind at most one of them. Turns only order the claims; they promise nothing.
  */
-import { isTerminalStatus, type JobStatus } from "../protocol/job-status.ts";
+import { isTerminalStatus, isWaitingStatus, type JobStatus } from "../protocol/job-status.ts";
 
 export interface QueueEntry {
   readonly userId: string;
@@ -42,10 +42,6 @@ export interface QueueBook {
   /** Per priority: the turn being served. */
   readonly served: ReadonlyMap<number, number>;
   clear(): void;
-}
-
-function waits(status: JobStatus | null): boolean {
-  return status === "queued" || status === "retrying";
 }
 
 export function createQueueBook(): QueueBook {
@@ -102,11 +98,11 @@ export function createQueueBook(): QueueBook {
       return line === undefined ? present : Math.max(present, line.lastTurn + 1);
     },
     moved(entry, before, after) {
-      if (waits(after) && !waits(before)) {
+      if (isWaitingStatus(after) && !isWaitingStatus(before)) {
         queued += 1;
         join(entry);
       }
-      if (waits(before) && !waits(after)) leave(entry, after === "running");
+      if (isWaitingStatus(before) && !isWaitingStatus(after)) leave(entry, after === "running");
       const open = before !== null && !isTerminalStatus(before);
       if (!open && !isTerminalStatus(after)) count(entry.userId, 1);
       if (open && isTerminalStatus(after)) count(entry.userId, -1);

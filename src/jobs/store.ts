@@ -288,6 +288,9 @@ export interface JobWithResult {
   readonly result: string | null;
 }
 
+/** An estimate need not be exact, and counting must not be slow. */
+export const POSITION_MOST = 1000;
+
 export interface JobStore {
   execute<Op extends JobOp>(command: JobCommand<Op>): Promise<JobOutcome<Op>>;
   onCommitted(listener: (changes: readonly Change[]) => void): void;
@@ -322,7 +325,7 @@ export interface JobStore {
   ): Promise<{ readonly webhook: WebhookRecord; readonly attempts: readonly WebhookAttempt[] } | null>;
   /** Steady time at which the next webhook is due; null when none waits. */
   nextWebhook(): Promise<number | null>;
-  /** 1-based estimate of the place in the queue, counted up to a bound. */
+  /** 1-based estimate of the place in the queue, counted up to `POSITION_MOST`. */
   position(id: JobId): Promise<number>;
   /**
    * How far steady time had come: the `at` of the latest command, less `LIMITS.steadyStepMs` at most; 0 in a new store.

@@ -17,3 +17,8 @@ const terminalStatuses: ReadonlySet<string> = new Set(["succeeded", "failed", "c
 export function isTerminalStatus(status: JobStatus): boolean {
   return terminalStatuses.has(status);
 }
+
+/** It waits for a run: its first, or the next one. */
+export function isWaitingStatus(status: JobStatus | null): boolean {
+  return status === "queued" || status === "retrying";
+}

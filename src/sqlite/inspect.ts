@@ -14,8 +14,3 @@ export function integrityFaults(path: string): string[] {
     connection.close();
   }
 }
-
-/** Whether an error of SQLite says that the file itself is broken, or never was a database. */
-export function isDamage(error: unknown): boolean {
-  return /^SQLITE_(?:CORRUPT|NOTADB)/.test(String((error as { code?: unknown }).code));
-}

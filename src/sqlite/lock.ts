@@ -6,6 +6,7 @@
  */
 import { Database } from "bun:sqlite";
 import { Obstacle } from "../lib/mistakes.ts";
+import { isBusy } from "./errors.ts";
 
 /** Another process holds the folder. */
 export class FolderInUseError extends Obstacle {
@@ -15,10 +16,6 @@ export class FolderInUseError extends Obstacle {
       `another holdline server is using this data folder (${path} is locked): stop it first, or use another folder`,
     );
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return String((error as { code?: unknown }).code).startsWith("SQLITE_BUSY");
 }
 
 function take(path: string, statements: readonly string[]): () => void {

@@ -9,7 +9,8 @@ import {
   type Writer,
   type WriteResult,
 } from "../database/writer.ts";
-import { commitBatch, isDamage, type Participant } from "./writer.ts";
+import { isDamage } from "./errors.ts";
+import { commitBatch, type Participant } from "./writer.ts";
 
 interface ThreadStart {
   readonly path: string;

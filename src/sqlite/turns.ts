@@ -4,6 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { pauseThread, type Clock } from "../lib/clock.ts";
+import { isBusy } from "./errors.ts";
 
 export interface Turns {
   /** Begins a transaction, when it is this writer's turn. Throws SQLITE_BUSY when that does not come in time. */
@@ -20,10 +21,6 @@ const STAY_AWAY_MS = 0.4;
 const ALONE_MS = 50;
 /** As `BUSY_MS` of database.ts: callers are answered within twice that. */
 const MOST_MS = 2000;
-
-function isBusy(error: unknown): boolean {
-  return String((error as { code?: unknown }).code).startsWith("SQLITE_BUSY");
-}
 
 /** Stops the thread while it waits: for a writer in a thread of its own. */
 export function createTurns(db: Database, clock: Clock): Turns {

@@ -14,6 +14,7 @@ import {
   type Writer,
   type WriteResult,
 } from "../database/writer.ts";
+import { codeOf, isDamage } from "./errors.ts";
 import type { Turns } from "./turns.ts";
 
 /** Carries out the commands of one room inside the open transaction, synchronously. */
@@ -30,15 +31,6 @@ export interface Participant {
 /** The outcome of the whole batch is unknown: the commit itself failed. The process has to stop and recover. */
 export class CommitFailed extends Error {
   override readonly name = "CommitFailed";
-}
-
-function codeOf(error: unknown): string {
-  return String((error as { code?: unknown }).code);
-}
-
-/** SQLite found bytes where none of its own can be. */
-export function isDamage(error: unknown): boolean {
-  return /^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error));
 }
 
 function attempt(participants: Readonly<Record<string, Participant>>, request: WriteRequest): unknown {

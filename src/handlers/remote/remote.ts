@@ -97,7 +97,7 @@ export interface RemoteOptions {
 }
 
 /** Leases belong to a token, not to a name: names are not proven. */
-const ownerOf = (tokenId: string): string => `worker:${tokenId}`;
+const workerOwner = (tokenId: string): string => `worker:${tokenId}`;
 
 export function createRemote(options: RemoteOptions): Remote {
   const { store, registry, clock, ids, logger, jobBytes } = options;
@@ -132,7 +132,7 @@ export function createRemote(options: RemoteOptions): Remote {
       directory.heard(worker, wish.types);
       directory.polls(worker, 1);
       try {
-        const owner = ownerOf(worker.tokenId);
+        const owner = workerOwner(worker.tokenId);
         const jobs = await dispatch.poll({ ...wish, owner, worker: worker.name });
         for (const { job } of jobs) directory.holds(worker, job.id);
         counted.leased += jobs.length;
@@ -144,7 +144,7 @@ export function createRemote(options: RemoteOptions): Remote {
 
     async deliver({ id, lease, tokenId }, first, items) {
       const at = instant(clock);
-      const owner = ownerOf(tokenId);
+      const owner = workerOwner(tokenId);
       const { leaseMs } = LIMITS;
       const outcome = await store.execute({
         op: "deliver", at, id, lease, owner, first, items, jobBytes, leaseMs,
@@ -155,7 +155,7 @@ export function createRemote(options: RemoteOptions): Remote {
 
     async hold(worker, { id, lease }, sign) {
       const at = instant(clock);
-      const owner = ownerOf(worker.tokenId);
+      const owner = workerOwner(worker.tokenId);
       const { leaseMs } = LIMITS;
       const outcome = await store.execute({ op: "hold", at, id, lease, owner, leaseMs, jobBytes, ...sign });
       if (typeof outcome !== "string") directory.holds(worker, id);
@@ -163,16 +163,16 @@ export function createRemote(options: RemoteOptions): Remote {
     },
 
     end: ({ id, lease, tokenId }, how) =>
-      store.execute({ op: "end", at: instant(clock), id, lease, owner: ownerOf(tokenId), how }),
+      store.execute({ op: "end", at: instant(clock), id, lease, owner: workerOwner(tokenId), how }),
 
     async held({ id, lease, tokenId }) {
       const job = await store.find(id);
-      return job?.leaseToken === lease && job.leaseOwner === ownerOf(tokenId) ? job : null;
+      return job?.leaseToken === lease && job.leaseOwner === workerOwner(tokenId) ? job : null;
     },
 
     async wasEnded({ id, lease, tokenId }) {
       const job = await store.find(id);
-      return job?.endedBy?.endsWith(`:${ownerOf(tokenId)}:${lease}`) === true;
+      return job?.endedBy?.endsWith(`:${workerOwner(tokenId)}:${lease}`) === true;
     },
 
     get control() {

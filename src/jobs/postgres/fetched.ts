@@ -8,6 +8,7 @@
 import type { JobId, SessionId } from "../../lib/ids.ts";
 import { listed, createRows } from "../../postgres/rows.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
+import type { JobRecord } from "../job.ts";
 import type { QueueLine } from "../queue-book.ts";
 import type { IdempotencyKey, ScheduleRow } from "../store.ts";
 import type { ReadyJob } from "../tables.ts";
@@ -99,7 +100,7 @@ const LINE_UP_MOST = 1000;
 
 const webhookRows = createRows(webhooks);
 const scheduleRows = createRows(schedules);
-const jobRows = createRows(jobs);
+export const jobRows = createRows(jobs);
 
 function keepJobs(fetched: Fetched, rows: readonly PostgresRow[]): JobId[] {
   return rows.map((row) => {
@@ -334,4 +335,8 @@ export async function fetchWanted(client: PostgresClient, fetched: Fetched, want
   fetched.answers.set(JSON.stringify(wanted.search), answer);
 }
 
-export { jobRows };
+/** What the domain sees of a row of jobs. */
+export function recordOf(raw: PostgresRow): JobRecord {
+  const { num: _num, turn: _turn, due: _due, trimmed: _trimmed, ...job } = jobRows.read(raw);
+  return job;
+}

@@ -13,14 +13,12 @@ import {
   type StoredEvent,
 } from "../job.ts";
 import { resultOf } from "../result.ts";
-import type { JobStore, JobWithResult } from "../store.ts";
-import { jobRows } from "./fetched.ts";
+import { POSITION_MOST, type JobStore, type JobWithResult } from "../store.ts";
+import { recordOf } from "./fetched.ts";
 import { RAW_BYTES, jobEvents, schedules, webhookAttempts, webhooks } from "./schema.ts";
 
 export type JobReads = Omit<JobStore, "execute" | "onCommitted">;
 
-/** Counted no further than this: an estimate need not be exact, and counting must not be slow. */
-const POSITION_MOST = 1000;
 /** Entries of one read step of a page, and the bytes that a step may bring at most before it is cut. */
 const READ_STEP = 256;
 /** Rows of one step of a list that looks for something rare. */
@@ -30,11 +28,6 @@ const eventRows = createRows(jobEvents);
 const scheduleRows = createRows(schedules);
 const webhookRows = createRows(webhooks);
 const attemptRows = createRows(webhookAttempts);
-
-function recordOf(raw: PostgresRow): JobRecord {
-  const { num: _num, turn: _turn, due: _due, trimmed: _trimmed, ...job } = jobRows.read(raw);
-  return job;
-}
 
 function eventOf(raw: PostgresRow): StoredEvent {
   const { id, sum, data, ...rest } = eventRows.read(raw);

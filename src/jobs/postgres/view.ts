@@ -4,15 +4,14 @@
  * that knows nothing of the first time. So a view is used once, and writes nothing itself.
  */
 import type { JobId } from "../../lib/ids.ts";
-import { isTerminalStatus, type JobStatus } from "../../protocol/job-status.ts";
-import type { PostgresRow } from "../../postgres/connection.ts";
+import { isTerminalStatus, isWaitingStatus } from "../../protocol/job-status.ts";
 import { byPlace } from "../execute.ts";
 import type { JobRecord, StoredEvent } from "../job.ts";
 import { createQueueBook, type QueueBook } from "../queue-book.ts";
 import type { IdempotencyKey, ScheduleRow } from "../store.ts";
 import type { JobTables, ReadyJob } from "../tables.ts";
 import type { WebhookAttempt, WebhookRecord } from "../webhook.ts";
-import { jobRows, keyName, laneName, type Fetched, type Wanted } from "./fetched.ts";
+import { keyName, laneName, recordOf, type Fetched, type Wanted } from "./fetched.ts";
 import type { Search } from "./searches.ts";
 
 /** Not an error: a question that was not foreseen. */
@@ -81,15 +80,6 @@ export interface View {
 
 export const PUT_OFF = 2;
 
-export function waits(status: JobStatus): boolean {
-  return status === "queued" || status === "retrying";
-}
-
-function recordOf(raw: PostgresRow): JobRecord {
-  const { num: _num, turn: _turn, due: _due, trimmed: _trimmed, ...job } = jobRows.read(raw);
-  return job;
-}
-
 /** Answers of questions about all jobs: asked of the database in the middle of a command. */
 function createSearches(fetched: Fetched) {
   const ask = <Name extends Search["name"]>(name: Name): JobTables[Name] =>
@@ -128,7 +118,7 @@ function createLine(
   const lineUp = (steadyMs: number): void => {
     for (const id of fetched.line ?? []) known(id);
     const due = [...rows.values()].filter(
-      ({ job, turn }) => turn === null && waits(job.status) && job.readyBy <= steadyMs,
+      ({ job, turn }) => turn === null && isWaitingStatus(job.status) && job.readyBy <= steadyMs,
     );
     for (const row of due.toSorted((a, b) => a.job.readyBy - b.job.readyBy || a.num - b.num)) {
       const { userId, priority } = row.job;
@@ -147,7 +137,7 @@ function createLine(
     for (const id of found.ids) known(id);
     const { last } = found;
     const ready = [...rows.values()]
-      .filter(({ job }) => job.type === type && waits(job.status) && job.readyBy <= steadyMs)
+      .filter(({ job }) => job.type === type && isWaitingStatus(job.status) && job.readyBy <= steadyMs)
       .map(placeOf)
       // Behind the last one that was looked at there may be others in between.
       .filter((place) => last === null || byPlace(place, last) <= 0)
@@ -163,7 +153,7 @@ function createLine(
       if (next === null) throw new NeedsMore({ next: { steadyMs, limit } });
       const unseen = next.rows.filter(({ id }) => !rows.has(id));
       if (unseen.length === 0 && !next.complete) throw new NeedsMore({ next: { steadyMs, limit } });
-      const seen = [...rows.values()].filter(({ job }) => waits(job.status)).map(({ job }) => job);
+      const seen = [...rows.values()].filter(({ job }) => isWaitingStatus(job.status)).map(({ job }) => job);
       const times = [...unseen, ...seen]
         .map(({ readyBy }) => readyBy)
         .filter((readyBy) => readyBy > steadyMs);

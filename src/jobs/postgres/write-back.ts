@@ -1,11 +1,12 @@
 /** Writes what a batch of commands changed: one statement for each table, however many rows. */
 import { getTableColumns } from "drizzle-orm";
+import { isWaitingStatus } from "../../protocol/job-status.ts";
 import { createRows, listed, type Rows } from "../../postgres/rows.ts";
 import type { PostgresClient } from "../../postgres/connection.ts";
 import { eventRow, sumOf } from "../event-row.ts";
 import { jobRows } from "./fetched.ts";
 import { idempotencyKeys, jobEvents, jobs, schedules, webhookAttempts, webhooks } from "./schema.ts";
-import { PUT_OFF, waits, type Changed, type ViewRow } from "./view.ts";
+import { PUT_OFF, type Changed, type ViewRow } from "./view.ts";
 
 type JobRow = typeof jobs.$inferSelect;
 type JobKey = keyof JobRow;
@@ -30,7 +31,7 @@ const attemptRows = createRows(webhookAttempts);
 
 /** `due`: 1 may run now, 0 waits, 2 is not in line, NULL is not waiting. Whoever claims makes a 0 a 1. */
 function dueOf({ job, turn, joined }: ViewRow): number | null {
-  if (!waits(job.status)) return null;
+  if (!isWaitingStatus(job.status)) return null;
   if (turn === null) return PUT_OFF;
   return joined && job.status === "queued" ? 1 : 0;
 }

@@ -12,7 +12,7 @@ import {
 import { eventRow, seqOfRow } from "../event-row.ts";
 import { resultOf } from "../result.ts";
 import type { JobId } from "../../lib/ids.ts";
-import type { JobStore, JobWithResult } from "../store.ts";
+import { POSITION_MOST, type JobStore, type JobWithResult } from "../store.ts";
 import {
   IS_PREPARED_KEY,
   idempotencyKeys,
@@ -29,9 +29,6 @@ import { RECORD_COLUMNS } from "./tables.ts";
 import { createWebhookReads } from "./webhooks.ts";
 
 const p = sql.placeholder;
-
-/** Counted no further than this: an estimate need not be exact, and counting must not be slow. */
-const POSITION_MOST = 1000;
 
 /** An entry as the driver gives it, in the order of EVENT_COLUMNS. */
 type EventRow = readonly [

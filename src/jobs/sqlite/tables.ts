@@ -1,7 +1,7 @@
 /** `JobTables` on SQLite: the writer's side, every statement prepared once. Runs inside a transaction it does not see. */
 import { and, eq, getTableColumns, isNotNull, like, sql } from "drizzle-orm";
 import type { SqliteConnection } from "../../sqlite/database.ts";
-import type { JobStatus } from "../../protocol/jobs.ts";
+import { isWaitingStatus, type JobStatus } from "../../protocol/job-status.ts";
 import { NO_DEADLINES, type JobTables } from "../tables.ts";
 import type { JobRecord } from "../job.ts";
 import { createLine, DUE } from "./line.ts";
@@ -21,10 +21,6 @@ export const RECORD_COLUMNS = recordColumns;
 
 type Orm = SqliteConnection["orm"];
 const p = sql.placeholder;
-
-function waits(status: JobStatus): boolean {
-  return status === "queued" || status === "retrying";
-}
 
 /** What belongs to a record that was loaded or inserted, beside what the domain sees of it. */
 interface Known {
@@ -220,7 +216,7 @@ export function createSqliteJobTables(
         return;
       }
       const book = queue.now();
-      writes.saveState.run({ ...job, num, due: waits(job.status) ? DUE.later : null });
+      writes.saveState.run({ ...job, num, due: isWaitingStatus(job.status) ? DUE.later : null });
       book.moved({ userId: job.userId, priority: job.priority, turn }, status, job.status);
       known.set(job, { num, turn, status: job.status });
     },
