@@ -238,7 +238,7 @@ function openElsewhere(
 ): { readonly elsewhere: Elsewhere; readonly reading: Reading } {
   const { backplane, hub, feed, scheduler, remote, registry, onSubmit } = given;
   const onReady = (type: string): void => (registry.find(type) === null ? undefined : onSubmit(type));
-  const reading = createReading({ readers: [hub, feed], backplane, nodeId });
+  const reading = createReading({ readers: [hub, feed], backplane, nodeId, clock });
   const others = [feed, scheduler, remote.leases];
   return { elsewhere: createElsewhere({ ...given, reading, others, onReady, clock, logger }), reading };
 }

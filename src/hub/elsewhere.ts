@@ -126,7 +126,6 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
         if (hint.status === "queued" || hint.status === "retrying") ready.add(hint.type);
         if (followers.some((follower) => follower.minds(hint))) wanted.add(hint.id);
       }
-      reading.found(hints);
       for (const type of ready) onReady(type);
       if (wanted.size === 0) return;
       asking ??= readWanted().finally(() => {
@@ -147,6 +146,7 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
     async stop() {
       stopped = true;
       timer?.cancel();
+      reading.stop();
       await Promise.all([asking, looking]);
     },
   };

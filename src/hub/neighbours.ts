@@ -195,6 +195,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
         moved.set(job.id, job);
       }
       if (moved.size > 0) tell({ kind: "jobs", jobs: [...moved.values()] });
+      for (const { id, status } of moved.values()) if (status === "running") readingNodes.started(id);
       readingNodes.grew([...grown.values()]);
       // A run of a worker has its calls at any node, wherever it began.
       reading.found(moved.values());

@@ -17,6 +17,8 @@ export interface ReadingNodesOptions {
 export interface ReadingNodes {
   /** The node reads these, and may have missed what was committed here a moment ago. */
   read(node: string, jobs: readonly JobId[]): void;
+  /** A run of the job has begun here. */
+  started(job: JobId): void;
   /** The logs of these jobs have grown here. */
   grew(jobs: readonly JobSummary[]): void;
   /** What others said may not have been heard: until they have said it again, all of them are told. */
@@ -26,6 +28,8 @@ export interface ReadingNodes {
 export function createReadingNodes({ tell, clock }: ReadingNodesOptions): ReadingNodes {
   /** Until when each node is to be told, by job; those of which nothing was heard for longest come first. */
   const nodesOf = new Map<JobId, Map<string, number>>();
+  /** Until when all are told of a run that has just begun: who reads it has not said so yet. */
+  const young = new Map<JobId, number>();
   /** What was committed here last. */
   const latest = createLru<JobId, JobSummary>(LIMITS.grownJobs);
   const soon = (): number => clock.steadyMs() + LIMITS.readingMs;
@@ -43,6 +47,12 @@ export function createReadingNodes({ tell, clock }: ReadingNodesOptions): Readin
     }
   };
 
+  const forgetGrownUp = (nowMs: number): void => {
+    for (const [id, untilMs] of young) {
+      if (untilMs > nowMs) return;
+      young.delete(id);
+    }
+  };
   return {
     read(node, jobs) {
       const nowMs = clock.steadyMs();
@@ -67,23 +77,33 @@ export function createReadingNodes({ tell, clock }: ReadingNodesOptions): Readin
       if (unheard.length > 0) tell({ kind: "jobs", jobs: unheard }, { node });
     },
 
-    grew(jobs) {
-      if (jobs.length === 0) return;
-      for (const job of jobs) latest.set(job.id, job);
+    started(job) {
       const nowMs = clock.steadyMs();
-      if (nowMs < allUntilMs) {
-        tell({ kind: "jobs", jobs }, "all");
-        return;
-      }
-      const byNode = new Map<string, JobSummary[]>();
-      for (const job of jobs)
+      forgetGrownUp(nowMs);
+      young.delete(job);
+      young.set(job, nowMs + LIMITS.youngRunMs);
+    },
+
+    grew(jobs) {
+      const nowMs = clock.steadyMs();
+      forgetGrownUp(nowMs);
+      const toAll: JobSummary[] = [];
+      const toNode = new Map<string, JobSummary[]>();
+      for (const job of jobs) {
+        latest.set(job.id, job);
+        if (nowMs < allUntilMs || young.has(job.id)) {
+          toAll.push(job);
+          continue;
+        }
         for (const [node, untilMs] of nodesOf.get(job.id) ?? []) {
           if (untilMs <= nowMs) continue;
-          const told = byNode.get(node);
-          if (told === undefined) byNode.set(node, [job]);
+          const told = toNode.get(node);
+          if (told === undefined) toNode.set(node, [job]);
           else told.push(job);
         }
-      for (const [node, told] of byNode) tell({ kind: "jobs", jobs: told }, { node });
+      }
+      if (toAll.length > 0) tell({ kind: "jobs", jobs: toAll }, "all");
+      for (const [node, told] of toNode) tell({ kind: "jobs", jobs: told }, { node });
     },
 
     missed() {

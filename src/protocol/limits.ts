@@ -171,6 +171,10 @@ export const LIMITS = {
 
   /** For how long a node that reads a log is told of it unless it says so again, which it does with every look. */
   readingMs: 6 * SECOND_MS,
+  /** How long a run has lasted when a node says that it reads its log: short ones are not worth it. */
+  readingAfterMs: 20,
+  /** How long every node is told of the entries of a run that has begun, since nobody can have said that it reads them. */
+  youngRunMs: 100,
   /** Jobs of which it is remembered who reads them; beyond, every node is told of every entry. */
   readJobs: 100_000,
   /** Jobs whose last entries are remembered for who begins to read them in that moment. */

@@ -141,7 +141,7 @@ export async function startNode(shared: Shared, nodeId: string) {
   const rooms = createRooms({ hub, sessions, backplane, nodeId, clock, ids, logger, ...more });
   const feed = createFeed();
   const ready: string[] = [];
-  const reading = createReading({ readers: [hub, feed], backplane, nodeId });
+  const reading = createReading({ readers: [hub, feed], backplane, nodeId, clock });
   const elsewhere = createElsewhere({
     store: jobs,
     backplane,

@@ -29,7 +29,12 @@ async function scene() {
   const seat = await here.open();
   const on = drive(there.jobs, shared.clock);
   await pass(shared, LIMITS.readingMs);
-  const beganMs = shared.clock.elapsedMs();
+  let agoMs = shared.clock.elapsedMs();
+  /** Until whoever reads a run that has just begun has said so, and is the only one who is told. */
+  const grownUp = async (): Promise<void> => {
+    await pass(shared, LIMITS.youngRunMs);
+    agoMs = shared.clock.elapsedMs();
+  };
   return {
     shared,
     here,
@@ -38,9 +43,15 @@ async function scene() {
     on,
     /** Heads of jobs, as the third node was told of them. */
     heads,
-    /** A job of the user at `here`, of no session: nothing is followed by itself. */
-    started: () => on.started({ userId: seat.session.userId, sessionId: null }),
-    waitedMs: () => shared.clock.elapsedMs() - beganMs,
+    grownUp,
+    /** A job of the user at `here`, of no session: nothing is followed by itself. Its run has lasted for a while. */
+    started: async (): Promise<HeldRun> => {
+      const run = await on.started({ userId: seat.session.userId, sessionId: null });
+      await grownUp();
+      return run;
+    },
+    /** Since a run was grown up last. */
+    waitedMs: () => shared.clock.elapsedMs() - agoMs,
   };
 }
 
@@ -77,9 +88,9 @@ function follow({ jobs: store, feed }: Node, clock: Parameters<typeof followLog>
 
 describe("an entry that another node commits", () => {
   test("is told to the node that reads the log, and to no other; what becomes of the job to all", async () => {
-    const { here, seat, on, heads, waitedMs } = await scene();
+    const { here, seat, on, heads, grownUp, waitedMs } = await scene();
     const run = await on.started({ userId: seat.session.userId, sessionId: seat.session.id });
-    await settle();
+    await grownUp();
     for (const text of ["a", "b", "c"]) {
       await on.text(run, text);
       await settle();
@@ -171,6 +182,25 @@ describe("an entry that another node commits", () => {
     expect(shared.clock.elapsedMs()).toBe(atMs);
   });
 
+  test("is told to all in the first moments of a run, of which nobody says anything if it ends in them", async () => {
+    const { shared, there, seat, on, heads, waitedMs } = await scene();
+    const said: Signal[] = [];
+    there.backplane.onSignal((signal) => said.push(signal));
+    const run = await on.started({ userId: seat.session.userId, sessionId: seat.session.id });
+    await on.text(run, "a");
+    await settle();
+    expect(seat.socket.seqs(run.id)).toBe("1 2 3");
+    expect(heads).toEqual([1, 2, 3]);
+    expect(waitedMs()).toBe(0);
+    await pass(shared, LIMITS.readingAfterMs - 1);
+    await on.succeed(run);
+    await pass(shared, LIMITS.lookMs);
+    expect(said).toEqual([]);
+    const longer = await on.started({ userId: seat.session.userId, sessionId: seat.session.id });
+    await pass(shared, LIMITS.readingAfterMs);
+    expect(said).toEqual([{ kind: "reading", node: "here", jobs: [longer.id] }]);
+  });
+
   test("and what becomes of its job in the same commit are told as one", async () => {
     const { there, here, on, started, seat } = await scene();
     const run = await started();
@@ -198,11 +228,11 @@ describe("an entry that another node commits", () => {
   });
 
   test("comes at once though the run began where the socket is", async () => {
-    const { shared, here, on, seat, waitedMs } = await scene();
+    const { shared, here, on, seat, grownUp, waitedMs } = await scene();
     const { id: sessionId, userId } = seat.session;
     // As of a worker, that takes its lease at one node and writes at another.
     const run = await drive(here.jobs, shared.clock).started({ sessionId, userId });
-    await settle();
+    await grownUp();
     await on.text(run, "a");
     await settle();
     expect(seat.socket.seqs(run.id)).toBe("1 2 3");
@@ -236,7 +266,8 @@ describe("faults/R43 what a node said of its readers", () => {
     await ask(here, seat, run);
     Object.assign(here.jobs, { newJobsOf: () => new Promise(() => {}) });
     // Up to the moment before it is said again.
-    await pass(shared, 2 * LIMITS.readingMs + LIMITS.lookMs - 1);
+    const sinceLookMs = shared.clock.elapsedMs() % LIMITS.lookMs;
+    await pass(shared, 2 * LIMITS.readingMs + LIMITS.lookMs - 1 - sinceLookMs);
     await on.text(run, "a");
     await settle();
     expect(seat.socket.seqs(run.id)).toBe("1 2 3");
