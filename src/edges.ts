@@ -9,7 +9,7 @@ import { createDocuments } from "./http/documents/documents.ts";
 import type { AdminServices } from "./http/call.ts";
 import { createGuard } from "./http/guard.ts";
 import { createHttp, type HttpHandler } from "./http/http.ts";
-import { listenOptions } from "./http/listening.ts";
+import { listenOptions, listenProblem } from "./http/listening.ts";
 import { createOperator } from "./http/operator.ts";
 import { createRates, type Rates } from "./http/rates.ts";
 import { createSubmitter, type Submitter } from "./http/submit.ts";
@@ -128,16 +128,12 @@ function openSubmitter(base: Base, parts: Parts): Submitter {
   });
 }
 
-/** As `base.serve`; that the address is taken is said with what to do about it. */
+/** As `base.serve`. Throws as `listenProblem` says. */
 function serveOrSay({ config, serve }: Base, options: Parameters<Base["serve"]>[0]): Server<SocketData> {
   try {
     return serve(options);
   } catch (error) {
-    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
-    throw new Error(
-      `port ${config.port} on ${config.host} is in use: stop what listens there (another holdline?), or take another port with --port`,
-      { cause: error },
-    );
+    throw listenProblem(error, config);
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Config } from "../../config.ts";
 import { keepAlive, sleep, type Clock } from "../../lib/clock.ts";
 import { createIds } from "../../lib/ids.ts";
+import { listenProblem } from "../../http/listening.ts";
 import type { RootLogger } from "../../lib/logger.ts";
 import { isPostgres } from "../../postgres/connection.ts";
 import { loadNodeId } from "../../node-id.ts";
@@ -31,15 +32,13 @@ const LATE_MS = 2000;
  * Throws when somebody listens there: beside another server that shares ports, ours would start without an error and
  * each of the two would get half of the connections.
  */
-function assertFree({ host, port }: Config): void {
+function assertFree(config: Config): void {
   try {
-    Bun.listen({ hostname: host, port, exclusive: true, socket: { data() {} } }).stop(true);
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
-    throw new Error(
-      `port ${port} on ${host} is in use: stop what listens there (another holdline?), or take another port with --port`,
-      { cause: error },
+    Bun.listen({ hostname: config.host, port: config.port, exclusive: true, socket: { data() {} } }).stop(
+      true,
     );
+  } catch (error) {
+    throw listenProblem(error, config);
   }
 }
 
