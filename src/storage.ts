@@ -44,6 +44,8 @@ import { createParticipants } from "./storage/participants.ts";
 import type { OpenOptions, Storage, StorageOptions } from "./storage/contract.ts";
 import { withSessionsPlace } from "./storage/redis-sessions.ts";
 
+const IN_MEMORY = ":memory:";
+
 /** The file of a `sqlite:` URL; throws for any other scheme. */
 export function sqlitePath(databaseUrl: string): string {
   if (!databaseUrl.startsWith("sqlite:")) {
@@ -159,7 +161,7 @@ export async function migrateStorage(options: StorageOptions): Promise<readonly 
   const { databaseUrl, dataDir, durability } = options;
   if (isPostgres(databaseUrl)) return (await postgres()).migratePostgres(options);
   const path = sqlitePath(databaseUrl);
-  if (path === ":memory:") return [];
+  if (path === IN_MEMORY) return [];
   const unlock = lockDataDir(dataDir);
   try {
     return migrateFile(path, durability);
@@ -186,7 +188,7 @@ export interface StorageBeside extends Pick<Storage, "machineTokens" | "stop"> {
 /** The file of an installation that exists, at the schema of this version. Throws a sentence for the operator. */
 function existingFile({ databaseUrl, durability }: StorageOptions): string {
   const path = sqlitePath(databaseUrl);
-  if (path === ":memory:")
+  if (path === IN_MEMORY)
     throw new NoDatabaseError("the database is in the memory of the server: nobody else can see it");
   if (!existsSync(path)) {
     throw new NoDatabaseError(
@@ -275,49 +277,62 @@ async function openElsewhere(options: OpenOptions): Promise<Storage> {
   }
 }
 
-/** Rejects with FolderInUseError, DatabaseInUseError, NewerSchemaError, or whatever the file system or the network says. */
-async function openWhole(options: OpenOptions): Promise<Storage> {
-  const { databaseUrl, dataDir, durability, watch, node, shared = false } = options;
-  if (isPostgres(databaseUrl)) return openElsewhere(options);
-  const path = sqlitePath(databaseUrl);
-  if (path === ":memory:") {
-    const connection = openSqlite({ path, durability });
-    migrate(connection.raw, SQLITE_MIGRATIONS);
-    const writer = createInlineWriter(connection.raw, createParticipants(connection));
-    return assembleStorage(writer, connection, {
-      signingKeys: createMemoryKeyStore(),
-      close: () => connection.close(),
-    });
-  }
+/** All of it in the memory of this process. */
+function openInMemory({ durability }: OpenOptions): Storage {
+  const connection = openSqlite({ path: IN_MEMORY, durability });
+  migrate(connection.raw, SQLITE_MIGRATIONS);
+  const writer = createInlineWriter(connection.raw, createParticipants(connection));
+  return assembleStorage(writer, connection, {
+    signingKeys: createMemoryKeyStore(),
+    close: () => connection.close(),
+  });
+}
 
+/** The reading side of a file whose writer is there, and what watches both. */
+function besideWriter(writer: Writer, path: string, options: OpenOptions, unlock: () => void): Storage {
+  const { dataDir, durability, watch, node, shared = false } = options;
+  const reader = openSqlite({ path, durability, readonly: true });
+  const disk =
+    watch === undefined
+      ? createNoDisk()
+      : createDisk({ path, reusableBytes: reusableBytes(reader), ...watch });
+  disk.start();
+  const stopFollowing = shared && node !== undefined ? followCommonTime(reader, node.clock) : null;
+  const signingKeys = createKeyFolder(dataDir);
+  const storage = assembleStorage(writer, reader, { signingKeys, close: unlock, disk });
+  return {
+    ...storage,
+    async stop() {
+      await disk.stop();
+      stopFollowing?.();
+      // The writer is the last to close: it writes the log back then, and no file is left over.
+      reader.close();
+      await storage.stop();
+    },
+  };
+}
+
+async function openFile(path: string, options: OpenOptions): Promise<Storage> {
+  const { durability, watch, shared = false } = options;
   const unlock = lockForServer(options);
+  let writer: Writer | null = null;
   try {
     makeRoomToStart(path);
     // Here, before the thread opens the file: a refusal is then an ordinary error of this function.
     if (!shared) migrateFile(path, durability);
     const spawn = (): Worker => new Worker(entryPoint("writer.ts"));
-    const writer = await startWriterThread(spawn, { path, durability, shared }, watch?.clock);
-    const reader = openSqlite({ path, durability, readonly: true });
-    const disk =
-      watch === undefined
-        ? createNoDisk()
-        : createDisk({ path, reusableBytes: reusableBytes(reader), ...watch });
-    disk.start();
-    const stopFollowing = shared && node !== undefined ? followCommonTime(reader, node.clock) : null;
-    const signingKeys = createKeyFolder(dataDir);
-    const storage = assembleStorage(writer, reader, { signingKeys, close: unlock, disk });
-    return {
-      ...storage,
-      async stop() {
-        await disk.stop();
-        stopFollowing?.();
-        // The writer is the last to close: it writes the log back then, and no file is left over.
-        reader.close();
-        await storage.stop();
-      },
-    };
+    writer = await startWriterThread(spawn, { path, durability, shared }, watch?.clock);
+    return besideWriter(writer, path, options, unlock);
   } catch (error) {
+    await writer?.stop();
     unlock();
     throw isDamage(error) ? new DatabaseDamaged(error) : error;
   }
+}
+
+/** Rejects with FolderInUseError, DatabaseInUseError, NewerSchemaError, or whatever the file system or the network says. */
+async function openWhole(options: OpenOptions): Promise<Storage> {
+  if (isPostgres(options.databaseUrl)) return openElsewhere(options);
+  const path = sqlitePath(options.databaseUrl);
+  return path === IN_MEMORY ? openInMemory(options) : openFile(path, options);
 }
