@@ -125,8 +125,18 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/sqlite/writer.ts",
     text: 'if (db.inTransaction) db.run("ROLLBACK");',
     instead: 'if (db.inTransaction) db.run("COMMIT");',
+    // A COMMIT that found no room has undone everything by itself; what is to be undone are commands that threw.
+    test: "sqlite/writer.test.ts",
+    title: "with a command that throws stores all the others, in order",
+  },
+  {
+    rows: ["R11"],
+    name: "a COMMIT that found no room counts as done",
+    file: "src/sqlite/writer.ts",
+    text: "requests.length === 1 ? [refuse(error)]",
+    instead: "requests.length === 1 ? [{ ok: true, value: values[0] }]",
     test: "faults/disk/writes.test.ts",
-    title: "R11",
+    title: "no room",
   },
   {
     rows: ["R12"],
@@ -520,6 +530,15 @@ export const MUTANTS: readonly Mutant[] = [
     instead: "",
     test: "hub/reading.test.ts",
     title: "R43",
+  },
+  {
+    rows: ["R44"],
+    name: "a connection that came when it was given up is used",
+    file: "src/postgres/line.ts",
+    text: "if (opening !== mine) throw",
+    instead: "if (opening === undefined) throw",
+    test: "postgres/late.test.ts",
+    title: "is not carried out when somebody can",
   },
   {
     rows: ["R44"],
