@@ -9,6 +9,8 @@ const LIMIT_MS = 90_000;
 /** Longest that a node thinks about a simple question. */
 const CALL_MS = 5000;
 const HEARD_MS = 1000;
+/** Nothing has to take as long. */
+const LONG_MS = 5000;
 /** Of the newest frames of a connection so many are looked at for what was said a moment ago. */
 const RECENT = 500;
 
@@ -88,16 +90,19 @@ async function ailment(scene: Scene): Promise<string | null> {
   return ofClients(scene) ?? ((await isHeard(scene)) ? null : "what is said in the room is not heard by all");
 }
 
-/** Resolves when nothing is the matter, with what was last; throws with what still is. */
+/** Resolves when nothing is the matter, with what was last, and all that was if it took long; throws with what still is. */
 export async function untilWell(scene: Scene): Promise<string> {
   let last = "nothing";
+  const beganAt = Date.now();
+  const course: string[] = [];
   const look = async (): Promise<boolean> => {
     const found = await ailment(scene).catch(String);
+    if (found !== null && found !== last) course.push(`\n  ${Date.now() - beganAt} ms: ${found}`);
     if (found !== null) last = found;
     return found === null;
   };
   await until("all to be well", look, LIMIT_MS).catch((error: unknown) => {
     throw new Error(`${String(error)}: ${last}`, { cause: error });
   });
-  return last;
+  return Date.now() - beganAt < LONG_MS ? last : course.join("");
 }
