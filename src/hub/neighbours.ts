@@ -100,6 +100,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
 
   let wanted = false;
   let looking = false;
+  /** What was said or missed could not be looked at, which was told. */
   let failing = false;
   let again: Timer | null = null;
   const lookAtEverything = (): void => {
@@ -156,9 +157,13 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
 
   backplane.onSignal((signal) => {
     act(signal).catch((error: unknown) => {
-      logger.warn({ error, signal: signal.kind }, "what another node said could not be looked at");
+      // Of a store that is out of reach it is told once: everything is looked at when it is back.
+      if (!failing)
+        logger.warn({ error, signal: signal.kind }, "what another node said could not be looked at");
       // A message is said once; whatever else was meant stands in the store.
-      if (signal.kind !== "message" && !stopped) again ??= clock.after(LIMITS.lookAgainMs, lookAtEverything);
+      if (signal.kind === "message" || stopped) return;
+      failing = true;
+      again ??= clock.after(LIMITS.lookAgainMs, lookAtEverything);
     });
   });
   backplane.onLost(() => {

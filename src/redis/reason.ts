@@ -10,7 +10,11 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/^READONLY/, "it is a replica and takes no writes: name the master, or its Sentinels"],
   [/certificate|CERT_/i, "its certificate is not trusted here"],
   [
-    /ETIMEDOUT|timed out|ECONNRESET|EPIPE|closed|wrong version/i,
+    /Command timed out|Socket timeout/,
+    "it does not answer in time: is it overloaded or stopped, or no Redis at all?",
+  ],
+  [
+    /ETIMEDOUT|ECONNRESET|EPIPE|closed|wrong version/i,
     "it gives no answer: is it Redis that listens there, and is TLS wanted (rediss://) or not (redis://)?",
   ],
 ];

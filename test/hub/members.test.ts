@@ -4,6 +4,7 @@ import { createListening } from "../../src/hub/rooms/listening.ts";
 import { createMembers } from "../../src/hub/rooms/members.ts";
 import { createRoster } from "../../src/hub/rooms/roster.ts";
 import type { SessionId } from "../../src/lib/ids.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
 import type { SessionRecord } from "../../src/sessions/session.ts";
 import { createVirtualClock, settle } from "../handlers/virtual-clock.ts";
 
@@ -128,4 +129,20 @@ test("looks at everything come one after the other, and those after the first co
   await third;
   expect(roster.roomsOf(ANN)).toEqual([]);
   expect(members.mended).toBe(2);
+});
+
+test("of thousands that change at one moment a few are looked up at a time, each once for what came before its turn", async () => {
+  const { roster, members, asked } = setup();
+  const ids = Array.from({ length: 3 * LIMITS.lookSessions }, (_, n) => `session-${n}` as SessionId);
+  const found = [...ids, ...ids.slice(LIMITS.lookSessions)].map((id) => members.lookUp(id));
+  let answered = 0;
+  for (const id of ids) {
+    expect(asked.length - answered).toBeWithin(1, LIMITS.lookSessions + 1);
+    asked[answered]?.resolve({ ...sample("lobby"), id });
+    answered += 1;
+    await settle();
+  }
+  await Promise.all(found);
+  expect(asked).toHaveLength(ids.length);
+  expect(roster.idsOf("lobby").size).toBe(ids.length);
 });

@@ -497,6 +497,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rows: ["R43"],
+    name: "nobody is told what was given up before he was heard",
+    file: "src/backplane/redis/peers.ts",
+    text: "if (lost === true) return",
+    instead: "if (boot === node) return",
+    test: "redis/peers.test.ts",
+    title: "faults/R43",
+  },
+  {
+    rows: ["R43"],
     name: "what hints should have told is never looked for",
     file: "src/hub/elsewhere.ts",
     text: "timer = clock.every(LIMITS.lookMs, () => {",

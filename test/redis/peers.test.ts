@@ -1,7 +1,10 @@
 /** What a node makes of the numbers of others: a boot that takes the place of one that never said goodbye is a loss. */
 import { expect, test } from "bun:test";
+import { createEnvelopes, type Envelope } from "../../src/backplane/redis/envelope.ts";
+import { createOutbox } from "../../src/backplane/redis/outbox.ts";
 import { createPeers } from "../../src/backplane/redis/peers.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
+import { createVirtualClock } from "../handlers/virtual-clock.ts";
 
 const NOW_MS = 1_000_000;
 
@@ -36,4 +39,58 @@ test("one that said goodbye has said everything", () => {
     ["b", 1, 1],
   ]);
   expect(said).toEqual(["new", "new", "new"]);
+});
+
+/** What goes out through a line that can be away; each text as it would be heard. */
+function speaker() {
+  const said: string[] = [];
+  const line = {
+    ready: true,
+    close: () => {},
+    client: {
+      pipeline: () => {
+        const texts: string[] = [];
+        return {
+          publish: (_channel: string, text: string) => void texts.push(text),
+          exec: () => {
+            said.push(...texts);
+            return Promise.resolve(texts.map(() => [null, 1]));
+          },
+        };
+      },
+    },
+  };
+  const envelopes = createEnvelopes({ name: "one", secret: "s".repeat(32) });
+  const clock = createVirtualClock();
+  const outbox = createOutbox({
+    line: line as never,
+    envelopes,
+    clock,
+    node: "other",
+    boot: "a",
+    onSent: () => {},
+    onDropped: () => {},
+  });
+  const next = (): Envelope => {
+    outbox.beat();
+    const envelope = envelopes.open(envelopes.channelOf("all"), said.shift() ?? "");
+    if (envelope === null) throw new Error("nothing was said");
+    return envelope;
+  };
+  return { line, outbox, next, nowMs: clock.steadyMs() };
+}
+
+test("faults/R43: what a node gave up after another one began to listen is missed, though its numbers are new there", () => {
+  const { line, outbox, next, nowMs } = speaker();
+  const peers = createPeers("me");
+  const judge = (envelope: Envelope) => peers.judge(envelope, true, envelope.at);
+  peers.begin(nowMs - LIMITS.backplaneSilentMs - 1);
+  expect(judge(next())).toBe("new");
+  // Redis is back: this node listens, and looks at everything. The other one cannot speak yet.
+  line.ready = false;
+  peers.begin(nowMs);
+  outbox.put({ kind: "revocations" }, "all");
+  line.ready = true;
+  expect(judge(next())).toBe("missed");
+  expect(judge(next())).toBe("new");
 });

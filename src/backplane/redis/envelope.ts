@@ -17,6 +17,11 @@ export interface Envelope {
   readonly at: number;
   /** Empty in a beat, which says only that its writer is there. */
   readonly signals: readonly Signal[];
+  /**
+   * Its writer has given signals up since its last message to all. Who has heard of the writer for a moment only cannot
+   * see the hole.
+   */
+  readonly lost?: true;
   /** The last one of this boot. */
   readonly bye?: true;
 }
@@ -59,8 +64,8 @@ export function createEnvelopes({ name, secret }: Installation): Envelopes {
       return `${prefix}room:${hasher.copy().update("room\n").update(to.room).digest("base64url").slice(0, 22)}`;
     },
 
-    seal(channel, { boot, node, number, mark, at, bye }, signals) {
-      const last = bye === true ? ',"bye":true' : "";
+    seal(channel, { boot, node, number, mark, at, lost, bye }, signals) {
+      const last = `${lost === true ? ',"lost":true' : ""}${bye === true ? ',"bye":true' : ""}`;
       const header = `"v":${VERSION},"node":${JSON.stringify(node)},"number":${number},"mark":${mark},"at":${at}`;
       const body = `${bootMark(boot)},${header}${last},"signals":[${signals.join(",")}]}`;
       return macOf(channel, body) + body;

@@ -37,6 +37,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const toAll = envelopes.channelOf("all");
   let number = 0;
   let mark = 0;
+  /** Signals were given up since the last message to all. */
+  let lost = false;
   /** In the order in which they were published: to keep it, a batch ends when another channel's turn comes. */
   let waiting: Batch[] = [];
   let waitingBytes = 0;
@@ -46,14 +48,25 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const giveUp = (signals: number): void => {
     // A hole in the numbers, by which the others notice that something never came.
     mark += 1;
+    lost = true;
     options.onDropped(signals);
   };
 
   const seal = ({ channel, to, signals }: Batch, bye = false): string => {
     number += 1;
     if (to === "all") mark += 1;
-    const header = { boot, node, number, mark, at: Math.round(clock.steadyMs()) };
-    return envelopes.seal(channel, bye ? { ...header, bye } : header, signals);
+    const header = {
+      boot,
+      node,
+      number,
+      mark,
+      at: Math.round(clock.steadyMs()),
+      ...(lost ? { lost } : {}),
+      ...(bye ? { bye } : {}),
+    };
+    // If it does not arrive either, it counts as given up itself.
+    if (to === "all") lost = false;
+    return envelopes.seal(channel, header, signals);
   };
 
   const send = async (batches: readonly Batch[], bye = false): Promise<void> => {

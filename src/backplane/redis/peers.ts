@@ -14,7 +14,7 @@ export interface Peers {
    * `toAll`: whether it was. `nowMs`: the installation's steady time.
    */
   judge(envelope: Envelope, toAll: boolean, nowMs: number): Verdict;
-  /** Signals may have been lost in a way that has been dealt with: no message that is heard next can show a hole. */
+  /** Signals may have been lost in a way that has been dealt with: the next message of each may have a hole before it. */
   begin(nowMs: number): void;
   /** Nodes that should be heard and are not. */
   silent(nowMs: number): readonly string[];
@@ -60,7 +60,7 @@ export function createPeers(self: string): Peers {
   };
 
   return {
-    judge({ boot, node, number, mark, at, bye }, toAll, nowMs) {
+    judge({ boot, node, number, mark, at, lost, bye }, toAll, nowMs) {
       if (at < nowMs - LIMITS.backplaneLateMs) return "late";
       const known = peers.get(boot);
       if (known !== undefined && number <= known.number) return "repeated";
@@ -73,6 +73,7 @@ export function createPeers(self: string): Peers {
       const isNewcomer = nowMs - begunMs > LIMITS.backplaneSilentMs;
       const before = known === undefined ? (isNewcomer ? 0 : null) : known.mark;
       peers.set(boot, { node, number, mark, heardMs: nowMs, gone: bye === true });
+      if (lost === true) return "missed";
       return before === null || mark === (toAll ? before + 1 : before) ? "new" : "missed";
     },
 

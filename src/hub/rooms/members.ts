@@ -3,6 +3,7 @@
  * from looks at everything.
  */
 import type { SessionId } from "../../lib/ids.ts";
+import { createLanes } from "../../lib/lanes.ts";
 import { slices } from "../../lib/slices.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { SessionOutage } from "../../sessions/outage.ts";
@@ -46,6 +47,11 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
     listening.remove(id);
     roster.remove(id);
   };
+  /**
+   * When thousands come or go at one moment, all of them asked for at once would wait for each other in the store until
+   * their time is over, and it would be taken for out of reach.
+   */
+  const lanes = createLanes({ most: LIMITS.lookSessions });
   /** Sessions being looked up. `stale`: they changed since, so that what is being read may be of before. */
   const lookingUp = new Map<SessionId, { stale: boolean; readonly found: Promise<SessionRecord | null> }>();
   const outdate = (id: SessionId): void => {
@@ -54,7 +60,12 @@ export function createMembers({ sessions, sessionOutage, roster, listening }: Me
   };
   const readUntilNew = async (id: SessionId): Promise<SessionRecord | null> => {
     for (;;) {
-      const session = await sessions.findChanged(id);
+      const session = await lanes.run(() => {
+        // Whatever changed while this stood in line is in what it is about to read.
+        const waiting = lookingUp.get(id);
+        if (waiting !== undefined) waiting.stale = false;
+        return sessions.findChanged(id);
+      });
       const mine = lookingUp.get(id);
       if (mine?.stale === true) {
         mine.stale = false;
