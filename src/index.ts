@@ -1,6 +1,6 @@
 /**
- * The package `holdline`: what a program that embeds the server, or a handler file, imports. Handler files get
- * `defineHandler`, `JobError` and `z` from the running server and need nothing installed.
+ * The package `holdline`, imported by programs that embed the server and by handler files. Handler files get
+ * `defineHandler`, `JobError` and `z` from the running server, so nothing has to be installed for them.
  */
 import { createApp, type App } from "./app.ts";
 import { loadConfig, processInputs, type SettingKey } from "./config.ts";
@@ -26,24 +26,24 @@ export {
 } from "./handlers/handler.ts";
 
 export interface HoldlineOptions {
-  /** Job types beside the built-in ones. */
+  /** Job types in addition to the built-in ones. */
   readonly handlers?: readonly AnyHandler[];
   /**
-   * Settings by their names in holdline.toml's spelling (`port`, `dataDir`), stronger than environment and file. Values
-   * are written as on the command line: numbers and lists as text work as well.
+   * Settings under their names in holdline.toml (`port`, `dataDir`). They override the environment and the file. Values
+   * may be given as text, as on the command line.
    */
   readonly settings?: Readonly<Partial<Record<SettingKey, string | number>>>;
 }
 
-/** A server in this process. Signals are left to the program that embeds it: call `stop` on SIGTERM. */
+/** A server in this process. Signals are up to the program that embeds it: call `stop` on SIGTERM. */
 export type Holdline = Omit<App, "drainAsked">;
 
 /**
- * A server with the given handlers beside the built-in ones, configured as `holdline serve` is: the settings given
- * here, then the environment, then holdline.toml. It listens after `start`. Throws a ConfigError that lists everything
- * that is wrong with the configuration, or a HandlerError that says what is wrong with a handler.
+ * Creates a server with the built-in job types and the given handlers. It is configured like `holdline serve`: by the
+ * settings given here, then the environment, then holdline.toml. It listens once `start` has resolved. Throws a
+ * ConfigError that lists everything wrong with the configuration, or a HandlerError that says what is wrong with a handler.
  *
- * Handlers run contained: an error that nobody awaits is logged and does not end the process.
+ * Handlers are contained: an error that nobody awaits is logged and does not end the process.
  */
 export function createHoldline({ handlers = [], settings = {} }: HoldlineOptions = {}): Holdline {
   const flags = Object.entries(settings).map(([key, value]) => [flagOf(key), String(value)] as const);

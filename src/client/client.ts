@@ -1,6 +1,6 @@
 /**
- * The client for browsers (and Bun): one session, any number of jobs. Keeps the session connected, hands jobs in exactly
- * once, and gives each job's events to the application exactly once and in order.
+ * The client for browsers (and Bun): one session, any number of jobs. It keeps the session connected, submits each job
+ * exactly once, and delivers each job's events to the application exactly once and in order.
  */
 import type { BinaryFrame } from "../protocol/binary.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
@@ -24,15 +24,15 @@ import type { SocketClass } from "./socket.ts";
 import { newIdempotencyKey, submitJob } from "./submit.ts";
 
 export interface ClientOptions {
-  /** Where the server is: its `http(s)` base URL. */
+  /** The server's base URL (`http` or `https`). */
   readonly url: string;
-  /** A user token or where to get one; not needed in open mode, or when a cookie bears it. */
+  /** A user token, or a function that gets one. Not needed in open mode, or if a cookie carries it. */
   readonly credential?: Credential;
-  /** For a server with `HOLDLINE_AUTH_BINDING=strict`: the user token goes along with everything. */
+  /** For servers with `HOLDLINE_AUTH_BINDING=strict`: sends the user token with every call. */
   readonly strictBinding?: boolean;
   readonly fetch?: Fetch;
   readonly webSocket?: SocketClass;
-  /** Where session and cursors survive a reload; `sessionStorage` by default, null for nowhere. */
+  /** Keeps session and cursors across a reload. Default: `sessionStorage`; null keeps nothing. */
   readonly storage?: ClientStorage | null;
   /** A number from 0 to 1 (exclusive). */
   readonly random?: () => number;
@@ -40,17 +40,17 @@ export interface ClientOptions {
 }
 
 export interface SubmitExtras {
-  /** Made by the client when absent; the same key and body give the same job. */
+  /** Generated when absent. The same key with the same body always yields the same job. */
   readonly idempotencyKey?: string;
-  /** A try to hand it in failed and is repeated after `delayMs`. */
+  /** Called when an attempt to submit failed and is repeated after `delayMs`. */
   readonly onRetry?: (error: ClientError, delayMs: number) => void;
 }
 
 export interface ClientListeners {
   state: ConnectionState;
-  /** Every frame, both ways. */
+  /** Every frame, in both directions. */
   frame: FrameNote;
-  /** Entries of some job were missing or overlapped and were asked for again. */
+  /** Entries of a job were missing or overlapped and have been requested again. */
   gap: Gap & { readonly job: string };
   message: Extract<ServerFrame, { type: "message" }>;
   presence: Extract<ServerFrame, { type: "presence" }>;
@@ -59,43 +59,43 @@ export interface ClientListeners {
 export interface Client {
   readonly state: ConnectionState;
   readonly sessionId: string | null;
-  /** Jobs that had not ended when the storage was last written: follow them with `job(id)`. */
+  /** Jobs that had not ended when the storage was last written. Follow them with `job(id)`. */
   readonly remembered: readonly RememberedJob[];
   on<Name extends keyof ClientListeners>(
     name: Name,
     listener: (value: ClientListeners[Name]) => void,
   ): () => void;
-  /** Opens the session, or resumes the one in the storage. Also: tries again now instead of after the back-off. */
+  /** Opens a session, or resumes the one in the storage. While offline: retries now instead of after the back-off. */
   connect(): void;
-  /** Hands a job in. The handle is there at once, so that no event can be missed; `accepted` tells the rest. */
+  /** Submits a job. The handle exists at once, so no event can be missed; `accepted` settles with the server's answer. */
   submit(body: SubmitBody, extras?: SubmitExtras): JobHandle;
-  /** Follows a job by its id from `after` (0: from its beginning). A job that is followed already gives the same handle. */
+  /** Follows a job by its id from `after` (default 0, its beginning). Returns the existing handle if there is one. */
   job(id: string, start?: { readonly after?: number; readonly type?: string }): JobHandle;
   /**
-   * Enters a room and stays in it: over reconnects, and with every new session until it is left. The handle is there at
-   * once; a room that was entered already gives the same one.
+   * Enters a room and stays in it, across reconnects and new sessions, until it is left. The handle exists at once; for a
+   * room that was entered before it is the same one.
    */
   join(room: string, how?: JoinOptions): RoomHandle;
-  /** Sends a frame (`presence`, `refresh`, …); resolves when the server says ok, rejects with its error. */
+  /** Sends a frame (`presence`, `refresh`, …). Resolves when the server answers ok, rejects with its error. */
   request(frame: Ask): Promise<void>;
-  /** How long a frame takes to the server and an answer back, in ms. */
+  /** Measures the round trip to the server, in ms. */
   roundTripMs(): Promise<number>;
-  /** An HTTP call with the session's token; `path` from the server's root. */
+  /** Makes an HTTP call with the session's token. `path` starts at the server's root. */
   fetch(path: string): Promise<Response>;
-  /** For demonstrations and tests: cuts the socket as a network would and stays away for `holdMs` (0). */
+  /** For demos and tests: cuts the socket as a network failure would, and stays offline for `holdMs` (default 0). */
   dropConnection(holdMs?: number): void;
-  /** Forgets session and jobs; the next `connect` starts anew. */
+  /** Forgets the session and its jobs. The next `connect` starts anew. */
   forget(): void;
-  /** Writes the storage now: for `pagehide`. */
+  /** Writes the storage now, such as on `pagehide`. */
   save(): void;
-  /** Ends the connection. Handles stay as they are until `connect` is called again. */
+  /** Closes the connection. Handles stay as they are until `connect` is called again. */
   close(): void;
 }
 
-/** Names no job: a detach of it changes nothing and is answered at once, which is how a round trip is measured. */
+/** The id of no job. Detaching it changes nothing and is answered at once, which is how the round trip is measured. */
 export const NO_JOB = "00000000-0000-0000-0000-000000000000";
 
-/** Lanes whose newest job is known here; beyond, the one that was used least lately is forgotten. */
+/** Lanes whose newest job is remembered; beyond that, the least recently used one is forgotten. */
 const MOST_LANES = 64;
 
 export function createClient(options: ClientOptions): Client {
@@ -111,7 +111,7 @@ export function createClient(options: ClientOptions): Client {
   /** The newest job of each lane that was submitted here. */
   const lanes = new Map<string, LiveJob>();
   const waiting = new Set<(error: ClientError | null) => void>();
-  /** Counts the welcomes: tells whether a job was handed in under the connection that is open now. */
+  /** Counts the welcomes, to tell whether a job was submitted on the connection that is open now. */
   let epoch = 0;
 
   const connection = createConnection({

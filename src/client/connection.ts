@@ -18,8 +18,8 @@ export type ConnectionState =
   | { readonly phase: "connecting" }
   | { readonly phase: "online"; readonly welcome: WelcomeFrame }
   /**
-   * `retryAtMs` by the client's clock; `failures`: tries that led nowhere since the last good connection, by which the
-   * waits grow; `cause` is a close name or why no credential could be had.
+   * `retryAtMs` is by the client's clock. `failures` counts failed attempts since the last good connection; waits grow
+   * with it. `cause` is the name of a close, or why no credential could be obtained.
    */
   | {
       readonly phase: "offline";
@@ -27,12 +27,12 @@ export type ConnectionState =
       readonly failures: number;
       readonly cause: string;
     }
-  /** Nothing happens until `connect` is called. `code` 0: by the application itself, or not started yet. */
+  /** Nothing happens until `connect` is called. `code` 0: closed by the application itself, or not started yet. */
   | { readonly phase: "closed"; readonly code: number; readonly cause: string };
 
 /**
- * A user token (JWT), or where to get a fresh one, asked again whenever the server says that one is over. Null means
- * that none has to be sent along: open mode, or a cookie bears it.
+ * A user token (JWT), or a function that gets a fresh one; it is called again whenever the server says that the last one
+ * has expired. null: no token has to be sent (open mode, or a cookie carries it).
  */
 export type Credential = string | (() => string | null | Promise<string | null>);
 

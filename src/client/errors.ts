@@ -1,12 +1,12 @@
-/** The one error class of the client: everything it rejects with carries a code that a program can switch on. */
+/** The client's one error class: every rejection carries a code that a program can switch on. */
 import type { FieldError } from "../protocol/error.ts";
 
 export interface ClientErrorFacts {
-  /** HTTP status, when an answer of the server is the reason. */
+  /** HTTP status, if an answer from the server is the reason. */
   readonly status?: number;
-  /** What is wrong with which field of the body, when the server said so. */
+  /** What is wrong with which field of the body, if the server said so. */
   readonly errors?: readonly FieldError[];
-  /** How long the server asked to wait, in ms. */
+  /** How long the server asked the client to wait, in ms. */
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }

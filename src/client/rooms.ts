@@ -1,6 +1,6 @@
 /**
- * Rooms as an application sees them: entered once, and again by themselves whenever the session is a new one; who is
- * there, put together from what the server tells.
+ * Rooms as the application sees them: entered once, and entered again automatically whenever the session is new; the list
+ * of members is put together from what the server sends.
  */
 import type { Json } from "../protocol/events.ts";
 import type { MessageFrame, PresenceFrame, WelcomeFrame } from "../protocol/frames.ts";
@@ -13,32 +13,32 @@ import type { Answer, Ask, Requests } from "./requests.ts";
 
 export interface JoinOptions {
   /**
-   * Messages that the room keeps are wanted too: at first all of them, after a reconnect those that were missed. In a
-   * room that keeps none it makes no difference.
+   * Also delivers messages that the room keeps: all of them at first, those that were missed after a reconnect. Makes no
+   * difference in a room that keeps none.
    */
   readonly history?: boolean;
 }
 
 export interface RoomListeners {
   message: MessageFrame;
-  /** Messages may be missing before the next one: the room no longer keeps the last one that came here. */
+  /** Messages may be missing before the next one: the room no longer keeps the last one received here. */
   gap: { readonly after: string };
-  /** Who came, went or changed; `members` is up to date already. */
+  /** Who came, left or changed. `members` is already up to date. */
   presence: PresenceFrame;
-  /** It is a member no longer and will not be again by itself: it left, or may not be here. */
+  /** No longer a member, and will not rejoin automatically: it left, or is not allowed here. */
   ended: ClientError;
 }
 
 export interface RoomHandle {
   readonly room: string;
-  /** Fulfilled when it is a member for the first time; rejected when it ended before. */
+  /** Resolves when this client is a member for the first time; rejects if it ended before that. */
   readonly joined: Promise<void>;
-  /** By session, in the order in which they came. Empty in a room that is too large to be told: see `count`. */
+  /** By session, in the order in which they joined. Empty in a room too large to be listed: see `count`. */
   readonly members: ReadonlyMap<string, RoomMember>;
   readonly count: number;
-  /** Says something to everybody in the room, this client included; fulfilled when the server took it. */
+  /** Sends a message to everybody in the room, this client included. Resolves when the server has accepted it. */
   say(data: Json): Promise<void>;
-  /** Ends the membership, with the next connection if there is none. Messages stop at once. */
+  /** Leaves the room, on the next connection if there is none now. Messages stop at once. */
   leave(): Promise<void>;
   on<Name extends keyof RoomListeners>(
     name: Name,

@@ -1,16 +1,16 @@
 /**
  * The contract between Holdline and the code that does the work of one job type (PROTOCOL section 8).
  *
- * Guarantees a handler may rely on
- * - Every call that writes (`text`, `audio`, `data`, `progress`, `checkpoint`) resolves when it is committed; calls
- *   need not be awaited for their order: entries are logged in the order of the calls.
- * - When `signal` is aborted (cancel, time-out, lost lease, end of a drain) nothing more is written: later calls
- *   reject with the signal's reason, and so does whatever waits on the signal.
- * - A run that throws may be followed by another one, with a higher `attempt`: execution is at least once.
- * Obligations
- * - `run` settles soon after `signal` is aborted; one that does not is abandoned and its slot stays taken.
- * - Errors: throw `JobError` to choose code and retry; anything else becomes a retryable `handler_error` whose text
- *   is logged and hidden from the user.
+ * What a handler may rely on
+ * - Every call that writes (`text`, `audio`, `data`, `progress`, `checkpoint`) resolves once it is committed. Entries are
+ *   logged in the order of the calls, whether or not the calls are awaited.
+ * - Once `signal` is aborted (cancel, time-out, lost lease, end of a drain) nothing more is written: later calls reject
+ *   with the signal's reason.
+ * - A run that throws may be followed by another with a higher `attempt`: execution is at least once.
+ * What it has to do
+ * - `run` must settle soon after `signal` is aborted. A run that does not is abandoned, and its slot stays taken.
+ * - Throw a `JobError` to choose the error code and whether the job is retried. Anything else becomes a retryable
+ *   `handler_error`, whose text is logged and not shown to the user.
  */
 import type { z } from "zod";
 import type { AudioFormat, ErrorOrigin, Json } from "../protocol/events.ts";
@@ -27,7 +27,7 @@ export interface RunLog {
   readonly error: RunLogLine;
 }
 
-/** What a finished job of the same user left behind, as `previous` returns it. */
+/** A finished job of the same user, as `previous` returns it. */
 export interface PreviousJob {
   readonly id: string;
   readonly type: string;
@@ -39,85 +39,85 @@ export interface PreviousJob {
 export interface RunningJob {
   readonly id: string;
   readonly type: string;
-  /** Number of this run, from 1. */
+  /** Number of this run, starting at 1. */
   readonly attempt: number;
   readonly userId: string;
-  /** null for a job of no session. */
+  /** null for a job that belongs to no session. */
   readonly sessionId: string | null;
   readonly metadata: Readonly<Record<string, string>>;
-  /** W3C Trace Context of this job, to hand on to whatever the handler calls. */
+  /** W3C Trace Context of this job, to pass on to whatever the handler calls. */
   readonly traceparent: string;
-  /** How long the run may write nothing between two outputs before it is ended; null: as long as it likes. */
+  /** Longest silence between two outputs before the run is ended; null: no limit. */
   readonly idleMs: number | null;
   readonly signal: AbortSignal;
   readonly log: RunLog;
-  /** What an earlier run left with `checkpoint`, or null. */
+  /** What an earlier run stored with `checkpoint`, or null. */
   readonly lastCheckpoint: Json;
-  /** Appends text to the output numbered `index` (0). Never split inside a code point; ≤ 64 KiB a call. */
+  /** Appends text to output number `index` (default 0). At most 64 KiB per call, never split inside a code point. */
   text(delta: string, options?: { readonly index?: number }): Promise<void>;
-  /** Says how the audio that follows is encoded: before the first `audio` of each run, and the same all through it. */
+  /** Declares how the audio that follows is encoded. Call it before the first `audio` of each run; it cannot change later. */
   audioFormat(format: AudioFormat): Promise<void>;
-  /** Appends one chunk of whole samples (copied), ≤ 64 KiB. */
+  /** Appends one chunk of whole samples, at most 64 KiB. The bytes are copied. */
   audio(bytes: Uint8Array): Promise<void>;
-  /** Appends any JSON (≤ eventBytes) or bytes (≤ 64 KiB, copied). */
+  /** Appends any JSON (at most `eventBytes`) or bytes (at most 64 KiB; they are copied). */
   data(value: Json | Uint8Array): Promise<void>;
   /**
-   * `ratio` from 0 to 1, or null when only the message is known; ≤ 64 KiB. At most one report in `LIMITS.progressMs` is
-   * logged: of those that come sooner the newest, and their calls do not wait for it.
+   * `ratio` is from 0 to 1, or null if there is only a message; at most 64 KiB. At most one report per
+   * `LIMITS.progressMs` is logged. Of those that come sooner only the newest is, and their calls resolve at once.
    */
   progress(ratio: number | null, message?: string): Promise<void>;
-  /** Keeps a value (≤ eventBytes of JSON) for a later run of this job; replaces the one before. */
+  /** Stores a value for a later run of this job (at most `eventBytes` of JSON), replacing the previous one. */
   checkpoint(value: Json): Promise<void>;
-  /** A finished, successful job of the same user; null for any other id. */
+  /** Reads a finished, successful job of the same user; null for any other id. */
   previous(jobId: string): Promise<PreviousJob | null>;
 }
 
-/** What the check of an input may look at before the job is stored. */
+/** What `check` may look at before the job is stored. */
 export interface InputContext {
   readonly userId: string;
   previous(jobId: string): Promise<PreviousJob | null>;
 }
 
-/** What is known of a job type, whoever does its work: a handler of this process, or a remote worker. */
+/** A job type, whether a handler in this process or a remote worker does its work. */
 export interface JobType<Input = unknown> {
-  /** Name in `type` of a submit. */
+  /** The name that a submit gives as `type`. */
   readonly type: string;
-  /** Parses `input`; its JSON Schema is published by GET /v1/types. */
+  /** Validates `input`. Its JSON Schema is published by GET /v1/types. */
   readonly input: z.ZodType<Input>;
-  /** The JSON Schema to publish, where `input` was made from one. */
+  /** The JSON Schema to publish, if `input` was made from one. */
   readonly inputDocument?: Json;
-  /** What a client may expect to hear; anything when absent. */
+  /** Kinds of output that clients can expect; all of them when absent. */
   readonly output?: readonly ("text" | "audio" | "data")[] | undefined;
-  /** Defaults of the submit options for this type, in the options' own units. */
+  /** Defaults for the submit options of the same names. */
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
   readonly firstOutputMs?: number;
   readonly idleMs?: number;
-  /** Told of the end of every job that names no webhook of its own; its host has to be allowed. */
+  /** Called at the end of every job that names no webhook of its own. Its host has to be allowed. */
   readonly webhook?: string;
   readonly webhookAfterMs?: number;
-  /** Runs of this type at the same time in one process; the node's whole concurrency when absent. */
+  /** Most concurrent runs of this type in one process; the node's whole concurrency when absent. */
   readonly concurrency?: number;
-  /** Remote workers do it: no process of ours runs it. */
+  /** Remote workers do the work; the server only keeps queue, leases and log. */
   readonly remote?: true;
-  /** How long text may gather before it is logged as one entry (20). 0: every call is an entry of its own. */
+  /** How long text is gathered before it is logged as one entry (default 20). 0: every call is an entry of its own. */
   readonly rollupMs?: number;
-  /** true: each run in a thread of its own, where nothing it does can block or end the server. Files only. */
+  /** Each run gets a thread of its own, where it can neither block nor end the server. For handler files only. */
   readonly isolate?: boolean;
-  /** Further checks before the job is stored; throws `invalidField(pointer, detail)` with pointers from `/input`. */
+  /** Further checks before the job is stored. Throws `invalidField(pointer, detail)`, with pointers below `/input`. */
   check?(input: Input, context: InputContext): Promise<void> | void;
 }
 
 export interface Handler<Input = unknown> extends JobType<Input> {
-  /** Does the work. What it returns is the job's result (undefined = null). */
+  /** Does the work. Its return value is the job's result; undefined counts as null. */
   run(job: RunningJob, input: Input): Promise<Json | void>;
 }
 
-/** Any handler, its input type forgotten: what a registry holds. */
+/** Any handler, with its input type erased: what a registry holds. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the registry pairs each handler with what its own schema parsed
 export type AnyHandler = Handler<any>;
 
-/** Checks nothing at run time; gives `run` the type of its input. */
+/** Returns the handler as it is; exists to infer the type of the input for `run`. */
 export function defineHandler<Input>(handler: Handler<Input>): Handler<Input> {
   return handler;
 }
@@ -131,7 +131,7 @@ export interface JobErrorOptions {
   readonly cause?: unknown;
 }
 
-/** An error whose code and message the user sees and which decides whether the job runs again. */
+/** An error whose code and message the user sees, and which decides whether the job is retried. */
 export class JobError extends Error {
   override readonly name = "JobError";
   readonly code: string;
