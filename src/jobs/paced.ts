@@ -1,6 +1,6 @@
 /**
- * Reads of logs take turns, whoever asks: a few at a time, and for a few milliseconds of one turn of the loop. A replay
- * of a million entries to somebody who takes them as fast as they come would otherwise be one piece of work.
+ * Reads of logs take turns, whoever asks: a few at a time, and for a small share of each turn of the event loop. Otherwise
+ * a replay of a million entries to somebody who takes them as fast as they come would be one piece of work.
  */
 import type { Clock } from "../lib/clock.ts";
 import { createLanes } from "../lib/lanes.ts";

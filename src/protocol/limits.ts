@@ -79,23 +79,24 @@ export const LIMITS = {
   wholeFileBytes: MIB,
   webhookUrlChars: 2048,
   /** How long the acknowledgement of a result may be waited for before its webhook is sent. */
-  webhookAfterMs: 7 * 24 * 60 * 60 * SECOND_MS,
+  webhookAfterMs: 7 * DAY_MS,
   /** From one attempt of a webhook to the next (Standard Webhooks, "Deliverability and reliability"): 3 days in all. */
   webhookScheduleMs: [
     5 * SECOND_MS,
-    5 * 60 * SECOND_MS,
-    30 * 60 * SECOND_MS,
-    2 * 3600 * SECOND_MS,
-    5 * 3600 * SECOND_MS,
-    10 * 3600 * SECOND_MS,
-    14 * 3600 * SECOND_MS,
-    20 * 3600 * SECOND_MS,
-    24 * 3600 * SECOND_MS,
+    5 * MINUTE_MS,
+    30 * MINUTE_MS,
+    2 * HOUR_MS,
+    5 * HOUR_MS,
+    10 * HOUR_MS,
+    14 * HOUR_MS,
+    20 * HOUR_MS,
+    24 * HOUR_MS,
   ],
+  /** Longest wait that a receiver is granted when it asks for one (`Retry-After`). */
+  webhookRetryAfterMs: DAY_MS,
   /** How long a receiver may take to answer, and how long an attempt may take before it counts as lost. */
-  webhookRetryAfterMs: 24 * 3600 * SECOND_MS,
   webhookAnswerMs: 15 * SECOND_MS,
-  webhookLeaseMs: 60 * SECOND_MS,
+  webhookLeaseMs: MINUTE_MS,
   /** Attempts of one node at the same time. */
   webhookAttempts: 32,
   cancelGraceMs: 10 * SECOND_MS,
