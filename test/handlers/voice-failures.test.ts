@@ -38,6 +38,21 @@ describe("sound that fails", () => {
     expect(recorder.logged).toHaveLength(1);
   });
 
+  test("and changes its format is told so, since the log of a run has one", async () => {
+    const recorder = createRecorder();
+    let sampleRate = 8000;
+    const speech = createTestEngine(async (request, sink) => {
+      await sink.format({ codec: "pcm_s16le", sampleRate, channels: 1 });
+      sampleRate = 16_000;
+      await sink.audio(spelled(request.text));
+      return { durationMs: 7, bytes: 8, voice: "one" };
+    });
+    const ended = await run({ chat: writing("One. Two. Three."), speech, recorder });
+    expect(ended).toMatchObject({ text: "One. Two. Three.", spokenTo: 4 });
+    expect(complaints(recorder)).toEqual([{ speech: { failed: "The format of the speech changed." } }]);
+    expect(recorder.formats()).toHaveLength(1);
+  });
+
   test("an error that is not meant for users is not shown to them", async () => {
     const recorder = createRecorder();
     const speech = createTestEngine(() => Promise.reject(new TypeError("secret of the house")));

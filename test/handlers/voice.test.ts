@@ -96,17 +96,6 @@ describe("text and sound", () => {
     expect(unspelled(recorder.audio())).toBe(recorder.text().replaceAll(". ", "."));
   });
 
-  test("another format in the middle is announced", async () => {
-    const recorder = createRecorder();
-    const speech = createTestEngine(async (request, sink) => {
-      await sink.format({ ...TEST_FORMAT, sampleRate: request.text === "Two." ? 8000 : 16_000 });
-      await sink.audio(spelled(request.text));
-      return { durationMs: 1, bytes: 8, voice: "one" };
-    });
-    await run({ chat: writing("One. One. Two. One."), speech, recorder });
-    expect(recorder.formats().map((format) => format.sampleRate)).toEqual([16_000, 8000, 16_000]);
-  });
-
   test("conversation, options, voice and trace reach the engines", async () => {
     const before: PreviousJob = {
       id: "1",

@@ -74,6 +74,8 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
     async format(next) {
       // Every sentence is a request of its own, but one announcement does for all of them.
       if (format !== null && Bun.deepEquals(format, next)) return;
+      // The log has one format for each run: another one is the speech's failure, and not the text's.
+      if (format !== null) throw upstreamFailure("The format of the speech changed.");
       format = next;
       await write(job.audioFormat(next));
     },
