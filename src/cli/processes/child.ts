@@ -99,7 +99,9 @@ export const serveChild: Command = {
       throw new UsageError(`${CHILD_COMMAND} is started by holdline serve --processes, and by nobody else.`);
     const line = listen(parent, host);
     line.tell({ here: true });
-    const start = await line.started;
+    // Its parent may be told to end before it was told what to be.
+    const start = await Promise.race([line.started, line.stopped.then(() => "stopped" as const)]);
+    if (start === "stopped") return 0;
     if (start === null) return 1;
     // Without its parent nobody guards the folder: it ends at once, which is no different from a crash.
     const orphaned = parent.gone.then((): ExitCode => 1);
