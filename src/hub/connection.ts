@@ -79,6 +79,8 @@ export class Connection {
   opening = true;
   /** Jobs that the welcome listed: they flow when the client asks for them. */
   listed: ReadonlySet<JobId> = new Set();
+  /** Questions to the store that came later see more than the welcome did (hub/watchers.ts). */
+  welcomedAt = 0;
   /** It lists all of them down to this one, and none that is older. */
   listedDownTo = "";
   /** Young jobs that it has followed, or was told not to: however often they are heard of, they are not new. */

@@ -18,7 +18,7 @@ import type { Reading } from "./reading.ts";
 export interface ElsewhereOptions {
   readonly store: Pick<JobStore, "heads" | "newJobsOf">;
   readonly backplane: Pick<Backplane, "alone">;
-  readonly hub: Pick<Hub, keyof Follower | "sessions" | "settle">;
+  readonly hub: Pick<Hub, keyof Follower | "sessions" | "settle" | "asking">;
   /** Who follows jobs beside the sockets. */
   readonly others: readonly Follower[];
   readonly reading: Reading;
@@ -52,8 +52,9 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
   let settled = idAt(0);
 
   const readHeads = async (ids: readonly JobId[]): Promise<void> => {
+    const asked = hub.asking();
     const jobs = await store.heads(ids);
-    for (const follower of followers) follower.moved(jobs);
+    for (const follower of followers) follower.moved(jobs, asked);
     reading.found(jobs);
   };
 
@@ -75,8 +76,9 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
 
   const lookForNew = async (sessions: readonly SessionId[]): Promise<void> => {
     for (let after = settled; !stopped;) {
+      const asked = hub.asking();
       const page = await store.newJobsOf({ sessions, after, limit: LIMITS.lookJobs });
-      hub.moved(page);
+      hub.moved(page, asked);
       const last = page.at(-1);
       if (last === undefined || page.length < LIMITS.lookJobs) return;
       after = last.id;

@@ -5,7 +5,7 @@
  * connection that missed a change reads the log.
  */
 import type { Audience } from "../backplane/backplane.ts";
-import type { Reader } from "../jobs/follower.ts";
+import type { Asked, Reader } from "../jobs/follower.ts";
 import type { Change } from "../jobs/job.ts";
 import type { JobStore } from "../jobs/store.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
@@ -60,6 +60,8 @@ export interface Hub extends Reader {
   committed(changes: readonly Change[]): void;
   /** Jobs up to this id were looked for in the store: none of them is new to a connection from here on. */
   settle(upTo: JobId): void;
+  /** A question to the store that begins now, as `moved` is told of it. */
+  asking(): Asked;
   /** Sessions that sit on a connection of this node. */
   sessions(): readonly SessionId[];
   readonly size: number;
@@ -211,6 +213,7 @@ export function createHub(options: HubOptions): Hub {
 
     opened(connection, listed) {
       connection.listed = listed;
+      watchers.welcomed(connection);
       // It lists no more than that: what is older was there before as well.
       if (listed.size > LIMITS.welcomeJobs)
         connection.listedDownTo = [...listed].reduce((a, b) => (a < b ? a : b));

@@ -4,9 +4,10 @@
  *
  * A job is new to a connection once: when it is heard of first, be it by a commit of this process, by a hint of another
  * node, or by a look into the store. What the welcome listed is not new, nor is what the client asked for, nor anything
- * that is older than `settle` said.
+ * that is older than `settle` said, nor what the store answered to a question from before the welcome: what is not listed
+ * there may have been receipted since.
  */
-import type { Reader } from "../jobs/follower.ts";
+import type { Asked, Reader } from "../jobs/follower.ts";
 import type { Change, JobHead, JobSummary } from "../jobs/job.ts";
 import type { JobId, SessionId } from "../lib/ids.ts";
 import type { Attachment, Connection } from "./connection.ts";
@@ -29,12 +30,18 @@ export interface Watchers extends Reader {
   committed(changes: readonly Change[]): void;
   /** Jobs up to this id were looked for: none of them is new to anybody from here on. */
   settle(upTo: JobId): void;
+  /** A question to the store that begins now. */
+  asking(): Asked;
+  /** Of the connection: what the store is asked from now on is newer than its welcome. */
+  welcomed(connection: Connection): void;
 }
 
 export function createWatchers({ attachments, seats }: WatchersOptions): Watchers {
   const watchers = new Map<JobId, Set<Attachment>>();
   const onBegun: ((job: JobId) => void)[] = [];
   let settled = "";
+  /** Counts questions and welcomes in the order in which they come. */
+  let count = 0;
 
   const follow = (connection: Connection, job: JobId, cursor: number): Attachment | null => {
     if (!connection.attachments.has(job) && connection.attachments.size >= attachments) return null;
@@ -60,9 +67,10 @@ export function createWatchers({ attachments, seats }: WatchersOptions): Watcher
   };
 
   /** What other nodes accepted is found late, or again: then its age counts as well. */
-  const newFromElsewhere = (job: JobSummary): Connection | null => {
+  const newFromElsewhere = (job: JobSummary, asked: Asked): Connection | null => {
     const connection = newcomer(job);
-    return connection !== null && job.id > settled && job.id > connection.listedDownTo ? connection : null;
+    if (connection === null || connection.opening || asked < connection.welcomedAt) return null;
+    return job.id > settled && job.id > connection.listedDownTo ? connection : null;
   };
 
   const deliver = (change: Change, touched: Set<Connection>): void => {
@@ -116,19 +124,26 @@ export function createWatchers({ attachments, seats }: WatchersOptions): Watcher
 
     minds(hint) {
       for (const { head } of watchers.get(hint.id) ?? []) if (head < hint.head) return true;
-      return newFromElsewhere(hint) !== null;
+      return newFromElsewhere(hint, Number.POSITIVE_INFINITY) !== null;
     },
 
     followed: () => watchers.keys(),
     reads: (id) => watchers.has(id),
     onBegun: (listener) => void onBegun.push(listener),
 
-    moved(jobs) {
+    moved(jobs, asked) {
       for (const job of jobs) {
-        const connection = job.open ? newFromElsewhere(job) : null;
+        const connection = job.open ? newFromElsewhere(job, asked) : null;
         if (connection !== null) attachNew(connection, job.id);
         readOn(job);
       }
+    },
+
+    asking: () => (count += 1),
+
+    welcomed(connection) {
+      count += 1;
+      connection.welcomedAt = count;
     },
 
     settle(upTo) {

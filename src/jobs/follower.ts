@@ -2,6 +2,9 @@
 import type { JobId } from "../lib/ids.ts";
 import type { JobHead, JobSummary } from "./job.ts";
 
+/** Grows with every question to the store, and with whatever else answers have to be told from. */
+export type Asked = number;
+
 export interface Follower {
   /** Whether the job matters here, as another node tells of it. What is told is a hint: it only decides what is read. */
   minds(hint: JobSummary): boolean;
@@ -9,9 +12,9 @@ export interface Follower {
   followed(): Iterable<JobId>;
   /**
    * How jobs stand in the store, or stood a moment ago: some are no news, and what this process committed meanwhile may
-   * be ahead of them.
+   * be ahead of them. `asked`: when the store was asked.
    */
-  moved(jobs: readonly JobHead[]): void;
+  moved(jobs: readonly JobHead[], asked: Asked): void;
 }
 
 /** One that reads logs as they grow. The others only wait for what becomes of a job, which every node is told. */

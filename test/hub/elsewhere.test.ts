@@ -88,6 +88,33 @@ describe("a job that another node accepts", () => {
     expect(seat.connection.known.size).toBe(0);
   });
 
+  test("is not begun anew by an answer of the store from before the welcome, when it was receipted in between", async () => {
+    const { here, on, start, seat } = await scene();
+    const run = await start(seat);
+    await on.text(run, "a");
+    await settle();
+    const heads = here.jobs.heads.bind(here.jobs);
+    const late = Promise.withResolvers<void>();
+    Object.assign(here.jobs, {
+      heads: async (ids: readonly JobId[]) => {
+        const found = await heads(ids);
+        await late.promise;
+        return found;
+      },
+    });
+    await on.succeed(run);
+    await settle();
+    const { head } = await on.job(run.id);
+    await on.execute("acknowledge", { id: run.id, sessionId: seat.session.id, seq: head });
+    const again = await here.resume(seat.session.id);
+    late.resolve();
+    await settle();
+    expect(again.socket.events()).toEqual([]);
+    const newer = await start(seat);
+    await settle();
+    expect(again.socket.seqs(newer.id)).toBe("1 2");
+  });
+
   test("is not followed when its session receipted it, nor by a session or a user that it is not of", async () => {
     const { here, there, on, start, seat, look } = await scene();
     const stranger = await here.open();
