@@ -50,6 +50,8 @@ function untilSignal(): Promise<string> {
   const first = Promise.withResolvers<string>();
   for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
+      // What has ended already only waits for its files to change, or for its last words to be read.
+      if (leaving) process.exit();
       // Whoever asks twice does not want to wait: what is running now is found again at the next start.
       if (asked) {
         leaving = true;

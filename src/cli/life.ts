@@ -6,6 +6,8 @@ import type { ExitCode, Host } from "./command.ts";
 
 /** How much longer than the drain a stop may take before the process ends without waiting for it. */
 export const STOP_GRACE_MS = 15_000;
+/** How long a start may go on after a signal: it is nearly done as a rule, and then ends in order. */
+const START_GRACE_MS = 2000;
 
 /** The part of the application that this command lives with. */
 interface Running {
@@ -69,13 +71,30 @@ async function stopInTime(
   await Promise.race([app.stop(), late]);
 }
 
+/**
+ * Starts. false: it was asked to end before it had started, and a start that is this late waits for something (files
+ * that have to be mended, another server on the database). Nothing was served; the next start recovers what there is.
+ */
+async function startUnlessAsked({ app, logger, clock }: Life, signaled: Promise<string>): Promise<boolean> {
+  const started = app.start().then(() => true);
+  const gone = signaled.then(async () => {
+    await sleep(clock, START_GRACE_MS);
+    return false;
+  });
+  const isStarted = await Promise.race([started, gone]);
+  if (isStarted) return true;
+  started.catch(() => undefined);
+  logger.info({}, "stopped before it had started");
+  return false;
+}
+
 /** Starts, waits for a signal or a failure, stops in time. Resolves with 1 when the application failed or hung. */
 export async function live(life: Life): Promise<ExitCode> {
   const { app, logger, host, drainMs, clock } = life;
   const signaled = life.stopped ?? host.untilSignal();
   const { onListening = (url) => logger.announce({ url }, "listening") } = life;
   try {
-    await app.start();
+    if (!(await startUnlessAsked(life, signaled))) return 0;
   } catch (error) {
     tellFailure(life, "cannot start", error);
     // What its operator has to mend is not worth a restart.

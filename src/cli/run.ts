@@ -1,5 +1,6 @@
 /** From the words of a command line to an exit code: finds the command, reads its arguments, tells what went wrong. */
 import { nearestOf } from "../config/names.ts";
+import { isUnreadable, loadMistakes } from "../lib/load-mistakes.ts";
 import { parseArguments } from "./arguments.ts";
 import { type ExitCode, type Host, UsageError } from "./command.ts";
 import { COMMANDS, findCommand } from "./commands.ts";
@@ -33,6 +34,9 @@ interface Failure {
 function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return { code: "failed", message: String(error) };
   if (error.name === "UsageError") return { code: "usage", message: error.message };
+  // Met by whoever works on the program itself, under `npm run dev`.
+  if (isUnreadable(error))
+    return { code: "failed", message: loadMistakes(error, process.cwd(), "the program") };
   if (error.name !== "ConfigError") return { code: "failed", message: error.message };
   return {
     code: "configuration",

@@ -127,11 +127,26 @@ export default defineHandler({
     await until("the handlers to be loaded again", () => loads(server) === 1);
     await folder.write("other.ts", handlerFile("slow", "return 1;"));
     await until("the double type to be told", () =>
-      problems().some((text) => text.includes("two handlers serve the type slow")),
+      problems().some((text) => text.includes("slow.ts and other.ts both serve the type slow")),
     );
     const job = await api.submit({ type: "slow", input: { words: 1 } });
     await client.waitForEnd(job.id);
     expect(await textOf(api, job.id)).toBe("c");
+  });
+
+  test("a start with a mistake waits until it is mended, and then serves", async () => {
+    await using outside = await createFolder({});
+    const marker = join(outside.path, "read");
+    const mistake = `await Bun.write(${JSON.stringify(marker)}, ""); throw new Error("not yet");`;
+    await using folder = await createFolder({ "one.ts": mistake });
+    const starting = on(folder.path, { HOLDLINE_HANDLERS_WATCH: "on" });
+    await until("the file to be read", () => Bun.file(marker).exists());
+    await folder.write("one.ts", handlerFile("one", "return 1;"));
+    await using server = await starting;
+    expect(server.output()).toContain("the start waits until these handler files are mended");
+    await using client = await connect(server);
+    const job = await apiOf(server, client.token).submit({ type: "one", input: {} });
+    expect((await client.waitForEnd(job.id)).data).toEqual({ result: 1 });
   });
 
   test("a new file brings a new type, for jobs that wait as well", async () => {
@@ -364,7 +379,16 @@ describe("a server does not start", () => {
       { "a.ts": "export default { typ: 'a', run() {} };" },
       /a\.ts: type is missing, input is missing, typ is not a field/,
     ],
-    ["on a file that throws", { "a.ts": 'throw new Error("no model");' }, /a\.ts: no model/],
+    [
+      "on a file that throws",
+      { "a.ts": 'const a = 1;\nthrow new Error("no model");' },
+      /a\.ts:2:\d+: no model/,
+    ],
+    [
+      "on two files with one type",
+      { "a.ts": handlerFile("same", ""), "b.ts": handlerFile("same", "") },
+      /b\.ts and a\.ts both serve the type same/,
+    ],
     [
       "on a type that is there already",
       { "a.ts": handlerFile("chat", "") },

@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly file?: string;
   /** Another program than the product's own (a file under test/), with job types that a product would not have. */
   readonly program?: string;
+  /** Another command than the product's own, such as one with `--watch`. */
+  readonly argv?: readonly string[];
   /** Put in front of the command, such as `["prlimit", "--nofile=64", "--"]`. */
   readonly under?: readonly string[];
   /** The address it listens at, when it is not the loopback. */
@@ -95,7 +97,8 @@ function readLogLine(line: string): Record<string, unknown>[] {
   }
 }
 
-function command({ program: other, under = [] }: ServerOptions): string[] {
+function command({ argv, program: other, under = [] }: ServerOptions): string[] {
+  if (argv !== undefined) return [...under, ...argv];
   if (other !== undefined)
     return [...under, process.execPath, "--no-env-file", resolve(import.meta.dir, "..", other)];
   return [...under, ...program("serve")];

@@ -2,12 +2,13 @@
  * Job types that are TypeScript files in a folder (PROTOCOL section 8): loaded at the start, and again when they change
  * if that is wanted. Runs that are under way finish on the code they began with.
  */
-import { watch, type FSWatcher } from "node:fs";
+import { existsSync, watch, type FSWatcher } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
-import { collectMistakes } from "../../lib/mistakes.ts";
+import { loadMistakes } from "../../lib/load-mistakes.ts";
+import { collectMistakes, Mistakes } from "../../lib/mistakes.ts";
 import type { AnyHandler } from "../handler.ts";
 import { createIsolated } from "../isolate/isolated.ts";
 import { createContainment, type Containment } from "./containment.ts";
@@ -26,13 +27,19 @@ export interface HandlerFilesOptions {
 }
 
 export interface HandlerFiles {
-  /** Loads them; rejects with Mistakes that say what is wrong in which file. */
+  /**
+   * Loads them; rejects with Mistakes that say what is wrong in which file. Where they are watched it waits until
+   * somebody has mended that, and resolves then.
+   */
   start(): Promise<void>;
   stop(): void;
 }
 
 /** Editors write a file in several steps; what follows within this time is the same change. */
 const SETTLE_MS = 60;
+
+/** How long a file may take to load: one that awaits something for ever would keep all others waiting. */
+const LOAD_MS = 10_000;
 
 /** Files that are handlers: TypeScript at the top of the folder, but for declarations and tests. */
 async function handlerFiles(folder: string): Promise<string[]> {
@@ -49,46 +56,35 @@ async function handlerFiles(folder: string): Promise<string[]> {
   return names.filter((name) => /(?<!\.d|\.test)\.ts$/.test(name)).toSorted();
 }
 
-interface Position {
-  readonly file?: string;
-  readonly line?: number;
-  readonly column?: number;
-}
-
-/** One mistake begets others further down; beyond these it is enough to know that there are more. */
-const MISTAKES_TOLD = 5;
-
-/** What loading a file ran into, with the place. */
-function placed(folder: string, name: string, error: unknown): string {
-  const { message } = error as Error;
-  const position = (error as { position?: Position | null }).position;
-  const file = relative(folder, position?.file ?? name);
-  const place = position?.line === undefined ? name : `${file}:${position.line}:${position.column ?? 1}`;
-  return `${place}: ${message}`;
-}
-
-/** What loading a file ran into, as one sentence with the places. */
-function loadProblem(folder: string, name: string, error: unknown): HandlerError {
-  if (error instanceof HandlerError) return error;
-  // Several mistakes come as one error that only counts them.
-  const all: readonly unknown[] =
-    error instanceof AggregateError && error.errors.length > 0 ? error.errors : [error];
-  const told = all.slice(0, MISTAKES_TOLD).map((one) => placed(folder, name, one));
-  const more = all.length > told.length ? [`and ${all.length - told.length} more`] : [];
-  return new HandlerError([...told, ...more].join("; "), { cause: error });
+/** Loads one file, and rejects when that takes too long. */
+async function loadInTime(
+  containment: Containment,
+  { folder, clock }: Pick<HandlerFilesOptions, "folder" | "clock">,
+  name: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const late = Promise.withResolvers<never>();
+  const problem = `${name}: is not loaded after ${LOAD_MS / 1000} s: what it awaits outside of run() does not end`;
+  const timer = clock.after(LOAD_MS, () => late.reject(new HandlerError(problem)));
+  try {
+    return await Promise.race([containment.load(join(folder, name)), late.promise]);
+  } finally {
+    timer.cancel();
+  }
 }
 
 /** The handlers of one file: its default export is one, or an array of them. */
 async function loadFile(
   containment: Containment,
-  { folder, clock }: Pick<HandlerFilesOptions, "folder" | "clock">,
+  options: Pick<HandlerFilesOptions, "folder" | "clock">,
   name: string,
 ): Promise<AnyHandler[]> {
+  const { folder, clock } = options;
   let exported: unknown;
   try {
-    exported = (await containment.load(join(folder, name)))["default"];
+    exported = (await loadInTime(containment, options, name))["default"];
   } catch (error) {
-    throw loadProblem(folder, name, error);
+    if (error instanceof HandlerError) throw error;
+    throw new HandlerError(loadMistakes(error, folder, name), { cause: error });
   }
   const values: readonly unknown[] = Array.isArray(exported) ? exported : [exported];
   return values.map((value, index) => {
@@ -106,15 +102,24 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
   let watcher: FSWatcher | null = null;
   let settling: Timer | null = null;
   let loading = Promise.resolve();
+  /** Resolves when they were loaded after a change. */
+  const mended = Promise.withResolvers<void>();
   let stopped = false;
 
   const load = async (): Promise<string[]> => {
     const next = createContainment((error) => logger.error({ error }, "a handler failed outside of its run"));
     try {
       const handlers: AnyHandler[] = [];
+      const fileOf = new Map<string, string>();
       const names = await handlerFiles(folder);
       const loadings = names.map((name) => async () => {
-        handlers.push(...(await loadFile(next, options, name)));
+        for (const handler of await loadFile(next, options, name)) {
+          const other = fileOf.get(handler.type);
+          if (other !== undefined)
+            throw new HandlerError(`${name} and ${other} both serve the type ${handler.type}`);
+          fileOf.set(handler.type, name);
+          handlers.push(handler);
+        }
       });
       await collectMistakes(loadings);
       options.onLoaded(handlers);
@@ -134,28 +139,43 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
       const types = await load();
       const tookMs = Math.round(clock.elapsedMs() - startedMs);
       logger.info({ types, tookMs }, "handlers were loaded again");
+      mended.resolve();
     } catch (error) {
-      const { message } = error as Error;
-      logger.error({ problem: message }, "handlers were not loaded again; those from before stay");
+      const { message: problem } = error as Error;
+      logger.error({ problem }, "handlers were not loaded again; those from before stay");
     }
+  };
+
+  const startWatching = (): void => {
+    watcher = watch(folder, { recursive: true, persistent: false }, () => {
+      settling?.cancel();
+      settling = clock.after(SETTLE_MS, () => {
+        loading = loading.then(reload);
+      });
+    });
+    watcher.on("error", (error) => {
+      logger.warn({ error, folder }, "handler files cannot be watched any more: changes need a restart");
+      watcher?.close();
+    });
   };
 
   return {
     async start() {
       provideModule(folder);
-      const types = await load();
-      logger.info({ types, folder }, "handlers were loaded");
-      if (!options.watch) return;
-      watcher = watch(folder, { recursive: true, persistent: false }, () => {
-        settling?.cancel();
-        settling = clock.after(SETTLE_MS, () => {
-          loading = loading.then(reload);
-        });
-      });
-      watcher.on("error", (error) => {
-        logger.warn({ error, folder }, "handler files cannot be watched any more: changes need a restart");
-        watcher?.close();
-      });
+      // Before they are read: what changes from then on is read again.
+      if (options.watch && existsSync(folder)) startWatching();
+      const first = load();
+      loading = first.then(
+        () => undefined,
+        () => undefined,
+      );
+      try {
+        logger.info({ types: await first, folder }, "handlers were loaded");
+      } catch (error) {
+        if (watcher === null || !(error instanceof Mistakes)) throw error;
+        logger.error({ problems: error.problems }, "the start waits until these handler files are mended");
+        await mended.promise;
+      }
     },
     stop() {
       stopped = true;
