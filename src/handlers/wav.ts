@@ -99,10 +99,3 @@ export function createWavReader(who: string, sink: WavSink): WavReader {
     },
   };
 }
-
-/** Whether these bytes begin a RIFF file of sound; null while there are too few to tell. */
-export function beginsWav(bytes: Uint8Array): boolean | null {
-  const text = Buffer.from(bytes.subarray(0, 12)).toString("latin1");
-  if (text.length < 12) return "RIFF".startsWith(text.slice(0, 4)) ? null : false;
-  return text.startsWith("RIFF") && text.endsWith("WAVE");
-}

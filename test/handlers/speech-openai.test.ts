@@ -92,6 +92,31 @@ async function failureOf(speaking: Promise<unknown>): Promise<JobError> {
   return error as JobError;
 }
 
+describe("compressed sound in the place of PCM", () => {
+  const rows: [what: string, type: string, head: string][] = [
+    ["MP3 with a tag", "application/octet-stream", "ID3\x04"],
+    ["MP3 that says so", "audio/mpeg", "\xff\xfb\x90\x00"],
+    ["Ogg", "audio/pcm", "OggS"],
+    ["FLAC", "audio/flac", "fLaC"],
+  ];
+  test.each(rows)("is no noise for anybody: %s", async (_, type, head) => {
+    const sink = createSink();
+    const file = Buffer.concat([Buffer.from(head, "latin1"), bytes(4000)]);
+    const pieces = [file.subarray(0, 1), file.subarray(1, 3), file.subarray(3)];
+    const upstream = serve(() => new Response(streamed(pieces).body, { headers: { "Content-Type": type } }));
+    const error = await failureOf(speak(upstream.url, { sink }));
+    expect(error).toMatchObject({ code: "upstream_error", origin: "upstream" });
+    expect(error.message).toContain("compressed sound where PCM was asked for");
+    expect(sink.formats).toEqual([]);
+  });
+
+  test("is what it is where samples merely look like it", async () => {
+    const samples = Buffer.concat([Buffer.from("\xff\xfb\x90\x00", "latin1"), bytes(4000)]);
+    const upstream = serve(() => new Response(samples, { headers: { "Content-Type": "audio/pcm" } }));
+    expect(await speak(upstream.url)).toMatchObject({ bytes: 4004 });
+  });
+});
+
 describe("a WAV in the place of PCM", () => {
   /** A header of 16-bit PCM (RIFF), `dataBytes` as announced, with a chunk before the samples and one after them. */
   const wav = (samples: Uint8Array, sampleRate: number, dataBytes = samples.length): Uint8Array => {

@@ -6,7 +6,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AudioFormat } from "../../protocol/events.ts";
 import { createSoundChunks, sampleBytesOf } from "../sound-chunks.ts";
-import { beginsWav, createWavReader, type WavReader } from "../wav.ts";
+import { soundHead, type SoundHead } from "../sound-head.ts";
+import { createWavReader, type WavReader } from "../wav.ts";
 import { bodyChunks, cutOff, type Fetch, refuse, upstreamFailure, wrongType } from "../upstream.ts";
 import {
   SPEECH_FORMATS,
@@ -147,15 +148,20 @@ async function handOn(
 ): Promise<number> {
   const body = bodyChunks(response, { who: WHO, signal });
   let begin: Uint8Array = new Uint8Array(0);
-  let isWav: boolean | null = asked.codec === "pcm_s16le" ? null : false;
+  const contentType = response.headers.get("Content-Type") ?? "";
+  let head: SoundHead | null = asked.codec === "pcm_s16le" ? null : "raw";
   try {
-    while (isWav === null) {
+    while (head === null) {
       const { done, value } = await body.next();
       if (done === true) break;
       begin = Buffer.concat([begin, value]);
-      isWav = beginsWav(begin);
+      head = soundHead(begin, contentType);
     }
-    const sound = isWav === true ? createWavReader(WHO, sink) : await rawSound(asked, sink);
+    if (head === "compressed")
+      throw upstreamFailure(`${WHO} sent compressed sound where PCM was asked for.`, {
+        cause: { contentType },
+      });
+    const sound = head === "wav" ? createWavReader(WHO, sink) : await rawSound(asked, sink);
     if (begin.length > 0) await sound.push(begin);
     for await (const chunk of body) await sound.push(chunk);
     // A body shorter than announced has been rejected by now; half a sample or none at all is for us to notice.
