@@ -67,6 +67,7 @@ function removeMaps(): void {
 
 interface LockedPackage {
   readonly dev?: boolean;
+  readonly link?: boolean;
   readonly version?: string;
   readonly license?: string;
 }
@@ -83,23 +84,31 @@ function projectFolder(): string {
   }
 }
 
-/** The licences of everything that is inside the binary: most of them ask to go along with it. */
-function collectNotices(): string {
-  const project = projectFolder();
-  const lock = JSON.parse(readFileSync(join(project, "package-lock.json"), "utf8")) as {
-    packages: Record<string, LockedPackage>;
-  };
-  const parts: string[] = [];
-  for (const [path, { dev, version, license }] of Object.entries(lock.packages)) {
+/** What each package of a project asks to be told, by its name and version. */
+function noticesOf(project: string): [about: string, text: string][] {
+  const file = join(project, "package-lock.json");
+  if (!existsSync(file)) return [];
+  const lock = JSON.parse(readFileSync(file, "utf8")) as { packages: Record<string, LockedPackage> };
+  return Object.entries(lock.packages).flatMap(([path, { dev, link, version, license }]) => {
     const folder = join(project, path);
-    if (path === "" || dev === true || !existsSync(folder)) continue;
-    const file = readdirSync(folder).find((name) => /^(licen[cs]e|copying)/i.test(name));
-    const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
-    parts.push(
-      `${path.replace(/^.*node_modules\//, "")} ${version ?? ""} (${license ?? "see its package"})\n${text}`,
-    );
-  }
-  return parts.join(`\n${"-".repeat(80)}\n\n`);
+    // A link leads to a project of its own.
+    if (!path.includes("node_modules/") || dev === true || link === true || !existsSync(folder)) return [];
+    const name = path.replace(/^.*node_modules\//, "");
+    const licence = readdirSync(folder).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
+    const text = licence === undefined ? "" : readFileSync(join(folder, licence), "utf8").trim();
+    return [[`${name} ${version ?? ""} (${license ?? "see its package"})`, text]];
+  });
+}
+
+/**
+ * The licences of everything that is inside the binary: most of them ask to go along with it. A program that links
+ * this checkout has a lock file that names it, and not what it is made of.
+ */
+function collectNotices(): string {
+  const notices = new Map([...noticesOf(projectFolder()), ...noticesOf(ROOT)]);
+  return [...notices]
+    .map(([about, text]) => (text === "" ? `${about}\n` : `${about}\n\n${text}\n`))
+    .join(`\n${"-".repeat(80)}\n\n`);
 }
 
 await writePages();

@@ -9,7 +9,7 @@ import { apiOf } from "../support/http.ts";
 import { within } from "../support/wait.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
-const PROGRAM = join(import.meta.dir, "embedding.ts");
+const PROGRAM = join(ROOT, "examples/embed.ts");
 
 const folders: string[] = [];
 async function folder(): Promise<string> {
@@ -34,11 +34,12 @@ async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
 async function use(command: readonly string[]): Promise<void> {
   const child = Bun.spawn([...command], {
     cwd: await folder(),
-    env: { PATH: process.env["PATH"] ?? "" },
+    env: { PATH: process.env["PATH"] ?? "", HOLDLINE_PORT: "0", HOLDLINE_LOG: "error" },
     stdout: "pipe",
     stderr: "pipe",
   });
-  const url = await within("the program to tell its address", firstLine(child.stdout), 20_000);
+  const said = await within("the program to tell its address", firstLine(child.stdout), 20_000);
+  const url = /http:\S+$/.exec(said)?.[0] ?? "";
   {
     await using client = await connect({ url });
     const api = apiOf({ url }, client.token);
@@ -66,8 +67,31 @@ test("the same program, compiled", async () => {
   );
   const errors = await new Response(build.stderr).text();
   expect({ code: await build.exited, errors }).toEqual({ code: 0, errors: expect.any(String) as string });
+  // Of what goes inside, wherever the program lies that is compiled.
+  const notices = await Bun.file(join(out, "THIRD-PARTY-NOTICES.txt")).text();
+  for (const name of ["hono", "zod"]) expect(notices).toMatch(new RegExp(`^${name} \\d`, "m"));
   await use([join(out, "holdline")]);
 }, 120_000);
+
+test("an error that nobody awaits does not end the program around it", async () => {
+  const stray = defineHandler({
+    type: "stray",
+    input: z.object({}),
+    async run() {
+      void Promise.reject(new Error("left alone"));
+      return "done";
+    },
+  });
+  const settings = { port: 0, dataDir: await folder(), log: "silent" };
+  const server = createHoldline({ handlers: [stray], settings });
+  await server.start();
+  {
+    await using client = await connect({ url: server.url });
+    const { id } = await apiOf({ url: server.url }, client.token).submit({ type: "stray", input: {} });
+    expect((await client.waitForEnd(id)).data).toEqual({ result: "done" });
+  }
+  await server.stop();
+});
 
 test("what is wrong with a handler is said when it is given", () => {
   const input = z.object({});
