@@ -69,6 +69,9 @@ export function createNodes(options: NodesOptions): Nodes {
   let cutOff = false;
   let disowned = false;
   let beating: Promise<void> | null = null;
+  let tending: Promise<void> | null = null;
+  /** Runs of earlier boots of this node may not have been given back. */
+  let owing = false;
   let timer: Timer | null = null;
   const over = new AbortController();
 
@@ -108,9 +111,19 @@ export function createNodes(options: NodesOptions): Nodes {
     logger.warn({ node: id }, "this node was given up by the others: it begins anew");
     shut();
     disown();
+    owing = true;
     await enter();
-    // If nobody else did: their leases may be good for a while yet.
-    await returnRuns(options, { id, bootId: null }, ownerOf(id, bootId));
+  };
+
+  const serveAgain = async (boot: string): Promise<void> => {
+    // Whoever sat here has left, and what they left behind could not be stored. Where sessions are kept elsewhere and that
+    // is out of reach, who left is remembered and written down with all others; nobody waits for it here.
+    if (!options.sessionOutage.away) await options.sessions.abandoned(id);
+    // Given up or cut off again meanwhile: it begins anew after the next sign of life.
+    if (boot !== bootId || unanswered * LOOK_MS >= LIMITS.nodeCutOffMs) return;
+    logger.info({ node: id }, "this node serves again");
+    cutOff = false;
+    disowned = false;
   };
 
   /** Whoever was not heard of since then. */
@@ -150,23 +163,38 @@ export function createNodes(options: NodesOptions): Nodes {
     const alive = await store.beat({ ...self(), state });
     if (!alive && state === "up") await rise();
     unanswered = 0;
-    if (cutOff) {
-      // Whoever sat here has left, and what they left behind could not be stored. Where sessions are kept elsewhere and that
-      // is out of reach, who left is remembered and written down with all others; nobody waits for it here.
-      if (!options.sessionOutage.away) await options.sessions.abandoned(id);
-      logger.info({ node: id }, "this node serves again");
-      cutOff = false;
-      disowned = false;
-    }
     known = await store.list();
     tellMissing();
     options.expect(
       known.filter(({ state: seen }) => seen === "up" || seen === "draining").map((node) => node.id),
     );
     // Nearly always there is nothing to do, which is known without a write.
+    if (owing || cutOff || known.some(isSilent)) tendNow();
+  };
+
+  /**
+   * What has to be given back: after this node was given up, cut off, or when others fell silent. It takes longer than
+   * this node may be silent itself where a crowd has moved, so it goes on beside the signs of life.
+   */
+  const tend = async (): Promise<void> => {
+    const boot = bootId;
+    // If nobody else did: their leases may be good for a while yet.
+    if (owing) await returnRuns(options, { id, bootId: null }, ownerOf(id, boot));
+    if (boot === bootId) owing = false;
+    if (cutOff) await serveAgain(boot);
     if (!known.some(isSilent)) return;
     await bury(clock.steadyMs() - LIMITS.nodeSilentMs).catch(notBuried);
     known = await store.list();
+  };
+
+  const tendNow = (): void => {
+    tending ??= tend()
+      .catch((error: unknown) =>
+        logger.warn({ error }, "not everything could be given back; it is tried again"),
+      )
+      .finally(() => {
+        tending = null;
+      });
   };
 
   const beatNow = (): Promise<void> => {
@@ -229,6 +257,7 @@ export function createNodes(options: NodesOptions): Nodes {
       timer = null;
       over.abort(new Error("the node stops"));
       await beating;
+      await tending;
       await store
         .leave({ id, bootId })
         .catch((error: unknown) => logger.warn({ error }, "this node could not say that it leaves"));

@@ -569,6 +569,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rows: ["R46"],
+    name: "a sign of life waits for a burial",
+    file: "src/nodes/nodes.ts",
+    text: "if (owing || cutOff || known.some(isSilent)) tendNow();",
+    instead: "if (owing || cutOff || known.some(isSilent)) await tend();",
+    test: "nodes/nodes.test.ts",
+    title: "faults/R46: a node that takes long to bury",
+  },
+  {
+    rows: ["R46"],
     name: "a node that is cut off from its database goes on taking clients and jobs",
     file: "src/nodes/nodes.ts",
     text: "if (!cutOff && unanswered * LOOK_MS >= LIMITS.nodeCutOffMs) {",

@@ -44,11 +44,17 @@ function createNode(
   const sessionOutage = { away: false };
   const boots = [`${id}-boot-1`];
   let expected: readonly string[] = [];
+  /** What giving back sessions waits for. */
+  let held: Promise<void> = Promise.resolve();
   const nodes: Nodes = createNodes({
     store: reached<NodeStore>(store),
     jobs: reached(jobs),
     sessions: {
-      abandoned: async (ofNode) => (sessionOutage.away ? away() : void deeds.push(`abandoned ${ofNode}`)),
+      async abandoned(ofNode) {
+        await held;
+        if (sessionOutage.away) await away();
+        deeds.push(`abandoned ${ofNode}`);
+      },
     },
     sessionOutage,
     clock,
@@ -75,6 +81,9 @@ function createNode(
     lines,
     boots,
     expected: () => expected,
+    hold: (until: Promise<void>) => {
+      held = until;
+    },
     cut: () => {
       reachable = false;
     },
@@ -108,6 +117,29 @@ test("a node that falls silent is buried by exactly one of the others, and its r
     ["a", "b"],
   ]);
   expect(a.nodes.states).toEqual({ up: 2, draining: 0, lost: 0, dead: 1 });
+});
+
+test("faults/R46: a node that takes long to bury another one, or to begin anew, is not given up itself meanwhile", async () => {
+  const place = createInstallation();
+  const [a, b, c] = [createNode(place, "a"), createNode(place, "b"), createNode(place, "c")];
+  for (const { nodes } of [a, b, c]) await nodes.start();
+  const crowd = Promise.withResolvers<void>();
+  a.hold(crowd.promise);
+  c.cut();
+  await place.clock.advance(LIMITS.nodeSilentMs + 2 * LIMITS.nodeBeatMs);
+  expect(await stateOf(place, "c")).toBe("lost");
+  // The other one takes the burial over, and finds nobody else to bury.
+  await place.clock.advance(2 * LIMITS.nodeSilentMs);
+  expect([await stateOf(place, "c"), await stateOf(place, "a"), a.boots.length]).toEqual(["dead", "up", 1]);
+  expect(b.deeds).toEqual(["abandoned c"]);
+  c.hold(crowd.promise);
+  c.heal();
+  await place.clock.advance(2 * LIMITS.nodeSilentMs);
+  expect([await stateOf(place, "c"), c.nodes.cutOff]).toEqual(["up", true]);
+  expect(b.deeds).toEqual(["abandoned c"]);
+  crowd.resolve();
+  await place.clock.advance(LIMITS.nodeBeatMs);
+  expect(c.nodes.cutOff).toBe(false);
 });
 
 test("a node that was buried and lives begins anew: sockets away, runs stopped, another boot", async () => {

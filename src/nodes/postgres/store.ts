@@ -1,6 +1,7 @@
 /** The PostgreSQL driver of `NodeStore`: two small tables; what is written shares the transactions of the one writer. */
 import { createCallParticipant, type Executors } from "../../postgres/calls.ts";
-import { createCalls } from "../../database/calls.ts";
+import { createCalls, type Call } from "../../database/calls.ts";
+import type { Instant } from "../../lib/clock.ts";
 import type { PostgresClient, PostgresRow } from "../../postgres/connection.ts";
 import { createRows } from "../../postgres/rows.ts";
 import type { PostgresParticipant } from "../../postgres/writer.ts";
@@ -79,9 +80,26 @@ const EXECUTORS: Executors<Writes> = {
   },
 };
 
+/** Whoever can write was there at the time of the transaction, however long the sign of life stood in line for it. */
+function seenAt(command: unknown, now: Instant | null): unknown {
+  const { call, given } = command as Call;
+  const [node, ...rest] = given as readonly [object, ...unknown[]];
+  if (now === null || (call !== "beat" && call !== "enter")) return command;
+  return { call, given: [{ ...node, seenBy: now.steadyMs }, ...rest] };
+}
+
 /** The writer's side. */
 export function createNodeParticipant(): PostgresParticipant {
-  return createCallParticipant<Writes>(EXECUTORS);
+  const participant = createCallParticipant<Writes>(EXECUTORS);
+  return {
+    ...participant,
+    execute: (commands, client, now) =>
+      participant.execute(
+        commands.map((command) => seenAt(command, now)),
+        client,
+        now,
+      ),
+  };
 }
 
 export type NodeReads = Omit<NodeStore, keyof Writes>;
