@@ -1,4 +1,7 @@
-/** Everything that works before the first request, wired: the inner half of app.ts. */
+/**
+ * Everything that works before the first request, wired: the inner half of app.ts. A part that takes several settings or
+ * stores is handed all of them (`...config`, `...storage`); its own options say which of them it reads.
+ */
 import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
 import type { Backplane } from "./backplane/backplane.ts";

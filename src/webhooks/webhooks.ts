@@ -49,12 +49,8 @@ export function createWebhooks({ store, clock, logger, send }: WebhooksOptions):
     const message = { id: job.id, timestamp: Math.floor(at.wallMs / 1000), body };
     const late = new AbortController();
     const limit = clock.after(LIMITS.webhookAnswerMs, () => late.abort(new Late()));
-    const { status, error, outcome } = await send(
-      url,
-      message,
-      AbortSignal.any([stopped.signal, late.signal]),
-    );
-    limit.cancel();
+    const signal = AbortSignal.any([stopped.signal, late.signal]);
+    const { status, error, outcome } = await send(url, message, signal).finally(() => limit.cancel());
     // Cut off by our own end: the attempt is neither the receiver's fault nor known to have failed.
     if (stopped.signal.aborted && status === null) return;
     const tookMs = Math.round(clock.elapsedMs() - startedMs);
