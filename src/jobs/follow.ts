@@ -94,6 +94,7 @@ export async function waitForEnd({ store, feed, clock, id, waitMs, signal }: Wai
     if (isTerminalStatus(job.status)) resolve(true);
   });
   const onAbort = (): void => resolve(false);
+  if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
   const timer = clock.after(waitMs, () => resolve(false));
   try {

@@ -200,3 +200,11 @@ test("a feed tells those who asked for the job, until they do not want to hear m
   await on.text(one, "z");
   expect(heard).toEqual(["first 3", "second 3", "second 4"]);
 });
+
+test("whoever had left before the wait began is not waited for", async () => {
+  const { on, clock, gone, wait } = setup();
+  const id = await on.submit();
+  gone.abort();
+  expect(await wait(id, 60_000)).toBe(false);
+  expect(clock.waiting).toBe(0);
+});
