@@ -99,7 +99,10 @@ export function createModel(scene: Scene, look: () => Look): Model {
     scene.trace.note(`stored ${job.wish} ${event.seq} ${event.kind} a${event.attempt}`);
   };
 
-  /** Of deleted jobs, before retention took it in the very commit in which they ended: it is announced all the same. */
+  /**
+   * Of jobs that are deleted or have ended, before retention took it in the very commit in which it was written: it is
+   * announced all the same.
+   */
   const going = new Map<JobId, readonly StoredEvent[]>();
 
   const compare = (stored: StoredJob): void => {
@@ -112,9 +115,10 @@ export function createModel(scene: Scene, look: () => Look): Model {
       violate(scene, "what is stored stays", `job ${job.wish}: ${stored.head} of ${job.log.length} are left`);
       return;
     }
-    // Read also of a job that was deleted in the very commit in which it ended: its end is announced all the same.
     const added = look().events(job.id, job.log.length);
-    for (const event of added.length > 0 ? added : (going.get(job.id) ?? [])) take(job, event);
+    const from = added[0]?.seq ?? Infinity;
+    const gone = (going.get(job.id) ?? []).filter(({ seq }) => seq < from);
+    for (const event of [...gone, ...added]) take(job, event);
     if (stored.head !== job.log.length)
       violate(
         scene,
@@ -140,7 +144,7 @@ export function createModel(scene: Scene, look: () => Look): Model {
       const { op, id, lease, seq } = command as FencedCommand;
       if (to === "jobs" && op === "retain") {
         for (const stored of look().jobs())
-          if (stored.purged)
+          if (stored.purged || isTerminalStatus(stored.status as "queued"))
             going.set(stored.id, look().events(stored.id, jobs.get(stored.id)?.log.length ?? 0));
       }
       if (to !== "jobs" || id === undefined) return run();
