@@ -53,7 +53,7 @@ export function createHoldline({ handlers = [], settings = {} }: HoldlineOptions
       `processes is ${config.processes}: only holdline serve starts several, an embedded server is one`,
     );
   const logger = createLogger({ level: config.log, pretty: process.stdout.isTTY });
-  for (const warning of warnings) logger.warn({ setting: warning }, "a setting to look at");
+  for (const warning of warnings) logger.warn({ setting: warning }, "check this setting");
   const containment = createContainment((error) =>
     logger.error({ error }, "a handler failed outside of its run"),
   );

@@ -12,11 +12,11 @@ export function megabytes(bytes: number): string {
 export const backup: Command = {
   usage: "backup FILE",
   takes: "FILE",
-  about: `Copies the database into FILE, also while the server runs: jobs, logs, sessions, hashes of tokens.
-The copy is checked before it gets its name, so FILE is never half a backup. It has mode 0600, for
-it holds what users wrote. The signing keys (the folder keys in the data folder) are not in it: keep
-a copy of them apart. Without them a restored server opens new sessions, and loses nothing else.
-A database of PostgreSQL is backed up by its own means, such as pg_dump.`,
+  about: `Copies the database to FILE, even while the server is running: jobs, logs, sessions, hashes of
+tokens. The copy is verified before it gets its name, so FILE is never half a backup. It has mode
+0600, because it holds what users wrote. The signing keys (the folder keys in the data folder) are
+not in it: back them up separately. Without them a restored server opens new sessions, and loses
+nothing else. Back up PostgreSQL with its own tools, such as pg_dump.`,
   flags: [
     { name: "force", value: "", description: "Replace FILE if it is there already" },
     ...settingsFlags(),

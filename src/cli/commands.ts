@@ -14,7 +14,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     load: async () => (await import("./serve.ts")).serve,
   },
   migrate: {
-    summary: "Bring the database to the schema of this version",
+    summary: "Upgrade the database to the schema of this version",
     load: async () => (await import("./migrate.ts")).migrate,
   },
   config: {
@@ -22,7 +22,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     load: async () => (await import("./config.ts")).config,
   },
   token: {
-    summary: "Make, list and revoke tokens of workers, operators and publishers",
+    summary: "Create, list and revoke tokens for workers, operators and publishers",
     load: async () => (await import("./token.ts")).token,
   },
   keys: {
@@ -38,31 +38,31 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     load: async () => (await import("./sessions.ts")).sessions,
   },
   backup: {
-    summary: "Copy the database into a file, also while the server runs",
+    summary: "Copy the database to a file, even while the server is running",
     load: async () => (await import("./backup.ts")).backup,
   },
   restore: {
-    summary: "Put a backup in the place of the database",
+    summary: "Replace the database with a backup",
     load: async () => (await import("./restore.ts")).restore,
   },
   doctor: {
-    summary: "Look at machine, disk and configuration, and say what to do",
+    summary: "Check machine, disk and configuration, and say what to do",
     load: async () => (await import("./doctor.ts")).doctor,
   },
   selftest: {
-    summary: "Kill a server on this machine again and again, and tell whether anything is lost",
+    summary: "Kill a server on this machine over and over, and tell whether anything is lost",
     load: async () => (await import("./selftest.ts")).selftest,
   },
   bench: {
-    summary: "Measure what a server on this machine takes",
+    summary: "Measure how much a server on this machine can take",
     load: async () => (await import("./bench.ts")).bench,
   },
   schedules: {
-    summary: "List the schedules, their next and their latest jobs",
+    summary: "List schedules, with the next and the latest job of each",
     load: async () => (await import("./schedules.ts")).schedules,
   },
   "worker-conformance": {
-    summary: "Hold a server or a worker to the worker protocol",
+    summary: "Check a server or a worker against the worker protocol",
     load: async () => (await import("./worker-conformance.ts")).workerConformance,
   },
   health: {

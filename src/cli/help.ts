@@ -48,8 +48,8 @@ ${columns([
   ["--json", "Answer in JSON, for scripts"],
 ])}
 
-Settings are flags (--port 8080), else variables (HOLDLINE_PORT=8080), else lines of holdline.toml
-(port = 8080). "holdline serve --help" lists them, "holdline config print" shows which ones hold.
+Settings come from flags (--port 8080), then variables (HOLDLINE_PORT=8080), then holdline.toml
+(port = 8080). "holdline serve --help" lists them, "holdline config print" shows which ones apply.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 `;

@@ -20,7 +20,7 @@ Logs are JSON lines, readable text on a terminal (--json: JSON there too).`,
       report: (error) => tellFailure({ logger, host }, "crashed", error),
       flush: () => logger.flush(),
     });
-    for (const warning of warnings) logger.warn({ setting: warning }, "a setting to look at");
+    for (const warning of warnings) logger.warn({ setting: warning }, "check this setting");
     const clock = createSystemClock();
     if (config.processes > 1) {
       const { serveProcesses } = await import("./processes/parent.ts");

@@ -35,6 +35,7 @@ describe("help", () => {
       "arguments.ts",
       "command.ts",
       "commands.ts",
+      "life.ts",
       "operate.ts",
       "run.ts",
       "settings-flags.ts",
