@@ -104,7 +104,10 @@ export interface JobType<Input = unknown> {
   readonly rollupMs?: number;
   /** Each run gets a thread of its own, where it can neither block nor end the server. For handler files only. */
   readonly isolate?: boolean;
-  /** Further checks before the job is stored. Throws `invalidField(pointer, detail)`, with pointers below `/input`. */
+  /**
+   * Further checks before the job is stored. A JobError refuses the input: `400` with its message at `/input`. Built-in
+   * types throw `invalidField(pointer, detail)`, with pointers from `/input`.
+   */
   check?(input: Input, context: InputContext): Promise<void> | void;
 }
 

@@ -1,4 +1,5 @@
 /** Accepting a job: everything that can be wrong with a submit is found here, before anything is stored. */
+import { checkInput } from "../handlers/check-input.ts";
 import { findPrevious } from "../handlers/run.ts";
 import { limitOf, resolveOptions } from "../handlers/job-options.ts";
 import type { Registry } from "../handlers/registry.ts";
@@ -157,10 +158,8 @@ export function createSubmitter(options: SubmitOptionsOfServer): Submitter {
           errors: [{ pointer: `/${name}`, detail }],
         });
       }
-      await handler.check?.(parsed, {
-        userId: principal.userId,
-        previous: (id) => findPrevious(store, principal.userId, id),
-      });
+      const previous = (id: string) => findPrevious(store, principal.userId, id);
+      await checkInput(handler, parsed, { userId: principal.userId, previous }, clock);
       const spec: JobSpec = { ...identity(call), type, retryOf: null, ...resolveOptions(given, handler) };
       // What was validated is stored as it came: the run parses it again with the schema of its own day.
       return storeJob(spec, JSON.stringify(input), key, print);

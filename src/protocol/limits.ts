@@ -45,6 +45,8 @@ export const LIMITS = {
   timeoutDefaultMs: 10 * MINUTE_MS,
   maxAttempts: 25,
   maxAttemptsDefault: 3,
+  /** How long a handler's own check of an input may take. */
+  checkMs: 10 * SECOND_MS,
   /** How far ahead a job may be put off. */
   delayMs: 366 * DAY_MS,
   priorityDefault: 5,

@@ -380,6 +380,11 @@ describe("a server does not start", () => {
       /a\.ts: type is missing, input is missing, typ is not a field/,
     ],
     [
+      "on a handler whose defaults nobody may ask for",
+      { "a.ts": handlerFile("a", "", "maxAttempts: 26, timeoutMs: 0.5, rollupMs: 2000,") },
+      /maxAttempts must be a whole number from 1 to 25, timeoutMs must .* to 86400000, rollupMs must .* 0 to 1000/,
+    ],
+    [
       "on a file that throws",
       { "a.ts": 'const a = 1;\nthrow new Error("no model");' },
       /a\.ts:2:\d+: no model/,

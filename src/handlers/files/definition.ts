@@ -1,6 +1,7 @@
 /** What a handler has to be, checked by hand: whoever wrote it is told in words what is missing, and where. */
 import { z } from "zod";
 import { Mistakes } from "../../lib/mistakes.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 import { JOB_TYPE_NAME } from "../../protocol/jobs.ts";
 import type { AnyHandler } from "../handler.ts";
 
@@ -13,6 +14,12 @@ export class HandlerError extends Mistakes {
   }
 }
 
+/** As a submit may ask for: a default beyond that would be one that nobody may name. */
+function bounded(least: number, most: number): z.ZodType {
+  const words = `must be a whole number from ${least} to ${most}`;
+  return z.int(words).min(least, words).max(most, words).optional();
+}
+
 const FIELDS: Readonly<Record<string, z.ZodType>> = {
   type: z.string().regex(JOB_TYPE_NAME, "must be 1 to 64 letters, digits, _ . : or -"),
   input: z.custom<z.ZodType>(
@@ -20,14 +27,14 @@ const FIELDS: Readonly<Record<string, z.ZodType>> = {
     "must be a schema made with z (version 4)",
   ),
   output: z.array(z.enum(["text", "audio", "data"])).optional(),
-  maxAttempts: z.int().min(1).optional(),
-  timeoutMs: z.int().min(1).optional(),
-  firstOutputMs: z.int().min(1).optional(),
-  idleMs: z.int().min(1).optional(),
+  maxAttempts: bounded(1, LIMITS.maxAttempts),
+  timeoutMs: bounded(1, LIMITS.timeoutMs),
+  firstOutputMs: bounded(1, LIMITS.timeoutMs),
+  idleMs: bounded(1, LIMITS.timeoutMs),
   webhook: z.string().optional(),
-  webhookAfterMs: z.int().min(0).optional(),
+  webhookAfterMs: bounded(0, LIMITS.webhookAfterMs),
   concurrency: z.int().min(1).optional(),
-  rollupMs: z.int().min(0).optional(),
+  rollupMs: bounded(0, LIMITS.rollupMs),
   isolate: z.boolean().optional(),
   check: z.custom((value) => value === undefined || typeof value === "function", "must be a function"),
   run: z.custom((value) => typeof value === "function", "must be a function"),
