@@ -41,6 +41,17 @@ test("one that said goodbye has said everything", () => {
   expect(said).toEqual(["new", "new", "new"]);
 });
 
+test("one that said goodbye is not missed, unless it is still expected when all must have noticed", () => {
+  const peers = createPeers("me");
+  peers.begin(NOW_MS);
+  peers.expect(["me", "other"]);
+  const said = { boot: "a", node: "other", number: 1, mark: 1, at: NOW_MS, signals: [] };
+  peers.judge(said, true, NOW_MS);
+  peers.judge({ ...said, number: 2, mark: 2, bye: true }, true, NOW_MS);
+  expect(peers.silent(NOW_MS + LIMITS.backplaneSilentMs)).toEqual([]);
+  expect(peers.silent(NOW_MS + LIMITS.backplaneSilentMs + 1)).toEqual(["other"]);
+});
+
 /** What goes out through a line that can be away; each text as it would be heard. */
 function speaker() {
   const said: string[] = [];

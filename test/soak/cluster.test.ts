@@ -125,13 +125,15 @@ test(
       process.stdout.write(`${(await mended(scene)).join("\n")}\n`);
       const events = scene.clients.reduce((sum, client) => sum + client.eventCount(), 0);
       process.stdout.write(`${accepted.length} jobs, ${events} frames, ${scene.blows.length} faults\n`);
-      expect([
+      const found = [
         ...scene.flaws,
         ...flaws,
         ...judgeSessions(scene),
         ...(await judgeDatabase(scene, accepted.length)),
         ...scene.nodes.flatMap((node) => (node.exit() === null ? [] : ["a node ended by itself"])),
-      ]).toEqual([]);
+      ];
+      if (found.length > 0) process.stdout.write(`${await keepLogs(scene, seed)}\n`);
+      expect(found).toEqual([]);
       expect(scene.blows.length).toBeGreaterThan(0);
     }),
   LIMIT_MS,

@@ -27,8 +27,9 @@ interface Peer {
   /** null: nothing is known to have come before the next message. */
   mark: number | null;
   heardMs: number;
-  /** It said goodbye. */
+  /** It said goodbye, or another boot has its place. */
   readonly gone: boolean;
+  readonly saidBye: boolean;
 }
 
 /** A boot that fell silent is remembered as long as a message of its could still be brought in again. */
@@ -47,6 +48,9 @@ export function createPeers(self: string): Peers {
   const isHeard = ({ heardMs, gone }: Peer, nowMs: number): boolean =>
     !gone && nowMs - heardMs <= LIMITS.backplaneSilentMs;
 
+  const hasJustLeft = ({ heardMs, saidBye }: Peer, nowMs: number): boolean =>
+    saidBye && nowMs - heardMs <= LIMITS.backplaneSilentMs;
+
   /** An earlier boot of the node is over without a goodbye: what it was about to say nobody ever hears. */
   const diedUnheard = (node: string): boolean => {
     let died = false;
@@ -64,15 +68,16 @@ export function createPeers(self: string): Peers {
       if (at < nowMs - LIMITS.backplaneLateMs) return "late";
       const known = peers.get(boot);
       if (known !== undefined && number <= known.number) return "repeated";
+      const saidBye = bye === true;
       if (known === undefined) forgetOld(nowMs);
       if (known === undefined && diedUnheard(node)) {
-        peers.set(boot, { node, number, mark, heardMs: nowMs, gone: bye === true });
+        peers.set(boot, { node, number, mark, heardMs: nowMs, gone: saidBye, saidBye });
         return "missed";
       }
       // Whoever was there before this node listened has said things that it did not miss.
       const isNewcomer = nowMs - begunMs > LIMITS.backplaneSilentMs;
       const before = known === undefined ? (isNewcomer ? 0 : null) : known.mark;
-      peers.set(boot, { node, number, mark, heardMs: nowMs, gone: bye === true });
+      peers.set(boot, { node, number, mark, heardMs: nowMs, gone: saidBye, saidBye });
       if (lost === true) return "missed";
       return before === null || mark === (toAll ? before + 1 : before) ? "new" : "missed";
     },
@@ -84,7 +89,9 @@ export function createPeers(self: string): Peers {
 
     silent(nowMs) {
       const heard = new Set<string>();
-      for (const peer of peers.values()) if (isHeard(peer, nowMs)) heard.add(peer.node);
+      for (const peer of peers.values())
+        // Who left with a goodbye is missed by nobody, until everybody who says who is there has noticed as well.
+        if (isHeard(peer, nowMs) || hasJustLeft(peer, nowMs)) heard.add(peer.node);
       // Until somebody says who is there, those are expected who were there a moment ago.
       const lately = (): string[] =>
         [...peers.values()]
