@@ -157,11 +157,12 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
 
   backplane.onSignal((signal) => {
     act(signal).catch((error: unknown) => {
+      if (stopped) return;
       // Of a store that is out of reach it is told once: everything is looked at when it is back.
       if (!failing)
         logger.warn({ error, signal: signal.kind }, "what another node said could not be looked at");
       // A message is said once; whatever else was meant stands in the store.
-      if (signal.kind === "message" || stopped) return;
+      if (signal.kind === "message") return;
       failing = true;
       again ??= clock.after(LIMITS.lookAgainMs, lookAtEverything);
     });
