@@ -8,11 +8,13 @@ import type { TestServer } from "../support/server.ts";
 import { valueOf } from "../telemetry/scrape.ts";
 import { cpuMicros, familyMicros } from "./usage.ts";
 
-const STREAMS = [200, 1000];
+const STREAMS = [200, 600];
 const INTERVAL_MS = 40;
 /** Long enough for all of them to be begun, and for nodes to be past what follows a start; then as long as is measured. */
 const BEFORE_MS = 10_000;
 const MEASURED_MS = 10_000;
+/** Of one short text each, one behind the other: what every node hears of is jobs, not entries. */
+const JOBS = 3000;
 /** Fewer than one connection may follow. */
 const OF_A_SOCKET = 100;
 const IN_FLIGHT = 16;
@@ -99,6 +101,14 @@ async function measure(cluster: Cluster, streams: number): Promise<string[]> {
   const waiting = (await Promise.all(tokens)).flat();
   await Bun.sleep(BEFORE_MS);
   const [idle, idleAfter] = [await read(), await Bun.sleep(MEASURED_MS).then(read)];
+  const submits = [...waiting, ...Array.from({ length: JOBS - waiting.length }, () => waiting[0] ?? "")];
+  const hurry = async (): Promise<void> => {
+    for (let token = submits.pop(); token !== undefined; token = submits.pop())
+      await submit(runs, token, { tokens: 1, size: 16, intervalMs: 0 });
+  };
+  const short = await read();
+  await Promise.all(Array.from({ length: IN_FLIGHT }, hurry));
+  const shortAfter = await read();
   const count = (BEFORE_MS + 2 * MEASURED_MS) / INTERVAL_MS;
   const begin = async (): Promise<void> => {
     for (let token = waiting.pop(); token !== undefined; token = waiting.pop())
@@ -111,6 +121,12 @@ async function measure(cluster: Cluster, streams: number): Promise<string[]> {
   const age = (of: number): string => (percentile(ages, of) ?? Number.NaN).toFixed(0);
   return [
     row("nothing", idle, idleAfter),
+    row(
+      "short jobs",
+      short,
+      shortAfter,
+      `${((JOBS / (shortAfter.atMs - short.atMs)) * 1000).toFixed(0)} jobs a second`,
+    ),
     row(`${streams} streams`, before, after, `${age(0.5)} ms old at the socket (p50), ${age(0.99)} (p99)`),
   ];
 }
