@@ -1,15 +1,15 @@
 /** What the application hears about a job: the log's own events, typed, and the few things the client adds. */
 import type { BinaryFrame } from "../protocol/binary.ts";
-import type {
-  AudioFormat,
-  CancelReason,
-  EventData,
-  EventKind,
-  Json,
-  JobErrorBody,
-  ResetReason,
+import {
+  EVENT_KINDS,
+  type AudioFormat,
+  type CancelReason,
+  type EventData,
+  type EventKind,
+  type Json,
+  type JobErrorBody,
+  type ResetReason,
 } from "../protocol/events.ts";
-import { EVENT_KINDS } from "../protocol/events.ts";
 import type { EventFrame } from "../protocol/frames.ts";
 import type { JobStatus, OutputObject } from "../protocol/jobs.ts";
 

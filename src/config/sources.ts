@@ -1,6 +1,5 @@
 /** Reads the three places a setting may come from into one map: flags before environment before file. */
-import type { SettingFacts } from "./kinds.ts";
-import { settingFacts } from "./kinds.ts";
+import { settingFacts, type SettingFacts } from "./kinds.ts";
 import { asFileKey, fileKeyOf, flagOf, nearestOf, VARIABLE_PREFIX, variableOf } from "./names.ts";
 import type { Problem, Source } from "./problem.ts";
 import { SETTING_KEYS, type SettingKey, settingsSchema } from "./settings.ts";

@@ -3,8 +3,7 @@
  * foretold. It is what load tests, fault tests and `selftest` run against a real server.
  */
 import { z } from "zod";
-import type { Clock } from "../lib/clock.ts";
-import { sleep } from "../lib/clock.ts";
+import { sleep, type Clock } from "../lib/clock.ts";
 import { invalidField } from "../protocol/error.ts";
 import type { AudioFormat } from "../protocol/events.ts";
 import { LIMITS } from "../protocol/limits.ts";

@@ -1,8 +1,7 @@
 /** What a client asks for over its socket: frames parsed, bounded, and answered one after the other (PROTOCOL section 5). */
 import type { JobStore } from "../jobs/store.ts";
 import { createBuckets } from "../lib/bucket.ts";
-import { instant } from "../lib/clock.ts";
-import type { Clock } from "../lib/clock.ts";
+import { instant, type Clock } from "../lib/clock.ts";
 import { isUuid, type JobId } from "../lib/ids.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Logger } from "../lib/logger.ts";

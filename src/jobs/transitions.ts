@@ -8,8 +8,14 @@
 import { backoffMs } from "../lib/backoff.ts";
 import type { Instant } from "../lib/clock.ts";
 import type { LeaseToken } from "../lib/ids.ts";
-import type { CancelReason, EventKind, JobErrorBody, ResetReason, TerminalKind } from "../protocol/events.ts";
-import { isOutputKind } from "../protocol/events.ts";
+import {
+  isOutputKind,
+  type CancelReason,
+  type EventKind,
+  type JobErrorBody,
+  type ResetReason,
+  type TerminalKind,
+} from "../protocol/events.ts";
 import { isTerminalStatus } from "../protocol/job-status.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import {

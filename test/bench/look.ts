@@ -2,8 +2,7 @@
  * What a look for lost hints costs a node, every two seconds, with 10,000 sockets that follow a job each:
  * `bun test/bench/look.ts`.
  */
-import type { JobId, SessionId } from "../../src/lib/ids.ts";
-import { idAt } from "../../src/lib/ids.ts";
+import { idAt, type JobId, type SessionId } from "../../src/lib/ids.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { openStorage } from "../../src/storage.ts";
 import type { Storage } from "../../src/storage/contract.ts";

@@ -1,6 +1,5 @@
 /** A client under a manual clock in front of a scripted server: how every test of the client begins. */
-import type { Client, ClientOptions } from "../../src/client/client.ts";
-import { createClient } from "../../src/client/client.ts";
+import { createClient, type Client, type ClientOptions } from "../../src/client/client.ts";
 import type { ConnectionState } from "../../src/client/connection.ts";
 import type { JobHandle } from "../../src/client/handle.ts";
 import type { ClientStorage } from "../../src/client/memory.ts";

@@ -1,8 +1,7 @@
 /** Random lives of one job on the pure transitions: whatever happens to it, its log and its record stay sound. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import type { Item, JobRecord, StoredEvent } from "../../src/jobs/job.ts";
-import { sizeOf } from "../../src/jobs/job.ts";
+import { sizeOf, type Item, type JobRecord, type StoredEvent } from "../../src/jobs/job.ts";
 import * as transitions from "../../src/jobs/transitions.ts";
 import type { RunEnd } from "../../src/jobs/transitions.ts";
 import type { Instant } from "../../src/lib/clock.ts";

@@ -1,8 +1,7 @@
 /** The contract of nodes on PostgreSQL, by two processes of one database. */
 import { afterAll, beforeAll } from "bun:test";
-import { openPostgresBeside } from "../../src/storage/postgres.ts";
 import type { Storage } from "../../src/storage/contract.ts";
-import { migratePostgres } from "../../src/storage/postgres.ts";
+import { migratePostgres, openPostgresBeside } from "../../src/storage/postgres.ts";
 import { describeNodeStore } from "../conformance/node-store.ts";
 import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 

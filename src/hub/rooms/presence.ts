@@ -2,12 +2,11 @@
  * Tells members who came, went or changed in their room. What was told and what is are compared when a room's turn
  * comes, so that everything in between costs one frame, and coming back before anybody noticed costs none.
  */
-import { type Clock, type Timer } from "../../lib/clock.ts";
+import type { Clock, Timer } from "../../lib/clock.ts";
 import type { SessionId } from "../../lib/ids.ts";
 import type { PresenceFrame } from "../../protocol/frames.ts";
-import type { RoomMember } from "../../protocol/rooms.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import type { PresenceObject } from "../../protocol/rooms.ts";
+import type { PresenceObject, RoomMember } from "../../protocol/rooms.ts";
 import type { Connection } from "../connection.ts";
 import type { Member, Roster } from "./roster.ts";
 

@@ -1,11 +1,10 @@
 /** A client without a socket: it follows one job over HTTP, by whatever form and node, and goes on where it was cut off. */
-import type { Api } from "../../support/http.ts";
+import { apiOf, type Api } from "../../support/http.ts";
 import type { Delivery } from "../../support/log-checker.ts";
 import { openNdjson, openSse } from "../../support/streams.ts";
 import { letTimePass } from "../../support/wait.ts";
 import type { EventBody, ReceivedEvent } from "../../support/wire.ts";
 import type { Scene } from "./scene.ts";
-import { apiOf } from "../../support/http.ts";
 
 /** A stream that says nothing for so long is left for another one, as a client would that wants to get on. */
 const QUIET_MS = 5000;

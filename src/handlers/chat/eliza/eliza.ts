@@ -3,8 +3,7 @@
  * of the ACM, January 1966), so that `chat` and `voice` answer without a network or a key. It is no language model and
  * says so.
  */
-import type { Clock } from "../../../lib/clock.ts";
-import { sleep } from "../../../lib/clock.ts";
+import { sleep, type Clock } from "../../../lib/clock.ts";
 import type { ChatEngine } from "../engine.ts";
 import { respond } from "./respond.ts";
 import { compileScript } from "./rules.ts";
