@@ -81,8 +81,8 @@ export class Connection {
   listed: ReadonlySet<JobId> = new Set();
   /** Questions to the store that came later see more than the welcome did (hub/watchers.ts). */
   welcomedAt = 0;
-  /** It lists all of them down to this one, and none that is older. */
-  listedDownTo = "";
+  /** Other nodes' jobs up to this id are not new to it: the welcome lists none that is older, or `known` forgot them. */
+  newAfter = "";
   /** Young jobs that it has followed, or was told not to: however often they are heard of, they are not new. */
   readonly known = new Set<JobId>();
 
@@ -206,6 +206,8 @@ export class Connection {
     if (this.known.size <= LIMITS.knownJobs) return;
     for (const oldest of this.known) {
       this.known.delete(oldest);
+      // A look finds it again, as long as it is young and nobody has receipted it.
+      if (oldest > this.newAfter) this.newAfter = oldest;
       return;
     }
   }

@@ -216,7 +216,7 @@ export function createHub(options: HubOptions): Hub {
       watchers.welcomed(connection);
       // It lists no more than that: what is older was there before as well.
       if (listed.size > LIMITS.welcomeJobs)
-        connection.listedDownTo = [...listed].reduce((a, b) => (a < b ? a : b));
+        connection.newAfter = [...listed].reduce((a, b) => (a < b ? a : b));
       // What the welcome lists flows when the client asks for it; what was accepted later flows by itself.
       for (const attachment of connection.attachments.values()) {
         if (listed.has(attachment.job)) connection.detach(attachment);

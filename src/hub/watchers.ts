@@ -70,7 +70,7 @@ export function createWatchers({ attachments, seats }: WatchersOptions): Watcher
   const newFromElsewhere = (job: JobSummary, asked: Asked): Connection | null => {
     const connection = newcomer(job);
     if (connection === null || connection.opening || asked < connection.welcomedAt) return null;
-    return job.id > settled && job.id > connection.listedDownTo ? connection : null;
+    return job.id > settled && job.id > connection.newAfter ? connection : null;
   };
 
   const deliver = (change: Change, touched: Set<Connection>): void => {

@@ -169,7 +169,7 @@ export const LIMITS = {
   lookJobs: 500,
   /** How long after its id was made a job may be committed; so long it is looked for. */
   newJobMs: MINUTE_MS,
-  /** Jobs of that age that a connection knows not to be new to it: more than a client hands in, or names, in that time. */
+  /** Jobs of that age that a connection knows not to be new to it; what is older than those it forgot is taken for known. */
   knownJobs: 4096,
 
   /** For how long a node that reads a log is told of it unless it says so again, which it does with every look. */

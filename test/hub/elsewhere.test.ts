@@ -60,7 +60,7 @@ describe("a job that another node accepts", () => {
     const older = await start(seat);
     await settle();
     const again = await here.resume(seat.session.id, new Set([run.id]));
-    again.connection.listedDownTo = older.id;
+    again.connection.newAfter = older.id;
     await on.text(run, "a");
     await on.text(older, "a");
     await pass(shared, LIMITS.lookMs);
@@ -147,6 +147,28 @@ describe("a job that another node accepts", () => {
     expect(seat.socket.seqs(late.id)).toBe("");
     expect(here.hub.size).toBe(1);
   });
+});
+
+test("jobs of a connection that has had more of them lately than are remembered do not come again", async () => {
+  const { shared, on, start, seat, look } = await scene();
+  const ids: JobId[] = [];
+  for (let n = 0; n < LIMITS.knownJobs + LIMITS.attachments + 1; n += 1) {
+    const run = await start(seat);
+    await on.succeed(run);
+    ids.push(run.id);
+    if (n % 100 === 0) await settle();
+  }
+  await settle();
+  await look();
+  const late = await start(seat);
+  await settle();
+  expect(seat.socket.seqs(late.id)).toBe("1 2");
+  const heads = Map.groupBy(
+    seat.socket.events().filter(({ seq }) => seq === 1),
+    ({ job }) => job,
+  );
+  expect(ids.filter((id) => heads.get(id)?.length !== 1)).toEqual([]);
+  expect(shared.clock.elapsedMs()).toBeLessThan(LIMITS.newJobMs);
 });
 
 describe("faults/R43 hints that are lost", () => {
