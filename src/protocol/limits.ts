@@ -75,6 +75,8 @@ export const LIMITS = {
   unwrittenBytes: 16 * MIB,
   /** Calls of an isolated handler that may be on their way to the server. */
   isolatedCalls: 8192,
+  /** Its lines for the log that may be; what comes faster is left out, and counted. */
+  isolatedLines: 1000,
   /** An event loop that was held longer is worth a line in the log. */
   blockedMs: SECOND_MS,
   /** An audio file up to this size is answered whole, with its length; a longer one is streamed. */

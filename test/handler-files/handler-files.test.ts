@@ -1,6 +1,7 @@
 /** Handlers in TypeScript files (PROTOCOL section 8), as whoever writes them meets them: a real server on a real folder. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join, resolve } from "node:path";
+import { LIMITS } from "../../src/protocol/limits.ts";
 import { connect, type Client } from "../support/client.ts";
 import { apiOf, newSession, type Api } from "../support/http.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -201,6 +202,11 @@ export default [
       await new Promise((resolve) => setTimeout(resolve, 50));
       return "done";
     } }),
+  defineHandler({ type: "gushes", isolate: true, maxAttempts: 1, input,
+    async run(job) {
+      for (let n = 0; n < 100_000; n += 1) job.log.info({ n }, "a drop of many");
+      return "done";
+    } }),
   defineHandler({ type: "posts", isolate: true, maxAttempts: 1, input,
     async run() { postMessage("hello"); await new Promise(() => {}); } }),
 ];
@@ -215,6 +221,11 @@ export default [
     async run() { process.exit(3); } }),
   defineHandler({ type: "pours", isolate: true, maxAttempts: 1, input: z.object({}),
     async run(job) { for (;;) job.text("word "); } }),
+  defineHandler({ type: "pours-much", isolate: true, maxAttempts: 1, input: z.object({}),
+    async run(job) {
+      let calls = 0;
+      try { for (;;) { void job.text("word ".repeat(10_000)); calls += 1; } } catch { job.log.info({ calls }, "poured until refused"); }
+    } }),
   defineHandler({ type: "complete", isolate: true, input: z.object({ n: z.int() }),
     async run(job, { n }) {
       await job.text(job.metadata.word);
@@ -327,6 +338,16 @@ describe("what goes wrong in a handler is contained and named", () => {
     );
   });
 
+  test("isolated, logging without end: lines are left out, and their number is told", async () => {
+    expect((await ended("gushes")).data).toEqual({ result: "done" });
+    const drops = () => server.logs().filter(({ msg }) => msg === "a drop of many").length;
+    const told = await until("the number of lines that are missing", () =>
+      server.logs().find(({ msg }) => msg === "a handler logged faster than that can be written"),
+    );
+    expect(told["lines"]).toBe(100_000 - LIMITS.isolatedLines);
+    expect(drops()).toBe(LIMITS.isolatedLines);
+  });
+
   test("isolated, posting messages of its own: the run fails, the server stays", async () => {
     expect(errorOf(await ended("posts"))?.code).toBe("handler_error");
   });
@@ -336,6 +357,10 @@ describe("what goes wrong in a handler is contained and named", () => {
     const poured = errorOf(await ended("pours"));
     expect(poured?.code).toBe("handler_error");
     expect(poured?.message).toContain("did not wait");
+    // 16 MiB on their way to the server are enough, however few calls they are.
+    await ended("pours-much");
+    const line = server.logs().find(({ msg }) => msg === "poured until refused");
+    expect(line?.["calls"]).toBe(Math.floor(LIMITS.unwrittenBytes / 50_000));
   });
 
   test("isolated, throws a JobError: all of it is the user's, its origin too", async () => {

@@ -56,10 +56,13 @@ function runInThread(job: RunningJob, input: unknown, options: IsolatedOptions):
 
   const hear = (data: FromThread): void => {
     if (data.kind === "call") answerCall(job, data, send);
-    else if (data.kind === "log") job.log[data.level](...data.line);
-    else if (data.kind === "stray")
+    else if (data.kind === "log") {
+      job.log[data.level](data.fields, data.message);
+      send({ kind: "heard" });
+    } else if (data.kind === "stray") {
       job.log.error({ error: errorOf(data.error) }, "a handler failed outside of its run");
-    else if (data.kind === "done") outcome.resolve(data.value as Json);
+      send({ kind: "heard" });
+    } else if (data.kind === "done") outcome.resolve(data.value as Json);
     else outcome.reject(errorOf(data.error));
   };
   thread.onmessage = ({ data }: MessageEvent<FromThread>) => {

@@ -1,6 +1,7 @@
 /** What a handler's thread and the server say to each other about one run. */
 import type { ErrorOrigin } from "../../protocol/events.ts";
-import type { RunLog, RunLogLine, RunningJob } from "../handler.ts";
+import type { LogFields } from "../../lib/logger.ts";
+import type { RunLog, RunningJob } from "../handler.ts";
 
 /** The fields of a job that are data; the calls are made by message. */
 export type JobFacts = Pick<
@@ -51,6 +52,8 @@ export type ToThread =
     }
   | { readonly kind: "answer"; readonly to: number; readonly value: unknown }
   | { readonly kind: "refusal"; readonly to: number; readonly error: ErrorFacts }
+  /** A line was written, or a stray error: another one may follow. */
+  | { readonly kind: "heard" }
   | { readonly kind: "abort"; readonly error: ErrorFacts };
 
 export type FromThread =
@@ -63,7 +66,8 @@ export type FromThread =
   | {
       readonly kind: "log";
       readonly level: keyof RunLog;
-      readonly line: Parameters<RunLogLine>;
+      readonly fields: LogFields;
+      readonly message: string;
     }
   /** An error that nobody awaited. */
   | { readonly kind: "stray"; readonly error: ErrorFacts }
