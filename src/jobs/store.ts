@@ -1,18 +1,18 @@
 /**
  * The `JobStore` contract: jobs, their logs, leases, idempotency and retention behind one interface.
  *
- * Guarantees every driver gives (held by test/conformance/job-store.ts)
- * - A command is atomic and isolated; commands of one process that touch one job take effect in the order they were
- *   given. Commands that arrive while a commit is under way share the next one (group commit).
- * - `execute` resolves after the commit, as durable as the store was configured. When it rejects with
- *   `storage_unavailable` the outcome is UNKNOWN: it may or may not be found later; nothing was announced. What a run
- *   writes and what a process claims for itself is not given up so: it resolves, or rejects, when the outcome is known.
- * - `seq` is given inside the transaction: per job 1, 2, 3 … without gap or repeat, and an entry never changes.
- * - Listeners hear every committed change of this process once, in commit order and before `execute` resolves. They
- *   must not throw and must not wait.
- * - A read sees everything that was committed before it began. Reads and commits may run on different threads: a page
- *   that came back short proves nothing about the head.
- * - Which command may do what is decided by transitions.ts, in every driver the same.
+ * What every driver guarantees (checked by test/conformance/job-store.ts)
+ * - A command is atomic and isolated. Commands of one process that touch the same job take effect in the order in which
+ *   they were given. Commands that arrive while a commit is under way share the next one (group commit).
+ * - `execute` resolves after the commit, which is as durable as the store was configured to be. If it rejects with
+ *   `storage_unavailable`, the outcome is UNKNOWN: the change may or may not turn up later, and nothing was announced.
+ *   What a run writes, and what a process claims for itself, waits instead: those settle once the outcome is known.
+ * - `seq` is assigned inside the transaction: for each job 1, 2, 3 … without a gap or a repeat. An entry never changes.
+ * - Listeners hear every change committed by this process once, in commit order, before `execute` resolves. They must
+ *   neither throw nor wait.
+ * - A read sees everything that was committed before it began. Reads and commits may run on different threads, so a page
+ *   that comes back short proves nothing about the head.
+ * - transitions.ts decides which command may do what, for all drivers alike.
  */
 import type { Instant } from "../lib/clock.ts";
 import type { JobId, LeaseToken, SessionId, UserId } from "../lib/ids.ts";
@@ -23,7 +23,7 @@ import type { WebhookState } from "../protocol/webhooks.ts";
 import type { RunEnd } from "./transitions.ts";
 import type { WebhookAttempt, WebhookOutcome, WebhookRecord } from "./webhook.ts";
 
-/** Where an Idempotency-Key is looked up; one user's keys mean nothing to another. */
+/** Identifies an Idempotency-Key. Every user has a namespace of their own. */
 export interface IdempotencyKey {
   readonly userId: UserId;
   /** `POST /v1/jobs`, or the retry route with its job. */
@@ -33,10 +33,10 @@ export interface IdempotencyKey {
 
 export interface Submission {
   readonly spec: JobSpec;
-  /** JSON text as it was validated. */
+  /** JSON text, as validated. */
   readonly input: string;
   readonly idempotency: (IdempotencyKey & { readonly fingerprint: string }) | null;
-  /** Most unfinished jobs of this user and most queued jobs of all; Infinity = no limit. */
+  /** Limits on this user's unfinished jobs, and on the queued jobs of all users; Infinity = none. */
   readonly userJobs: number;
   readonly queueJobs: number;
 }
@@ -44,7 +44,7 @@ export interface Submission {
 export type SubmitOutcome =
   /** `position`: 1-based estimate of its place in the queue. */
   | { readonly kind: "accepted"; readonly job: JobRecord; readonly position: number }
-  /** The key was used before with the same body: that job. */
+  /** The key was used before with the same body; this is that job. */
   | { readonly kind: "replayed"; readonly id: JobId }
   /** The key was used before with another body. */
   | { readonly kind: "reused" }
@@ -52,22 +52,22 @@ export type SubmitOutcome =
   | { readonly kind: "queue_full" };
 
 export interface ClaimRequest {
-  /** How many more runs of each type the claimer can take. */
+  /** How many more runs the claimer can take, by type. */
   readonly types: readonly { readonly type: string; readonly most: number }[];
-  /** Most runs of this claim. */
+  /** Most runs to claim altogether. */
   readonly most: number;
-  /** A fresh secret; each claimed run's lease token is made from it. */
+  /** A fresh secret, from which the lease token of each claimed run is derived. */
   readonly secret: string;
   readonly owner: string;
   readonly leaseMs: number;
-  /** Name of the remote worker that claims; until it is heard of, its lease goes back for free when it runs out. */
+  /** Name of the remote worker that claims. Until it has been heard from, losing the lease costs the job nothing. */
   readonly worker?: string;
 }
 
 export interface ClaimedJob {
   readonly job: JobRecord & { readonly leaseToken: LeaseToken };
   readonly input: string;
-  /** JSON text an earlier run left, or null. */
+  /** JSON text that an earlier run stored, or null. */
   readonly checkpoint: string | null;
 }
 
@@ -77,13 +77,14 @@ export interface ClaimOutcome {
   readonly nextReadyMs: number | null;
 }
 
-/** What a worker that holds a lease is to know: that it may go on, or why and by when (steady) it has to stop. */
+/** What the holder of a lease is told: that it may go on, or why and by when (steady time) it has to stop. */
 export type HoldOutcome =
   | { readonly kind: "ok" }
   | { readonly kind: "cancel"; readonly reason: CancelReason; readonly cancelBy: number }
   | "lease_lost"
   | "output_too_large";
-/** What is known of a schedule. `tick`: the last one that is over (wall time); `jobId`: its job, if it had one. */
+
+/** A schedule as stored. `tick`: the last one that is over (wall time); `jobId`: its job, if it had one. */
 export interface ScheduleRow {
   readonly name: string;
   readonly definition: string;
@@ -92,12 +93,12 @@ export interface ScheduleRow {
 }
 
 /**
- * Every command with what goes in and what comes out. All of them carry the moment they were given as `at`. A store that
- * several processes write to puts its own time in the place of that; steady times that it answers are of that time.
+ * Every command, with its input and its outcome. All of them carry the moment at which they were given (`at`). A store
+ * that several processes write to replaces it with a time of its own, to which the steady times in its outcomes refer.
  */
 export interface JobCommands {
   submit: { in: Submission; out: SubmitOutcome };
-  /** Takes ready jobs: highest priority first, within one priority the users in turn, oldest first. */
+  /** Takes ready jobs: highest priority first; within a priority users take turns, oldest job first. */
   claim: { in: ClaimRequest; out: ClaimOutcome };
   append: {
     in: {
@@ -108,37 +109,37 @@ export interface JobCommands {
     };
     out: "ok" | "lease_lost" | "output_too_large";
   };
-  /** Items of a remote worker's run (remote.ts). Takes those that are new, and renews the lease. */
+  /** Items from a remote worker's run (remote.ts). Stores those that are new, and renews the lease. */
   deliver: {
     in: {
       readonly id: JobId;
       readonly lease: LeaseToken;
       readonly owner: string;
-      /** Number of the first item in this run, from 0; null: whichever is next. */
+      /** Number of the first of these items within the run, from 0; null: whichever is next. */
       readonly first: number | null;
       /** The entries of each item. */
       readonly items: readonly (readonly Item[])[];
       readonly jobBytes: number;
       readonly leaseMs: number;
     };
-    /** `next`: the number of the first item that is missing. `output_too_large`: the job has failed of it. */
+    /** `next`: the number of the first item that is missing. `output_too_large`: the job has failed because of it. */
     out: { readonly kind: "ok" | "item_gap"; readonly next: number } | "lease_lost" | "output_too_large";
   };
-  /** A remote worker says that it is still at it: renews the lease, and keeps what came along. */
+  /** A heartbeat of a remote worker: renews the lease, and stores what came with it. */
   hold: {
     in: {
       readonly id: JobId;
       readonly lease: LeaseToken;
       readonly owner: string;
       readonly leaseMs: number;
-      /** JSON text; logged if it is news. */
+      /** JSON text; logged if it differs from the last report. */
       readonly progress: string | null;
       readonly checkpoint: string | null;
       readonly jobBytes: number;
     };
     out: HoldOutcome;
   };
-  /** Remote workers could not be heard for a while: their leases, and the time limits of their runs, get that long at least. */
+  /** Remote workers could not be heard for a while: extends their leases, and their runs' time limits, to at least this. */
   grant: { in: { readonly leaseMs: number }; out: number };
   checkpoint: {
     in: { readonly id: JobId; readonly lease: LeaseToken; readonly value: string };
@@ -149,23 +150,23 @@ export interface JobCommands {
       readonly id: JobId;
       readonly lease: LeaseToken;
       readonly how: RunEnd;
-      /** Of a remote worker: whose lease it has to be. */
+      /** For remote workers: the owner that the lease must have. */
       readonly owner?: string;
     };
     out: JobStatus | "lease_lost";
   };
-  /** null: no such job. The status after it. */
+  /** Answers with the resulting status; null: no such job. */
   cancel: {
     in: { readonly id: JobId; readonly reason: CancelReason; readonly graceMs: number };
     out: JobStatus | null;
   };
-  /** Gives every lease of this owner its full time again. */
+  /** Extends every lease of this owner to its full length. */
   renew: { in: { readonly owner: string; readonly leaseMs: number }; out: number };
   /**
-   * One bounded step of what time brings: late starts expire, unheard cancels are enforced, remote runs are over time,
-   * leases of others that ran out are lost (given back for free, if their holder was never heard of). `busy`: there was
-   * more than one step's worth, call again. `random` in [0, 1) jitters the wait after a time-out. `stuck`: nothing could
-   * be done about these (their rows make no sense); they are not looked at again.
+   * One bounded step of everything that is due: jobs not started in time expire, cancels that were ignored are enforced,
+   * remote runs exceed their time limits, expired leases of others are lost (or returned free of charge, if their holder
+   * was never heard from). `busy`: there is more to do, call again. `random` in [0, 1) jitters the wait after a time-out.
+   * `stuck`: jobs that could not be rescued because their rows make no sense; they are not looked at again.
    */
   sweep: {
     in: {
@@ -177,9 +178,9 @@ export interface JobCommands {
     out: { readonly busy: boolean; readonly stuck: readonly JobId[] };
   };
   /**
-   * Runs in processes that are over are lost, whatever time their leases had left: those of every boot of `node` but the
-   * one that asks (`owner`), or of one boot of it. A node asks at its start for its own boots before (`restart`), and
-   * whoever buries another node for the boot that died (`worker_lost`).
+   * Takes back the runs of processes that are gone, however long their leases had left: those of every boot of `node`
+   * except the one that asks (`owner`), or those of one boot. A node does so at its start for its own earlier boots
+   * (`restart`); whoever buries another node does so for the boot that died (`worker_lost`).
    */
   recover: {
     in: {
@@ -194,38 +195,38 @@ export interface JobCommands {
     out: { readonly recovered: number; readonly busy: boolean; readonly stuck: readonly JobId[] };
   };
   /**
-   * The wall clock and the steady one have moved against each other, or this process knows other readings than the
-   * one before: jobs that wait for a time of day (`runAt`) wait for it anew. How many do.
+   * Wall time and steady time have moved relative to each other, or relative to what the previous process saw: jobs that
+   * wait for a time of day (`runAt`) are rescheduled. Answers with their number.
    */
   realign: { in: object; out: number };
   /**
-   * A schedule as it is configured now. Its last tick: the one of its latest job, or of this moment when it is new or
-   * means other ticks than before (`definition`). Ticks up to there are over.
+   * Registers a schedule as it is configured now. Answers with its last tick: that of its latest job, or this moment if it
+   * is new or its `definition` has changed. Ticks up to that one are over.
    */
   schedule: { in: { readonly name: string; readonly definition: string }; out: number };
-  /** The job of one tick of a schedule: submitted once, whoever asks and however often. */
+  /** Submits the job of one tick of a schedule: once, whoever asks and however often. */
   tick: {
     in: Submission & { readonly schedule: { readonly name: string; readonly tick: number } };
     out: SubmitOutcome | { readonly kind: "over" };
   };
-  /** Receipt for a terminal event by a session of the job's user. */
+  /** A session of the job's user has received the terminal event. */
   acknowledge: {
     in: { readonly id: JobId; readonly sessionId: SessionId; readonly seq: number };
     out: boolean;
   };
-  /** Log, input and result of a terminal job are gone from here on; its row stays as `purged` until retention. */
+  /** Deletes log, input and result of a terminal job. Its row stays, as `purged`, until retention removes it. */
   purge: { in: { readonly id: JobId }; out: "purged" | "not_terminal" | "unknown" };
-  /** Takes webhooks that are due, most overdue first; who does not settle one within `leaseMs` has lost that attempt. */
+  /** Takes webhooks that are due, most overdue first. An attempt that is not settled within `leaseMs` counts as lost. */
   claimWebhooks: {
     in: { readonly most: number; readonly leaseMs: number };
     out: readonly { readonly id: JobId; readonly attempt: number }[];
   };
-  /** How an attempt ended; `stale`: another one has begun, or none is wanted any more. */
+  /** Records how an attempt ended. `stale`: another one has begun, or none is wanted any more. */
   settleWebhook: {
     in: { readonly id: JobId; readonly attempt: WebhookAttempt; readonly outcome: WebhookOutcome };
     out: WebhookState | "stale";
   };
-  /** One bounded step of retention; `before…` are wall times. Returns the rows it deleted: 0 = nothing left to do. */
+  /** One bounded step of retention; `…Before` are wall times. Answers with the number of rows deleted: 0 = nothing left. */
   retain: {
     in: {
       readonly eventsBefore: number;
@@ -247,7 +248,7 @@ export interface EventsQuery {
   /** Entries with a greater seq. */
   readonly after: number;
   readonly limit: number;
-  /** The page ends once it holds this much (at least one entry is returned). */
+  /** The page ends once it holds this much, but has at least one entry. */
   readonly bytes: number;
 }
 
@@ -263,7 +264,7 @@ export interface JobQuery {
 
 export interface NewJobsQuery {
   readonly sessions: readonly SessionId[];
-  /** Those that were accepted after this one (by their ids). */
+  /** Only those accepted after this one (by their ids). */
   readonly after: JobId;
   readonly limit: number;
 }
@@ -271,7 +272,7 @@ export interface NewJobsQuery {
 export interface CancelableQuery {
   /** null: of all sessions. */
   readonly sessionId: SessionId | null;
-  /** Those that were accepted after this job; null: from the oldest. */
+  /** Only those accepted after this job; null: from the oldest. */
   readonly after: JobId | null;
   readonly limit: number;
 }
@@ -282,7 +283,7 @@ export interface CancelableJob {
   readonly orphanMs: number;
 }
 
-/** A job with its result (JSON text), for answers. */
+/** A job with its result (JSON text). */
 export interface JobWithResult {
   readonly job: JobRecord;
   readonly result: string | null;
@@ -296,40 +297,40 @@ export interface JobStore {
   onCommitted(listener: (changes: readonly Change[]) => void): void;
 
   find(id: JobId): Promise<JobRecord | null>;
-  /** The job if it is this user's. Another's costs what an unknown one costs: it is not read, so that time tells nothing. */
+  /** The job, if it is this user's. Another user's job is not even read, so timing does not reveal that it exists. */
   findOwn(userId: UserId, id: JobId): Promise<JobRecord | null>;
   findWithResult(id: JobId): Promise<JobWithResult | null>;
-  /** JSON text of what was submitted; null once purged. */
+  /** The submitted input as JSON text; null once purged. */
   input(id: JobId): Promise<string | null>;
   findByKey(key: IdempotencyKey): Promise<{ readonly id: JobId; readonly fingerprint: string } | null>;
   events(id: JobId, query: EventsQuery): Promise<readonly StoredEvent[]>;
   /** Size of each audio chunk after `after`, in order. */
   audioChunks(id: JobId, after: number): Promise<readonly { readonly seq: number; readonly bytes: number }[]>;
-  /** Those that were ever configured. */
+  /** All that were ever configured. */
   schedules(): Promise<readonly ScheduleRow[]>;
   /** Newest first. */
   list(query: JobQuery): Promise<readonly JobWithResult[]>;
   /** Jobs of the session that are unfinished, or finished and not acknowledged by it; newest first. */
   openJobs(sessionId: SessionId, limit: number): Promise<readonly JobSummary[]>;
-  /** How these jobs stand, in any order; what is unknown is left out. */
+  /** The current state of these jobs, in any order; unknown ones are left out. */
   heads(ids: readonly JobId[]): Promise<readonly JobHead[]>;
   /** Jobs of these sessions that are unfinished, or finished and not acknowledged; oldest first. */
   newJobsOf(query: NewJobsQuery): Promise<readonly JobHead[]>;
   /** Unfinished jobs that a log-out or a lost socket may cancel, oldest first. */
   cancelable(query: CancelableQuery): Promise<readonly CancelableJob[]>;
-  /** Jobs that are queued or retrying, counted. */
+  /** The number of jobs that are queued or retrying. */
   waiting(): Promise<number>;
-  /** The webhook of a job that ended and its attempts, oldest first; null when it has none (yet). */
+  /** The webhook of an ended job, with its attempts, oldest first; null if there is none (yet). */
   webhook(
     id: JobId,
   ): Promise<{ readonly webhook: WebhookRecord; readonly attempts: readonly WebhookAttempt[] } | null>;
-  /** Steady time at which the next webhook is due; null when none waits. */
+  /** Steady time at which the next webhook is due; null if none waits. */
   nextWebhook(): Promise<number | null>;
   /** 1-based estimate of the place in the queue, counted up to `POSITION_MOST`. */
   position(id: JobId): Promise<number>;
   /**
-   * How far steady time had come: the `at` of the latest command, less `LIMITS.steadyStepMs` at most; 0 in a new store.
-   * It never goes back. The next process goes on from there, wherever the wall clock was set to meanwhile.
+   * How far steady time had come: at most `LIMITS.steadyStepMs` before the `at` of the latest command; 0 in a new store.
+   * It never goes back. The next process continues from there, wherever the wall clock has been set meanwhile.
    */
   steadyMs(): Promise<number>;
 }
