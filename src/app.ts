@@ -1,6 +1,6 @@
 /**
- * The composition root: starts and ends everything, in order. parts.ts wires what works inside, edges.ts where requests
- * come in; nothing else knows which driver or engine is behind a contract.
+ * The composition root: starts and stops everything, in order. parts.ts wires the inside, edges.ts the places where
+ * requests come in; nothing else knows which driver or engine is behind a contract.
  */
 import type { Server } from "bun";
 import type { Config } from "./config.ts";
@@ -19,37 +19,37 @@ import type { SocketData } from "./ws/sockets.ts";
 export interface AppOptions {
   readonly config: Config;
   readonly logger: Logger;
-  /** Job types beside the built-in ones. */
+  /** Job types in addition to the built-in ones. */
   readonly handlers?: readonly AnyHandler[];
-  /** What it runs in; the real one by default. */
+  /** Time, randomness, disk and network; the real ones by default. */
   readonly world?: World;
 }
 
 export interface App {
-  /** Recovers, then listens. Rejects when the storage cannot be opened or the address is taken. */
+  /** Recovers, then listens. Rejects if the storage cannot be opened or the address is taken. */
   start(): Promise<void>;
-  /** Drains and closes, once a start that is under way is done; may be called again. */
+  /** Drains and closes, after waiting for a start that is under way. May be called again. */
   stop(together?: Together | null): Promise<void>;
-  /** Where it listens, after `start`. */
+  /** Where it listens; available after `start`. */
   readonly url: string;
   /** Resolves when the server cannot go on and the process has to end. */
   readonly failed: Promise<Error>;
-  /** Resolves when an operator asked it to drain: whoever started it has to stop it now, as on a signal. */
+  /** Resolves when an operator asks it to drain: whoever started the server has to stop it now, as on a signal. */
   readonly drainAsked: Promise<void>;
 }
 
-/** All nodes there are end at the same time: nobody can move, so that all connections stay until no run is left. */
+/** All nodes stop at the same time. Clients have nowhere to move, so connections stay open until no run is left. */
 export interface Together {
-  /** This one's runs are over. */
+  /** To be called when no run is left here. */
   drained(): void;
-  /** Resolves when those of all are. */
+  /** Resolves when no run is left anywhere. */
   readonly allDrained: Promise<void>;
 }
 
-/** How long the last entries may take to reach those who read, and how often is looked whether they have. */
+/** How long the last entries may take to reach their readers, and how often that is checked. */
 const LAST_WORDS_MS = 1000;
 const LAST_LOOK_MS = 5;
-/** How long sockets may take to close after they were told to. */
+/** How long sockets may take to close after the goodbye. */
 const CLOSE_GRACE_MS = 2000;
 
 export function createApp(options: AppOptions): App {
@@ -94,9 +94,9 @@ interface Running {
 }
 
 /**
- * Where other nodes serve too, nobody has to wait for this one's runs. Everybody is served until proxies had time to look,
- * then the port is closed, and only then sockets are told to come back: whoever comes back finds another node. Resolves
- * when they have been told; what is under way goes on.
+ * Where other nodes serve too, nobody has to wait for the runs of this one. It goes on serving until proxies have had time
+ * to notice, then closes the port, and only then tells sockets to reconnect, so that they find another node. Resolves when
+ * they have been told; requests that are under way go on.
  */
 async function moveClients({ clock }: Base, { hub }: Parts, server: Server<SocketData>): Promise<void> {
   await sleep(clock, LIMITS.leavingMs);
@@ -104,10 +104,10 @@ async function moveClients({ clock }: Base, { hub }: Parts, server: Server<Socke
   await hub.stop();
 }
 
-/** How long the database may take to tell who else is there. */
+/** How long the database may take to say who else is there. */
 const WHO_STAYS_MS = 1000;
 
-/** Whether nobody serves any more once this process has gone. Tells the others that it goes. */
+/** Tells the other nodes that this one is leaving. Resolves with whether nobody serves any more once it has. */
 async function servesLast(
   { clock }: Base,
   { backplane, nodes }: Parts,
@@ -119,17 +119,17 @@ async function servesLast(
   return nodes.last;
 }
 
-/** Waits for the runs of the other nodes, and until the connections here have what those wrote last. */
+/** Waits for the runs of the other nodes, and until the connections here have received what those wrote last. */
 async function endTogether({ config, clock }: Base, parts: Parts, together: Together): Promise<void> {
   together.drained();
-  // Each of them has as long for its runs as this one had.
+  // Each of them gets as long for its runs as this one had.
   await Promise.race([together.allDrained, sleep(clock, config.drainMs)]);
   await parts.elsewhere.missed();
   const untilMs = clock.elapsedMs() + LAST_WORDS_MS;
   while (parts.hub.behind > 0 && clock.elapsedMs() < untilMs) await sleep(clock, LAST_LOOK_MS);
 }
 
-/** Ends in reverse order of the start: no new work, runs finish or are released, sockets are told, the store closes last. */
+/** The reverse of the start: no new work, runs finish or are released, sockets get their goodbye, the storage closes last. */
 async function shutDown(
   base: Base,
   parts: Parts,
@@ -140,9 +140,9 @@ async function shutDown(
   const { config, clock } = base;
   const moved = server === null || last ? null : moveClients(base, parts, server);
   await parts.ticker.stop();
-  // A server that never listened owes nobody the end of a run.
+  // A server that never listened need not wait for its runs.
   const drainMs = server === null ? 0 : config.drainMs;
-  // Workers need no particular node: where there is another they go on with it.
+  // Remote workers do not depend on this node: if there is another, they carry on there.
   await parts.scheduler.stop(drainMs, parts.remote.drain(moved === null ? drainMs : 0));
   if (moved === null) parts.remote.terminate();
   else parts.remote.handOver();
@@ -152,7 +152,7 @@ async function shutDown(
   await moved;
   if (together !== null) await endTogether(base, parts, together);
   const closed = server?.stop();
-  // Streams of logs and calls that wait for the end of a job have seen what the drain brought, and would hold `closed`.
+  // Log streams, and calls that wait for a job, have seen what the drain brought; left open they would hold up `closed`.
   closing.abort();
   await parts.hub.stop();
   // `stop()` never resolves while a socket is open: raced against a deadline, then forced.
@@ -179,13 +179,13 @@ async function run(base: Base): Promise<Running> {
     return await begin(base, parts, over);
   } catch (error) {
     over.abort();
-    // Such as a taken port: the folder is free again for whoever tries next.
+    // Such as a port that is taken: the data folder is free again for the next attempt.
     await shutDown(base, parts, null, new AbortController(), { together: null, last: true });
     throw error;
   }
 }
 
-/** What only nodes of some roles do. */
+/** Starts what only nodes of certain roles do. */
 async function startDuties(base: Base, parts: Parts, over: AbortSignal): Promise<void> {
   const { role } = base.config;
   if (has(role, "api")) parts.remote.start();
@@ -196,11 +196,11 @@ async function startDuties(base: Base, parts: Parts, over: AbortSignal): Promise
   parts.webhooks.start();
 }
 
-/** `over`: of the server, from its stop on. */
+/** `over` is aborted when the server stops. */
 async function begin(base: Base, parts: Parts, over: AbortController): Promise<Running> {
   await parts.handlerFiles?.start();
   await parts.backplane.start();
-  // Members are read when every session is what it is after a restart.
+  // Members of rooms are read once the sessions of the previous process have been recovered.
   const members = {
     async start(): Promise<void> {
       await parts.access.start();

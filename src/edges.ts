@@ -1,4 +1,4 @@
-/** Where requests and sockets come in, wired: the outer half of app.ts. */
+/** Wires the places where requests and sockets come in: the outer half of app.ts. */
 import type { Server } from "bun";
 import packageJson from "../package.json" with { type: "json" };
 import type { Config } from "./config.ts";
@@ -25,7 +25,7 @@ import { createRefresh } from "./ws/refresh.ts";
 import { createSockets, type SocketData, type Sockets } from "./ws/sockets.ts";
 import type { Base, Parts } from "./parts.ts";
 
-/** The shortest time limit there is: the runtime counts in whole seconds. */
+/** The shortest time limit possible: the runtime counts in whole seconds. */
 const GIVE_UP_SECONDS = 1;
 
 function publishedLimits(config: Config): PublishedLimits {
@@ -62,7 +62,7 @@ function createAdmin(base: Base, parts: Parts, submitter: Submitter): AdminServi
   };
 }
 
-/** The edge of the sockets: what a client may ask for over one, and at which rate. */
+/** The WebSocket edge: what clients may ask for over a socket, and how often. */
 function openSockets(base: Base, parts: Parts, rates: Rates, { recovered, refusing }: Stage): Sockets {
   const { config, clock, logger } = base;
   const { nodeId, storage, access, hub, rooms } = parts;
@@ -113,7 +113,7 @@ async function scrape(parts: Parts): Promise<string> {
   });
 }
 
-/** Accepts jobs; whoever runs them is woken before the commit, and claims in the same one. */
+/** Accepts jobs. The scheduler is woken before the commit, so that its claim lands in the same one. */
 function openSubmitter(base: Base, parts: Parts): Submitter {
   const { config, clock, ids } = base;
   const { storage, registry, onSubmit, targets } = parts;
@@ -137,22 +137,22 @@ function serveOrSay({ config, serve }: Base, options: Parameters<Base["serve"]>[
   }
 }
 
-/** How far the server has come, with its start and with its end. */
+/** How far the server has come in its start, or in its stop. */
 export interface Stage {
   /**
-   * The sessions are what they are after a restart. A socket that is taken before would count as one of the process
-   * before, whose sessions are marked as left.
+   * The sessions of the previous process have been recovered. A socket accepted earlier would be taken for one of that
+   * process, and its session would be marked as left.
    */
   readonly recovered: () => boolean;
-  /** It is about to leave: not ready any more, and no connection is kept open for another request. */
+  /** It is about to leave: no longer ready, and connections are not kept open for another request. */
   readonly draining: () => boolean;
-  /** Neither new work nor sockets are taken: nobody else would be there for them. */
+  /** Neither new work nor sockets are accepted: there is no other node to serve them. */
   readonly refusing: () => boolean;
   /** Connections are about to be closed. */
   readonly closing: AbortSignal;
 }
 
-/** Listens; requests are answered from here on. Throws when the address is taken. */
+/** Starts to listen; requests are answered from here on. Throws if the address is taken. */
 export function listen(base: Base, parts: Parts, stage: Stage): Server<SocketData> {
   const { config, clock, logger, ids } = base;
   const { telemetry, storage, access, feed, rooms, registry, remote } = parts;
@@ -160,11 +160,11 @@ export function listen(base: Base, parts: Parts, stage: Stage): Server<SocketDat
   const { sessions, gate } = access;
   const limits = publishedLimits(config);
   const { bodyBytes } = config;
-  // Asked while a request is answered, when the server is there.
+  // Called while a request is being answered, when `server` exists.
   const peerOf = (request: Request): string | null => server.requestIP(request)?.address ?? null;
   const rates = createRates({ ...config, clock, addressOf: createAddresses({ ...config, peerOf }) });
   const sockets = openSockets(base, parts, rates, stage);
-  // Nothing arrives before this function returned: then it has its real value.
+  // Nothing arrives before this function has returned, and by then it has its real value.
   let answer: HttpHandler = () => Promise.reject(new Error("not listening yet"));
   const server = serveOrSay(base, {
     ...listenOptions(config),
@@ -218,10 +218,10 @@ export function listen(base: Base, parts: Parts, stage: Stage): Server<SocketDat
   return server;
 }
 
-/** How long the storage may take to confirm a write before the server is not ready, and how long its answer counts. */
+/** How long the storage may take to confirm a write before the server counts as not ready, and how long the answer is kept. */
 const STORAGE_PROBE = { deadlineMs: 1000, freshMs: 1000 } as const;
 
-/** The way of every write, and nothing changes: nobody holds a lease under this name. */
+/** Takes the path of every write and changes nothing: nobody holds a lease under this name. */
 function writeNothing(store: JobStore, clock: Clock): Promise<unknown> {
   return store.execute({ op: "renew", at: instant(clock), owner: "probe", leaseMs: LIMITS.leaseMs });
 }

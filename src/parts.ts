@@ -1,6 +1,6 @@
 /**
- * Everything that works before the first request, wired: the inner half of app.ts. A part that takes several settings or
- * stores is handed all of them (`...config`, `...storage`); its own options say which of them it reads.
+ * Wires everything that works before the first request: the inner half of app.ts. A part that takes several settings or
+ * stores is handed all of them (`...config`, `...storage`); its options type says which of them it reads.
  */
 import packageJson from "../package.json" with { type: "json" };
 import { openAccess, type Access } from "./access.ts";
@@ -39,7 +39,7 @@ import type { Targets } from "./webhooks/target.ts";
 import { createWebhooks, type Webhooks } from "./webhooks/webhooks.ts";
 import type { World } from "./world.ts";
 
-/** What every part is made from. */
+/** What all parts are made from. */
 export interface Base extends World, TypeSources {
   readonly askDrain: () => void;
 }
@@ -77,7 +77,7 @@ function createSeats(
 export interface Parts {
   readonly nodeId: string;
   readonly nodes: Nodes;
-  /** Where this node listens, from when that is known on. */
+  /** Where this node listens, as soon as that is known. */
   readonly listensAt: { url: string };
   readonly telemetry: Telemetry;
   readonly storage: Storage;
@@ -95,7 +95,7 @@ export interface Parts {
   readonly scheduler: Scheduler;
   readonly remote: Remote;
   readonly ticker: Ticker;
-  /** A job of this type is about to be stored: whoever runs such jobs looks for it in the same commit. */
+  /** A job of this type is about to be stored: wakes whoever runs such jobs, so that the claim lands in the same commit. */
   readonly onSubmit: (type: string) => void;
   readonly orphans: Orphans;
   readonly retention: Retention;
@@ -106,14 +106,14 @@ export interface Parts {
   readonly webhooks: Webhooks;
 }
 
-/** Opens the storage and puts the parts together; nothing runs yet. Rejects when something cannot be opened. */
+/** Opens the storage and puts the parts together; nothing runs yet. Rejects if something cannot be opened. */
 export async function wire(base: Base): Promise<Parts> {
   const telemetry = createTelemetry({ clock: base.clock, version: packageJson.version });
   const storage = countedStorage(await base.openStorage(base.config, base.logger), telemetry);
   try {
     return await assemble(base, telemetry, storage);
   } catch (error) {
-    // Such as a type whose webhook may not be sent: the folder is free again for whoever tries next in this process.
+    // Such as a type whose webhook is not allowed: the data folder is free again for the next attempt in this process.
     await storage.stop();
     throw error;
   }
@@ -150,7 +150,7 @@ async function assemble(base: Base, telemetry: Telemetry, storage: Storage): Pro
   const scheduler = createScheduler({ ...base, ...config, store, registry, nodeId, bootId, runsJobs });
   const node = { id: nodeId, bootId };
   const { nodes, listensAt } = openNodes(base, node, { storage, sessions, backplane, hub, scheduler });
-  // Jobs of a type that was not served until now may be waiting.
+  // Jobs of a type that was not served until now may already be waiting.
   const handlerFiles = openHandlerFiles(base, types, () => scheduler.wake());
   const remote = createRemote({ ...config, store, registry, clock, ids, logger });
   const onSubmit = (type: string): void => (remote.serves(type) ? remote.wake(type) : scheduler.wake());

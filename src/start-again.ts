@@ -1,4 +1,4 @@
-/** Starts parts whose storage may have no room, or be away: a server that cannot store its start answers what it can. */
+/** Starts parts although the storage may be full or away: a server that cannot store its start still answers what it can. */
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import { Refusal } from "./protocol/error.ts";
@@ -7,13 +7,14 @@ import { Refusal } from "./protocol/error.ts";
 const START_AGAIN_MS = 1000;
 
 export interface Starting {
-  /** It was stored; from then on for good. */
+  /** The start has been stored. */
   readonly isDone: boolean;
 }
 
 /**
- * Starts a part; what it could not store is tried again until it can or `over` is aborted, which is told twice: that it
- * failed, and that it is done. Resolves after the first attempt. Any error but `storage_unavailable` of that one rejects.
+ * Starts a part. A start that cannot be stored is retried until it succeeds or `over` is aborted; the log says once that it
+ * failed, and once that it is done. Resolves after the first attempt, and rejects if that one fails with any error other
+ * than `storage_unavailable`.
  */
 export async function startWithRoom(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
