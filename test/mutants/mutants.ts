@@ -479,6 +479,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rows: ["R42"],
+    name: "what changes in the moment in which all is written down is written down by nobody",
+    file: "src/sessions/redis/desk.ts",
+    text: "  done();\n  return written;",
+    instead: "  await Promise.resolve();\n  done();\n  return written;",
+    test: "sessions/redis-outage.test.ts",
+    title: "in whichever moment",
+  },
+  {
+    rows: ["R42"],
     name: "what a node knows is not written down when Redis is back",
     file: "src/sessions/redis/desk.ts",
     text: "  for (const id of [...seated.keys(), ...left.keys()]) waiting.add(id);\n",

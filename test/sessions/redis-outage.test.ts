@@ -224,3 +224,53 @@ test("memory has an age: a session that was not used here for as long as it can 
   expect(await refusedWith(forgetful.find(session.id))).toBe("storage_unavailable");
   await restart("resume");
 });
+
+test("faults/R42: who sits down while all is being written down is written down as sitting, in whichever moment", async () => {
+  const session = await seatHere();
+  const written: SessionRecord[] = [];
+  for (let turns = 0; turns < 40; turns += 1) {
+    let reachable = false;
+    const away = (): Promise<never> => Promise.reject(new Refusal("storage_unavailable", "away"));
+    const held = Promise.withResolvers<void>();
+    const store = {
+      begin: async () => (reachable ? undefined : away()),
+      create: async () => {},
+      async connected({ at }: { readonly at: number }) {
+        const stored = { ...session, connectedAt: at };
+        written.push(stored);
+        return stored;
+      },
+      away,
+      find: async () => null,
+      async restore(remembered: SessionRecord) {
+        if (remembered.id !== session.id) await held.promise;
+        else written.push(remembered);
+        return remembered;
+      },
+    };
+    const node = lastingSessions({
+      store: store as unknown as ReturnType<typeof createRedisSessionStore>,
+      revocations,
+      clock: createSystemClock(),
+      logger: recordingLogger().logger,
+      resumeMs: 60_000,
+    });
+    const { id } = session;
+    reachable = true;
+    await node.store.create(session);
+    await node.store.create({ ...session, id: Bun.randomUUIDv7() as SessionId });
+    reachable = false;
+    const leave = { id, nodeId: "here", awayBy: NOW_MS, expiresBy: NOW_MS + 60_000, at: NOW_MS + 5 };
+    // Redis is away from here on, as the first question shows.
+    await node.store.count().catch(() => null);
+    await node.store.away(leave);
+    reachable = true;
+    const writing = node.store.find(Bun.randomUUIDv7() as SessionId);
+    for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+    held.resolve();
+    for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+    const back = await node.store.connected({ id, nodeId: "here", at: NOW_MS + 10, binding: null });
+    await writing;
+    expect({ turns, written: written.at(-1)?.connectedAt }).toEqual({ turns, written: back?.connectedAt });
+  }
+});

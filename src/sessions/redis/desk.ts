@@ -34,11 +34,15 @@ export function isOutOfReach(error: unknown): boolean {
   return error instanceof Refusal && error.code === "storage_unavailable";
 }
 
-/** Writes down what is remembered. Rejects when Redis or the database cannot be asked. */
+/**
+ * Writes down what is remembered, and calls `done` in the moment in which nothing is left: whatever changes after that is
+ * asked of Redis. Rejects when Redis or the database cannot be asked.
+ */
 async function writeDown(
   { store, revocations }: DeskOptions,
   { seated, left, endings, forget }: Memory,
   waiting: Set<SessionId>,
+  done: () => void,
 ): Promise<readonly SessionId[]> {
   await store.begin();
   for (const id of [...seated.keys(), ...left.keys()]) waiting.add(id);
@@ -51,9 +55,11 @@ async function writeDown(
     if (session === undefined) return;
     // One that was revoked is not let in anywhere; it is only told that its socket is gone.
     const stored = await store.restore(session, !isSessionRevoked(known, session));
+    // Else it has sat down or left here meanwhile, and is in line again.
+    const isLatest = (left.get(id) ?? seated.get(id)) === session;
     if (left.get(id) === session) left.delete(id);
-    if (stored === null || stored.endedAt !== null || stored.nodeId !== session.nodeId) forget(id);
-    else written.push(id);
+    if (stored !== null && stored.endedAt === null && stored.nodeId === session.nodeId) written.push(id);
+    else if (isLatest) forget(id);
   };
 
   // What changes meanwhile is put in line behind.
@@ -66,6 +72,7 @@ async function writeDown(
     for (const id of some) waiting.delete(id);
     await Promise.all(some.map(write));
   }
+  done();
   return written;
 }
 
@@ -83,10 +90,11 @@ export function createDesk(options: DeskOptions, memory: Memory): Desk {
   let returning: Promise<void> | null = null;
 
   const comeBack = async (): Promise<void> => {
-    const some = await writeDown(options, memory, waiting);
-    behind = false;
-    outOfReach = false;
-    turns += 1;
+    const some = await writeDown(options, memory, waiting, () => {
+      behind = false;
+      outOfReach = false;
+      turns += 1;
+    });
     written += some.length;
     if (!began) {
       began = true;

@@ -72,22 +72,30 @@ export function lastingSessions(options: LastingOptions): LastingSessions {
     }
   };
 
-  /** Redis' answer or, while it is away, what becomes of the session by heart. */
+  /**
+   * Redis' answer or, while it is away, what becomes of the session by heart. `keep` remembers it: before it is put in
+   * line to be written down, which may be under way already.
+   */
   const change = async (
     id: SessionId,
     by: Change,
+    keep: (session: SessionRecord, byHeart: boolean) => void,
     call: () => Promise<SessionRecord | null>,
   ): Promise<SessionRecord | null> => {
     if (!desk.behind || memory.find(id) === null) {
       try {
-        return await ask(call);
+        const stored = await ask(call);
+        if (stored !== null) keep(stored, false);
+        return stored;
       } catch (error) {
         if (!isOutOfReach(error) || memory.find(id) === null) throw error;
       }
     }
     const session = memory.find(id);
     const next = session === null || session.endedAt !== null ? null : by(session);
-    if (next !== null) waiting.add(id);
+    if (next === null) return null;
+    keep(next, true);
+    waiting.add(id);
     return next;
   };
 
@@ -129,17 +137,18 @@ export function lastingSessions(options: LastingOptions): LastingSessions {
       page: (query) => ask(() => store.page(query)),
       inRooms: (after, limit) => ask(() => store.inRooms(after, limit)),
       async connected(given) {
-        const session = await change(given.id, connected(given), () => store.connected(given));
+        const session = await change(given.id, connected(given), memory.sit, () => store.connected(given));
         if (session === null) memory.forget(given.id);
-        else memory.sit(session);
         return session;
       },
       async away(given) {
-        const session = await change(given.id, away(given), () => store.away(given));
-        memory.seated.delete(given.id);
-        if (session === null) return null;
-        if (waiting.has(given.id)) memory.left.set(given.id, session);
-        memory.learn(session);
+        const leave = (session: SessionRecord, byHeart: boolean): void => {
+          memory.seated.delete(session.id);
+          if (byHeart) memory.left.set(session.id, session);
+          memory.learn(session);
+        };
+        const session = await change(given.id, away(given), leave, () => store.away(given));
+        if (session === null) memory.seated.delete(given.id);
         return session;
       },
       touch: (touches) => (touches.length === 0 ? Promise.resolve() : ask(() => store.touch(touches))),
