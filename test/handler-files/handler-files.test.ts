@@ -135,6 +135,29 @@ export default defineHandler({
     expect(await textOf(api, job.id)).toBe("c");
   });
 
+  test("a handler in a thread stays as it was loaded, too, until what is saved can be served", async () => {
+    const apart = (body: string) => `import { defineHandler, z } from "holdline";
+import { mark } from "./lib/mark.ts";
+export default defineHandler({ type: "apart", isolate: true, maxAttempts: 1, input: z.object({}), ${body} });
+`;
+    const files = { "apart.ts": apart("run: async () => `one ${mark}`"), "lib/mark.ts": shout("a") };
+    await using folder = await createFolder(files);
+    await using server = await on(folder.path, { HOLDLINE_HANDLERS_WATCH: "on" });
+    await using client = await connect(server);
+    const api = apiOf(server, client.token);
+    const result = async () => {
+      const { id } = await api.submit({ type: "apart", input: {} });
+      return (await client.waitForEnd(id)).data;
+    };
+    expect(await result()).toEqual({ result: "one a" });
+    await folder.write("lib/mark.ts", "export const mark: string =");
+    await until("the mistake to be told", () => server.output().includes("handlers were not loaded again"));
+    expect(await result()).toEqual({ result: "one a" });
+    await folder.write("lib/mark.ts", shout("b"));
+    await until("the handlers to be loaded again", () => loads(server) === 1);
+    expect(await result()).toEqual({ result: "one b" });
+  });
+
   test("a start with a mistake waits until it is mended, and then serves", async () => {
     await using outside = await createFolder({});
     const marker = join(outside.path, "read");

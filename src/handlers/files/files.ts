@@ -13,7 +13,7 @@ import type { AnyHandler } from "../handler.ts";
 import { createIsolated } from "../isolate/isolated.ts";
 import { createContainment, type Containment } from "./containment.ts";
 import { checkHandler, HandlerError } from "./definition.ts";
-import { provideModule } from "./module.ts";
+import { noteSources, provideModule, type Sources } from "./module.ts";
 
 export interface HandlerFilesOptions {
   /** Absolute path of the folder. */
@@ -75,10 +75,10 @@ async function loadInTime(
 /** The handlers of one file: its default export is one, or an array of them. */
 async function loadFile(
   containment: Containment,
-  options: Pick<HandlerFilesOptions, "folder" | "clock">,
+  options: Pick<HandlerFilesOptions, "folder" | "clock"> & { readonly sources: Sources },
   name: string,
 ): Promise<AnyHandler[]> {
-  const { folder, clock } = options;
+  const { folder, clock, sources } = options;
   let exported: unknown;
   try {
     exported = (await loadInTime(containment, options, name))["default"];
@@ -92,7 +92,7 @@ async function loadFile(
     const handler = checkHandler(value, place);
     const contained = containment.contain(handler);
     if (handler.isolate !== true) return contained;
-    return createIsolated(contained, { place: { file: join(folder, name), folder, index }, clock });
+    return createIsolated(contained, { place: { file: join(folder, name), folder, index, sources }, clock });
   });
 }
 
@@ -111,9 +111,10 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
     try {
       const handlers: AnyHandler[] = [];
       const fileOf = new Map<string, string>();
+      const sources = noteSources(folder);
       const names = await handlerFiles(folder);
       const loadings = names.map((name) => async () => {
-        for (const handler of await loadFile(next, options, name)) {
+        for (const handler of await loadFile(next, { folder, clock, sources }, name)) {
           const other = fileOf.get(handler.type);
           if (other !== undefined)
             throw new HandlerError(`${name} and ${other} both serve the type ${handler.type}`);

@@ -19,8 +19,20 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   ".jsx": "jsx",
 };
 
+/** What files held when they were read, by their absolute paths. */
+export type Sources = ReadonlyMap<string, string>;
+
 let provided = false;
 const served = new Set<string>();
+/** By folder: where what is read of its files is noted. */
+const notes = new Map<string, Map<string, string>>();
+
+/** From now on what is read of a folder's files is noted in the map that this returns, and in none before. */
+export function noteSources(folder: string): Sources {
+  const sources = new Map<string, string>();
+  notes.set(folder, sources);
+  return sources;
+}
 
 function quoted(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
@@ -29,8 +41,9 @@ function quoted(text: string): string {
 /**
  * Makes the files of a folder loadable: gives them the module, and reads them itself, so that `bun --watch` does not
  * know them and leaves their reloading to us. Registers for the whole process; calling it again changes nothing.
+ * `given` are files as they were at an earlier time: these are taken from there.
  */
-export function provideModule(folder: string): void {
+export function provideModule(folder: string, given?: Sources): void {
   if (!provided) {
     provided = true;
     Bun.plugin({
@@ -46,10 +59,11 @@ export function provideModule(folder: string): void {
     name: "holdline handler files",
     setup(build) {
       const own = new RegExp(`^${quoted(folder + sep)}(?!(?:.*/)?node_modules/).+\\.(?:m?[jt]s|[jt]sx)$`);
-      build.onLoad({ filter: own }, async ({ path }) => ({
-        contents: await Bun.file(path).text(),
-        loader: LOADERS[extname(path)] ?? "ts",
-      }));
+      build.onLoad({ filter: own }, async ({ path }) => {
+        const contents = given?.get(path) ?? (await Bun.file(path).text());
+        notes.get(folder)?.set(path, contents);
+        return { contents, loader: LOADERS[extname(path)] ?? "ts" };
+      });
     },
   });
 }

@@ -1,6 +1,7 @@
 /** What a handler's thread and the server say to each other about one run. */
 import type { ErrorOrigin } from "../../protocol/events.ts";
 import type { LogFields } from "../../lib/logger.ts";
+import type { Sources } from "../files/module.ts";
 import type { RunLog, RunningJob } from "../handler.ts";
 
 /** The fields of a job that are data; the calls are made by message. */
@@ -29,6 +30,8 @@ export interface HandlerPlace {
   readonly folder: string;
   /** Among the handlers that the file exports. */
   readonly index: number;
+  /** The folder's files as they were loaded: what is saved meanwhile may not be whole yet, or wrong. */
+  readonly sources: Sources;
 }
 
 /** An error on its way to the other side; `job` is set for a JobError. */

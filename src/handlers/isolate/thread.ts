@@ -66,7 +66,7 @@ function jobOf(facts: JobFacts): RunningJob {
 
 async function run({ place, facts, input }: Extract<ToThread, { kind: "start" }>): Promise<void> {
   try {
-    provideModule(place.folder);
+    provideModule(place.folder, place.sources);
     const exported = ((await import(place.file)) as { default: AnyHandler | readonly AnyHandler[] }).default;
     const handler = [exported].flat()[place.index] as AnyHandler;
     const value = await handler.run(jobOf(facts), input);
