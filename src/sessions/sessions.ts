@@ -224,7 +224,13 @@ export function createSessions(options: SessionsOptions): Sessions {
         endedAt: null,
       };
       const create = async (): Promise<SessionRecord> => {
-        await store.create(session);
+        try {
+          await store.create(session);
+        } catch (error) {
+          // It may be stored all the same: with a socket that there is not, it would never end.
+          if (connected) unwritten.add(session.id);
+          throw error;
+        }
         return session;
       };
       if (user !== null) return admission.ofUser(user.userId, create);

@@ -12,7 +12,7 @@ import { MUTANTS, type Mutant } from "./mutants.ts";
 async function runTest(workshop: Workshop, { test, title }: Mutant): Promise<string | null> {
   const escaped = title.replaceAll(/[()[\].*+?]/g, String.raw`\$&`);
   const child = Bun.spawn(
-    [process.execPath, "--no-env-file", "test", "--timeout=60000", `test/${test}`, "-t", escaped],
+    [process.execPath, "--no-env-file", "test", "--timeout=240000", `test/${test}`, "-t", escaped],
     { cwd: workshop.folder, stdout: "pipe", stderr: "pipe", stdin: "ignore" },
   );
   const [out, err, code] = await Promise.all([

@@ -104,5 +104,5 @@ export async function untilWell(scene: Scene): Promise<string> {
   await until("all to be well", look, LIMIT_MS).catch((error: unknown) => {
     throw new Error(`${String(error)}: ${last}`, { cause: error });
   });
-  return Date.now() - beganAt < LONG_MS ? last : course.join("");
+  return Date.now() - beganAt < LONG_MS || course.length === 0 ? last : course.join("");
 }
