@@ -1,8 +1,8 @@
 /**
  * This node's connections: which session sits on which socket, who follows which job, and who has gone silent.
  *
- * Hears every committed change once (JobStore.onCommitted) and hands it to those who follow the job. Holds no truth: a
- * connection that missed a change reads the log.
+ * It hears every committed change once (JobStore.onCommitted) and passes it on to those who follow the job. It is not the
+ * source of truth: a connection that missed a change reads the log.
  */
 import type { Audience } from "../backplane/backplane.ts";
 import type { Asked, Reader } from "../jobs/follower.ts";
@@ -26,27 +26,27 @@ export interface HubOptions {
   readonly pingTimeoutMs: number;
   readonly queueBytes: number;
   readonly attachments: number;
-  /** A session's socket closed, and no other one took its place. */
+  /** A session's socket closed, and no other has taken its place. */
   readonly onLeft: (sessionId: SessionId) => void;
   readonly issueToken: (sessionId: SessionId) => Promise<TokenObject | null>;
-  /** The log behind an attachment's cursor is gone: answer its attach anew. */
+  /** The log behind an attachment's cursor is gone: its attach has to be answered anew. */
   readonly onGap: (connection: Connection, job: JobId, cursor: number) => void;
-  /** What a connection gets in the place of its socket, such as one that is counted; without it, the socket. */
+  /** Wraps the socket of each new connection, such as to count what is sent. */
   readonly through?: (socket: Socket) => Socket;
 }
 
 export interface Hub extends Reader {
-  /** A socket opened; it belongs to nobody yet. */
+  /** A socket has opened; it belongs to nobody yet. */
   add(socket: Socket): Connection;
-  /** The session sits on this connection from now on; an older one is closed as replaced. */
+  /** The session uses this connection from now on; an older one is closed as `replaced`. */
   seat(connection: Connection, session: { readonly id: SessionId; readonly userId: UserId }): void;
   /** The connection holds this token now: renewed at two thirds of its life, closed some time after `endsAt` (wall, ms). */
   holds(connection: Connection, token: TokenObject, endsAt: number | null): void;
-  /** Follows a job; the caller answers the attach and sets the cursor. null: no place left. */
+  /** Follows a job; the caller answers the attach and sets the cursor. null: too many attachments. */
   follow(connection: Connection, job: JobId): Attachment | null;
   /** An attach to a job that may be under way was granted: entries that other nodes commit are wanted from here on. */
   begun(job: JobId): void;
-  /** The welcome was sent: jobs of the session that came meanwhile and were not listed begin to flow. */
+  /** The welcome has been sent: jobs of the session that came meanwhile, and were not listed, begin to flow. */
   opened(connection: Connection, listed: ReadonlySet<JobId>): void;
   /** The socket is gone. */
   remove(connection: Connection): void;
@@ -55,22 +55,22 @@ export interface Hub extends Reader {
   closeSession(sessionId: SessionId, name: CloseName): void;
   /** Closes every connection of the user. */
   closeUser(userId: UserId, name: CloseName): void;
-  /** Hands a frame that nobody keeps to the open connections of the audience; returns how many took it. */
+  /** Sends a frame that is not stored to the open connections of the audience; returns how many took it. */
   push(audience: Audience, frame: ServerFrame): number;
   committed(changes: readonly Change[]): void;
-  /** Jobs up to this id were looked for in the store: none of them is new to a connection from here on. */
+  /** Jobs up to this id have been looked for in the store: from here on none of them is new to a connection. */
   settle(upTo: JobId): void;
   /** A question to the store that begins now, as `moved` is told of it. */
   asking(): Asked;
-  /** Sessions that sit on a connection of this node. */
+  /** Sessions with a connection on this node. */
   sessions(): readonly SessionId[];
   readonly size: number;
-  /** Logs that were not sent up to where they are known to be, to connections that take more. */
+  /** Attachments whose connection takes more, and has not been sent the log up to its known end. */
   readonly behind: number;
   start(): void;
-  /** Says goodbye to everybody, in slices; resolves when all sockets were told to close. */
+  /** Says goodbye to everybody, in slices. Resolves when all sockets have been told to close. */
   sendAway(): Promise<void>;
-  /** Sends everybody away, and looks after nobody any more. */
+  /** Sends everybody away and ends the heartbeat. */
   stop(): Promise<void>;
   /** Whoever comes now is to be sent on. */
   readonly stopped: boolean;

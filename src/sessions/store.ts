@@ -67,45 +67,45 @@ export interface SessionQuery {
 
 export interface SessionStore {
   create(session: SessionRecord): Promise<void>;
-  /** `asStored`: rejects rather than answer from the memory of a process, where a driver would. */
+  /** `asStored`: rejects rather than answer from the memory of a process, as a driver otherwise may. */
   find(id: SessionId, asStored?: boolean): Promise<SessionRecord | null>;
   /**
-   * As `find`, if it is this user's: another's is not even read, so that it takes as long as one that there is not.
+   * As `find`, if it is this user's. Another user's is not even read, so timing does not reveal that it exists.
    */
   findOwn(userId: UserId, id: SessionId): Promise<SessionRecord | null>;
   /** Living sessions of the user, newest first, at most `limit`. */
   listOf(userId: UserId, limit: number): Promise<readonly SessionRecord[]>;
-  /** Living sessions of all users: with a socket, and without. */
+  /** Number of living sessions of all users: with a socket, and without. */
   count(): Promise<{ readonly online: number; readonly away: number }>;
   /** Living sessions, newest first. */
   page(query: SessionQuery): Promise<readonly SessionRecord[]>;
-  /** Living sessions that are members of a room, those after `after` in the order of their ids. */
+  /** Living sessions that are in a room, in the order of their ids, starting after `after`. */
   inRooms(after: SessionId | null, limit: number): Promise<readonly SessionRecord[]>;
   /**
-   * A socket was opened on this node. Rooms that the user token it is bound to does not allow are left.
-   * null when the session is unknown or ended.
+   * A socket was opened on this node. The session leaves rooms that the user token it is bound to does not allow.
+   * null if it is unknown or ended.
    */
   connected(connected: Connected): Promise<SessionRecord | null>;
   /**
-   * Its last socket on this node closed. null, and nothing happens, when it is unknown, ended, has none, or has one on
-   * another node by now.
+   * Its last socket on this node closed. null, and nothing changes, if it is unknown or ended, has no socket, or has one
+   * on another node by now.
    */
   away(away: Away): Promise<SessionRecord | null>;
-  /** Uses since the last call, in one write. */
+  /** Records uses since the last call, in one write. */
   touch(touches: readonly Touch[]): Promise<void>;
-  /** How its user wants to be seen. null when it is unknown or ended. */
+  /** Sets how its user wants to be seen. null if it is unknown or ended. */
   choose(id: SessionId, presence: ChosenPresence, at: number): Promise<SessionRecord | null>;
   /**
-   * Becomes a member; one that is already stays one. "forbidden": the user token it is bound to does not allow it;
-   * "full": in `most` rooms; null: unknown or ended.
+   * Enters a room; no change for one that is in it already. "forbidden": the user token it is bound to does not allow it;
+   * "full": it is in `most` rooms; null: it is unknown or ended.
    */
   enter(entering: Entering): Promise<SessionRecord | EnteringRefused | null>;
-  /** Is a member no longer. null when it was none, is unknown or ended. */
+  /** Leaves a room. null if it was not in it, is unknown or ended. */
   leave(id: SessionId, room: string): Promise<SessionRecord | null>;
-  /** Logs it out; true when it lived until now. */
+  /** Logs it out; true if it was alive until now. */
   end(id: SessionId, at: number, forgetAt: number): Promise<boolean>;
   /** Removes at most `limit` sessions that expired, and ended ones that may be forgotten. */
   sweep(steadyMs: number, wallMs: number, limit: number): Promise<readonly SessionId[]>;
-  /** At start: this node's sockets of before are gone, and time while it was down does not count. */
+  /** At the start: the sockets of the previous process are gone. The time during which it was down does not count. */
   recover(recovery: Recovery): Promise<void>;
 }
