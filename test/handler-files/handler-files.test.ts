@@ -1,5 +1,6 @@
 /** Handlers in TypeScript files (PROTOCOL section 8), as whoever writes them meets them: a real server on a real folder. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { connect, type Client } from "../support/client.ts";
@@ -142,7 +143,11 @@ export default defineHandler({ type: "apart", isolate: true, maxAttempts: 1, inp
 `;
     const files = { "apart.ts": apart("run: async () => `one ${mark}`"), "lib/mark.ts": shout("a") };
     await using folder = await createFolder(files);
-    await using server = await on(folder.path, { HOLDLINE_HANDLERS_WATCH: "on" });
+    // By another name, as a folder below a link has.
+    await using outside = await createFolder({});
+    const link = join(outside.path, "link");
+    await symlink(folder.path, link);
+    await using server = await on(link, { HOLDLINE_HANDLERS_WATCH: "on" });
     await using client = await connect(server);
     const api = apiOf(server, client.token);
     const result = async () => {
@@ -151,7 +156,7 @@ export default defineHandler({ type: "apart", isolate: true, maxAttempts: 1, inp
     };
     expect(await result()).toEqual({ result: "one a" });
     await folder.write("lib/mark.ts", "export const mark: string =");
-    await until("the mistake to be told", () => server.output().includes("handlers were not loaded again"));
+    await until("the mistake to be told", () => server.output().includes('"lib/mark.ts:1:'));
     expect(await result()).toEqual({ result: "one a" });
     await folder.write("lib/mark.ts", shout("b"));
     await until("the handlers to be loaded again", () => loads(server) === 1);

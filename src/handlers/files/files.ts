@@ -3,7 +3,7 @@
  * if that is wanted. Runs that are under way finish on the code they began with.
  */
 import { existsSync, watch, type FSWatcher } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -40,6 +40,12 @@ const SETTLE_MS = 60;
 
 /** How long a file may take to load: one that awaits something for ever would keep all others waiting. */
 const LOAD_MS = 10_000;
+
+/** The folder where it really is, as the runtime sees it: a name that leads there by a link would not be known as its own. */
+async function realFolder(folder: string): Promise<string> {
+  // One that is not there is told when it is read.
+  return realpath(folder).catch(() => folder);
+}
 
 /** Files that are handlers: TypeScript at the top of the folder, but for declarations and tests. */
 async function handlerFiles(folder: string): Promise<string[]> {
@@ -97,7 +103,8 @@ async function loadFile(
 }
 
 export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
-  const { folder, clock, logger } = options;
+  const { clock, logger } = options;
+  let { folder } = options;
   let present: Containment | null = null;
   let watcher: FSWatcher | null = null;
   let settling: Timer | null = null;
@@ -162,6 +169,7 @@ export function createHandlerFiles(options: HandlerFilesOptions): HandlerFiles {
 
   return {
     async start() {
+      folder = await realFolder(options.folder);
       provideModule(folder);
       // Before they are read: what changes from then on is read again.
       if (options.watch && existsSync(folder)) startWatching();
