@@ -301,7 +301,7 @@ describe("what goes wrong in a handler is contained and named", () => {
     expect(kind).toBe("job.failed");
     expect(errorOf({ data })?.code).toBe("handler_error");
     expect(JSON.stringify(data)).not.toContain("secret reason");
-    expect(server.output()).toContain("the secret reason");
+    await until("the reason in the log", () => server.output().includes("the secret reason"));
   });
 
   test("throws a JobError: code and message are the user's", async () => {
@@ -317,7 +317,7 @@ describe("what goes wrong in a handler is contained and named", () => {
     await until("both errors in the log", () =>
       ["nobody awaits", "too late"].every((text) => server.output().includes(text)),
     );
-    expect(server.output()).toContain("stray.ts:");
+    await until("its file in the log", () => server.output().includes("stray.ts:"));
   });
 
   test("hangs: its time limit ends the job", async () => {
@@ -373,7 +373,7 @@ describe("what goes wrong in a handler is contained and named", () => {
       server.logs().find(({ msg }) => msg === "a handler logged faster than that can be written"),
     );
     expect(told["lines"]).toBe(100_000 - LIMITS.isolatedLines);
-    expect(drops()).toBe(LIMITS.isolatedLines);
+    await until("the lines before", () => drops() === LIMITS.isolatedLines);
   });
 
   test("isolated, posting messages of its own: the run fails, the server stays", async () => {
@@ -387,8 +387,10 @@ describe("what goes wrong in a handler is contained and named", () => {
     expect(poured?.message).toContain("did not wait");
     // 16 MiB on their way to the server are enough, however few calls they are.
     await ended("pours-much");
-    const line = server.logs().find(({ msg }) => msg === "poured until refused");
-    expect(line?.["calls"]).toBe(Math.floor(LIMITS.unwrittenBytes / 50_000));
+    const line = await until("its line in the log", () =>
+      server.logs().find(({ msg }) => msg === "poured until refused"),
+    );
+    expect(line["calls"]).toBe(Math.floor(LIMITS.unwrittenBytes / 50_000));
   });
 
   test("isolated, throws a JobError: all of it is the user's, its origin too", async () => {
@@ -410,7 +412,7 @@ describe("what goes wrong in a handler is contained and named", () => {
       "output.reset",
       ...run,
     ]);
-    expect(server.output()).toContain("said in a thread");
+    await until("its line in the log", () => server.output().includes("said in a thread"));
   });
 });
 
