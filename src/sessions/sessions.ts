@@ -164,7 +164,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       await options.onSweep?.(clock.wallMs());
       sweepFails = false;
     } catch (error) {
-      if (!sweepFails) logger.warn({ error }, "sessions could not be swept; it is tried again each second");
+      // Where the store is out of reach, why was told.
+      const why = error instanceof Refusal ? { reason: error.message } : { error };
+      if (!sweepFails) logger.warn(why, "sessions could not be swept; it is tried again each second");
       sweepFails = true;
     }
   };
