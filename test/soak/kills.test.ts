@@ -1,11 +1,10 @@
 /** R03 as long as it is written down: 200 SIGKILLs, each up to 300 ms after the server is back, under 50 clients. */
 import { expect, test } from "bun:test";
-import { tokensBody, type Api } from "../support/http.ts";
+import { tokensBody } from "../support/http.ts";
 import { expectWhole, textOf } from "../support/log-checker.ts";
 import { startServer } from "../support/server.ts";
-import { openStubbornClient, type StubbornClient } from "../support/stubborn-client.ts";
+import { listJobs, openStubbornClient, type StubbornClient } from "../support/stubborn-client.ts";
 import { letTimePass } from "../support/wait.ts";
-import type { JobBody } from "../support/wire.ts";
 
 const ROUNDS = 200;
 const CLIENTS = 50;
@@ -26,17 +25,6 @@ async function submitUntil(client: StubbornClient, stopped: () => boolean): Prom
     });
     ids.push((await client.submit(`key-${ids.length}`, body)).id);
     await letTimePass(Math.random() * 400);
-  }
-  return ids;
-}
-
-/** Ids of all jobs of this user, page by page. */
-async function listAll(api: Api): Promise<string[]> {
-  const ids: string[] = [];
-  for (let query = "?limit=200"; query !== "";) {
-    const { body } = await api.call<{ items: JobBody[]; next: string | null }>("GET", `/v1/jobs${query}`);
-    ids.push(...body.items.map(({ id }) => id));
-    query = body.next === null ? "" : `?limit=200&cursor=${body.next}`;
   }
   return ids;
 }
@@ -68,7 +56,7 @@ test(
         expect(textOf(log)).toHaveLength(TOKENS * SIZE);
         expect(await api.job(id)).toMatchObject({ status: "succeeded", result: { tokens: TOKENS } });
       }
-      const listed = await listAll(api);
+      const listed = await listJobs(api);
       expect(listed.toSorted()).toEqual((ids[n] ?? []).toSorted());
       await client[Symbol.asyncDispose]();
     }

@@ -113,6 +113,17 @@ async function attach(client: Client, job: string, after: number): Promise<void>
   }
 }
 
+/** Ids of all jobs of this user, newest first. */
+export async function listJobs(asking: Api): Promise<string[]> {
+  const ids: string[] = [];
+  for (let query = "?limit=200"; query !== "";) {
+    const { body } = await asking.call<{ items: JobBody[]; next: string | null }>("GET", `/v1/jobs${query}`);
+    ids.push(...body.items.map(({ id }) => id));
+    query = body.next === null ? "" : `?limit=200&cursor=${body.next}`;
+  }
+  return ids;
+}
+
 /** Connects a new session and keeps it connected until it is disposed of: to one place, or to any of several. */
 export async function openStubbornClient(
   where: Place | readonly Place[],
@@ -148,12 +159,21 @@ export async function openStubbornClient(
         resumed: client.welcome.session?.resumed === true,
       });
       const cursors = new Map<string, number>();
-      // What is not listed was committed after this welcome, and is attached by itself.
-      for (const { id } of client.welcome.jobs ?? []) {
+      const goOn = (id: string): void => {
         const last = lastEvent(links, id);
-        if (last?.terminal === true) continue;
+        if (last?.terminal === true) return;
         cursors.set(id, last?.seq ?? 0);
         void attach(client, id, last?.seq ?? 0).catch(() => undefined);
+      };
+      const listed = (client.welcome.jobs ?? []).map(({ id }) => id);
+      // What is not listed was committed after this welcome, and is attached by itself; or it is older than all of these.
+      for (const id of listed) goOn(id);
+      if (client.welcome.moreJobs === true) {
+        const oldest = listed.toSorted()[0] ?? "";
+        // The connection may end meanwhile: the next one asks again.
+        void listJobs(apiOf(place(), client.token))
+          .then((ids) => ids.filter((id) => id < oldest).forEach(goOn))
+          .catch(() => undefined);
       }
       links.push({ client, cursors });
     }
