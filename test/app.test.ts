@@ -11,7 +11,7 @@ import { createSystemWorld, type World } from "../src/world.ts";
 import { failureOf } from "./conformance/failure.ts";
 import { newSession } from "./support/http.ts";
 import { openRawWebSocket } from "./support/raw-websocket.ts";
-import { until } from "./support/wait.ts";
+import { letTimePass, until } from "./support/wait.ts";
 import type { SessionBody } from "./support/wire.ts";
 
 /** A server in memory whose waits are over twenty times as soon, in a world that is a little different. */
@@ -111,7 +111,8 @@ describe("a start that cannot be stored yet", () => {
     const app = createHasty({ serve }, open);
     expect((await failureOf(app.start())).message).toBe("the port is taken");
     const { attempts } = ailing;
-    await Bun.sleep(200);
+    // Long enough for several tries, with waits that are a twentieth.
+    await letTimePass(200);
     expect(ailing.attempts).toBe(attempts);
     await app.stop();
   });

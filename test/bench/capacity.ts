@@ -5,6 +5,7 @@
 import { startCluster, type Cluster } from "../support/cluster.ts";
 import type { TestServer } from "../support/server.ts";
 import { cpuMicros, familyMicros, residentBytes } from "./usage.ts";
+import { submitTokens, visit } from "./visitor.ts";
 
 /** Each of them is a descriptor here and one at the gateway. */
 const CONNECTIONS = 8000;
@@ -45,21 +46,6 @@ async function wal(cluster: Cluster): Promise<number> {
   return Number(position?.["bytes"]);
 }
 
-/** A socket that answers pings, as any client does. */
-function connect(server: TestServer, token: string): Promise<{ socket: WebSocket; token: string }> {
-  const protocols = ["holdline.v1", `bearer.${token}`];
-  const socket = new WebSocket(`${server.url.replace("http", "ws")}/v1/connect`, protocols);
-  return new Promise((resolve, reject) => {
-    socket.addEventListener("error", reject);
-    socket.addEventListener("message", ({ data }) => {
-      const text = String(data);
-      if (text.startsWith('{"type":"ping"')) socket.send(text.replace("ping", "pong"));
-      else if (text.startsWith('{"type":"welcome"'))
-        resolve({ socket, token: (JSON.parse(text) as { token: string }).token });
-    });
-  });
-}
-
 const per = (before: Usage, after: Usage, count: number): Usage => ({
   jobs: (after.jobs - before.jobs) / count,
   gateway: (after.gateway - before.gateway) / count,
@@ -79,7 +65,7 @@ async function connections({ cluster, gateway, usage }: Site): Promise<string[]>
   const sockets: WebSocket[] = [];
   for (let n = 0; n < CONNECTIONS; n += AT_A_TIME) {
     const some = Array.from({ length: AT_A_TIME }, (_none, i) =>
-      connect(gateway, cluster.userToken(`user-${n + i}`)),
+      visit(gateway, cluster.userToken(`user-${n + i}`)),
     );
     for (const { socket } of await Promise.all(some)) sockets.push(socket);
   }
@@ -99,19 +85,9 @@ async function connections({ cluster, gateway, usage }: Site): Promise<string[]>
   ];
 }
 
-async function submit({ url }: TestServer, token: string, input: object): Promise<string> {
-  const response = await fetch(`${url}/v1/jobs`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-    body: JSON.stringify({ type: "tokens", input }),
-  });
-  if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
-  return ((await response.json()) as { id: string }).id;
-}
-
 /** Jobs of one short text, each from its submit to its end at a socket of the gateway; no more at once than it follows. */
 async function jobs({ cluster, runs, gateway, usage }: Site): Promise<string> {
-  const { socket, token } = await connect(gateway, cluster.userToken("short"));
+  const { socket, token } = await visit(gateway, cluster.userToken("short"));
   const ended = new Set<string>();
   const waiting = new Map<string, () => void>();
   socket.addEventListener("message", ({ data }) => {
@@ -125,7 +101,7 @@ async function jobs({ cluster, runs, gateway, usage }: Site): Promise<string> {
   const worker = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      const id = await submit(runs, token, input);
+      const id = await submitTokens(runs, token, input);
       if (!ended.has(id)) await new Promise<void>((resolve) => void waiting.set(id, resolve));
     }
   };
@@ -143,7 +119,7 @@ async function jobs({ cluster, runs, gateway, usage }: Site): Promise<string> {
 /** Entries of streams; at `listener` their sockets are, the other node only hears that they are there. */
 async function events(site: Site, what: string, listener: TestServer): Promise<string> {
   const { cluster, runs, usage } = site;
-  const { socket, token } = await connect(listener, cluster.userToken("long"));
+  const { socket, token } = await visit(listener, cluster.userToken("long"));
   let ended = 0;
   const all = new Promise<void>((resolve) => {
     socket.addEventListener("message", ({ data }) => {
@@ -154,7 +130,7 @@ async function events(site: Site, what: string, listener: TestServer): Promise<s
   const before = { usage: await usage(), wal: await wal(cluster), beganMs: performance.now() };
   const sentBefore = await field(cluster, "stats", "total_net_input_bytes");
   const input = { tokens: TOKENS, size: 32, intervalMs: 0 };
-  await Promise.all(Array.from({ length: STREAMS }, () => submit(runs, token, input)));
+  await Promise.all(Array.from({ length: STREAMS }, () => submitTokens(runs, token, input)));
   await all;
   const count = STREAMS * TOKENS;
   const perSecond = (count / (performance.now() - before.beganMs)) * 1000;

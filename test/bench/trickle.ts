@@ -7,6 +7,7 @@ import { startCluster, type Cluster } from "../support/cluster.ts";
 import type { TestServer } from "../support/server.ts";
 import { valueOf } from "../telemetry/scrape.ts";
 import { cpuMicros, familyMicros } from "./usage.ts";
+import { submitTokens, visit } from "./visitor.ts";
 
 const STREAMS = [200, 600];
 const INTERVAL_MS = 40;
@@ -31,34 +32,16 @@ interface Reading {
   readonly atMs: number;
 }
 
-/** A socket that answers pings; of some events it is noted how old they are. */
-function listen(server: TestServer, token: string, ages: number[]): Promise<{ readonly token: string }> {
-  const protocols = ["holdline.v1", `bearer.${token}`];
-  const socket = new WebSocket(`${server.url.replace("http", "ws")}/v1/connect`, protocols);
+/** Opens a socket at which it is noted of some events how old they are; the token of its session. */
+async function listen(server: TestServer, userToken: string, ages: number[]): Promise<string> {
   let count = 0;
-  return new Promise((resolve, reject) => {
-    socket.addEventListener("error", reject);
-    socket.addEventListener("message", ({ data }) => {
-      const text = String(data);
-      if (text.startsWith('{"type":"ping"')) socket.send(text.replace("ping", "pong"));
-      else if (text.startsWith('{"type":"welcome"'))
-        resolve({ token: (JSON.parse(text) as { token: string }).token });
-      count += 1;
-      if (count % 50 !== 0) return;
-      const { at, kind } = JSON.parse(text) as { readonly at?: number; readonly kind?: string };
-      if (kind === "output.text" && at !== undefined) ages.push(Date.now() - at);
-    });
+  const { token } = await visit(server, userToken, (text) => {
+    count += 1;
+    if (count % 50 !== 0) return;
+    const { at, kind } = JSON.parse(text) as { readonly at?: number; readonly kind?: string };
+    if (kind === "output.text" && at !== undefined) ages.push(Date.now() - at);
   });
-}
-
-async function submit({ url }: TestServer, token: string, input: object): Promise<void> {
-  const response = await fetch(`${url}/v1/jobs`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-    body: JSON.stringify({ type: "tokens", input }),
-  });
-  if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
-  await response.arrayBuffer();
+  return token;
 }
 
 async function measure(cluster: Cluster, streams: number): Promise<string[]> {
@@ -95,7 +78,7 @@ async function measure(cluster: Cluster, streams: number): Promise<string[]> {
   };
   const ages: number[] = [];
   const tokens = Array.from({ length: streams / OF_A_SOCKET }, async (_none, n) => {
-    const { token } = await listen(gateway, cluster.userToken(`user-${n}`), ages);
+    const token = await listen(gateway, cluster.userToken(`user-${n}`), ages);
     return Array.from({ length: OF_A_SOCKET }, () => token);
   });
   const waiting = (await Promise.all(tokens)).flat();
@@ -104,7 +87,7 @@ async function measure(cluster: Cluster, streams: number): Promise<string[]> {
   const submits = [...waiting, ...Array.from({ length: JOBS - waiting.length }, () => waiting[0] ?? "")];
   const hurry = async (): Promise<void> => {
     for (let token = submits.pop(); token !== undefined; token = submits.pop())
-      await submit(runs, token, { tokens: 1, size: 16, intervalMs: 0 });
+      await submitTokens(runs, token, { tokens: 1, size: 16, intervalMs: 0 });
   };
   const short = await read();
   await Promise.all(Array.from({ length: IN_FLIGHT }, hurry));
@@ -112,7 +95,7 @@ async function measure(cluster: Cluster, streams: number): Promise<string[]> {
   const count = (BEFORE_MS + 2 * MEASURED_MS) / INTERVAL_MS;
   const begin = async (): Promise<void> => {
     for (let token = waiting.pop(); token !== undefined; token = waiting.pop())
-      await submit(runs, token, { tokens: count, size: 16, intervalMs: INTERVAL_MS });
+      await submitTokens(runs, token, { tokens: count, size: 16, intervalMs: INTERVAL_MS });
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, begin));
   await Bun.sleep(BEFORE_MS);
